@@ -96,7 +96,8 @@ const char *store_dir(const struct store *s); /* lives as long as the store */
 /* Apply all records of `w` as one atomic batch. Never waits for the disk.
  * `w` is borrowed. An empty set is OK and does nothing.
  *
- * STATUS_STALLED    flushes or compactions are behind: nothing was written,
+ * STATUS_STALLED    flushes or compactions are behind: nothing was written;
+ *                   ask store_flush_wanted, as after a successful apply, and
  *                   try the same set again (some 10 ms) later
  * STATUS_DISK_FULL  nothing was written; see the top of the file
  * STATUS_CORRUPT, STATUS_IO_ERROR  the store has failed for good; read
@@ -182,7 +183,7 @@ MUST_CHECK enum status store_flush_wait(struct store *s);
 
 struct store_stats {
     uint64_t memtable_bytes;    /* active and immutable, unflushed or pinned */
-    uint64_t unflushed_bytes;   /* of write sets since the last flush began */
+    uint64_t unflushed_bytes;   /* applied since the last flush began, about */
     uint64_t table_bytes;       /* tables on disk that are live */
     uint64_t keys_estimate;     /* all kinds; may count deleted ones */
     uint64_t pending_compaction_bytes;
