@@ -26,6 +26,7 @@ struct calls {
     uint32_t first;    /* oldest and newest by time of adding */
     uint32_t last;
     uint64_t added;    /* since init */
+    instant floor;     /* while expiring: no call may be due before this */
 };
 
 /* Ends one call. May add calls and take others; may not release the table. */
@@ -53,7 +54,8 @@ void *calls_find(const struct calls *c, uint64_t id);
 instant calls_next(const struct calls *c);
 
 /* End all whose deadline `now` has reached, earliest first. Calls added
- * meanwhile are left for the next time. Gives how many were ended. */
+ * meanwhile are left for a later `now`, also if they are due already. Gives how
+ * many were ended. */
 unsigned calls_expire(struct calls *c, instant now, calls_on_end *on_end,
                       void *context);
 

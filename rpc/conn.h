@@ -78,6 +78,8 @@ void conn_set_flush(struct conn_set *set);
  * whoever does not own the loop. */
 void conn_set_drive(struct conn_set *set);
 
+uv_loop_t *conn_set_loop(const struct conn_set *set);
+
 /* Open connections, those being closed included. */
 unsigned conn_set_count(const struct conn_set *set);
 

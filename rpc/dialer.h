@@ -6,10 +6,11 @@
  * its upper half, and is short again after the first frame of a connection has
  * arrived. Nobody who accepts and hangs up at once makes us spin.
  *
- *   STOPPED -> RESOLVING -> CONNECTING -> UP
- *                  ^  |         |          |
- *                  |  v         v          |
- *                  WAITING <---------------+
+ *   STOPPED --> WAITING --> RESOLVING --> CONNECTING --> UP
+ *                  ^            |              |          |
+ *                  +------------+--------------+----------+
+ *
+ * and from everywhere back to STOPPED.
  *
  * Everything on the loop's thread; callbacks come from the loop only. */
 #ifndef RPC_DIALER_H

@@ -28,7 +28,7 @@ enum { FRAME_HEADER_SIZE = 24, FRAME_SIZE_MAX = 24 + FRAME_PAYLOAD_MAX };
 
 struct frame_header {
     uint64_t id;
-    duration remaining;    /* MS(0): none; more than 2^32-1 ms is sent as that */
+    duration remaining;    /* MS(0): none; at most 2^32-1 ms are sent */
     uint32_t payload_size; /* set by the parser; ignored when encoding */
     uint16_t type;         /* enum message; a parsed one may be unlisted */
     uint8_t kind;          /* enum frame_kind; a parsed one is one of these */

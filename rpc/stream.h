@@ -5,7 +5,7 @@
  * one uv loop; everything here is called on that loop's thread. A stream is
  * made connected, by a listener or a dialer, and given to exactly one user.
  *
- * Callbacks come from the loop only, never from inside one of the operations. */
+ * Callbacks come from the loop only, never from inside an operation. */
 #ifndef RPC_STREAM_H
 #define RPC_STREAM_H
 
@@ -32,7 +32,8 @@ struct stream_events {
     void (*on_wrote)(struct stream *s, enum status result);
     /* The end was sent behind all output, or could not be. Once. */
     void (*on_shut)(struct stream *s);
-    /* The last callback. The stream frees itself on return. */
+    /* The last callback; the stream is gone on return. After close only this
+     * one and on_wrote come. */
     void (*on_closed)(struct stream *s);
 };
 
@@ -48,8 +49,9 @@ struct stream_ops {
     /* Write all. Borrows `bytes` until on_wrote; one write at a time.
      * STATUS_CONNECTION  broken; there will be no on_wrote. */
     MUST_CHECK enum status (*write)(struct stream *s, struct slice bytes);
-    /* Send the end of our output, once, after a write under way. on_shut. */
-    void (*shutdown)(struct stream *s);
+    /* Send the end of our output, once, after a write under way. on_shut.
+     * STATUS_CONNECTION  broken; there will be no on_shut. */
+    MUST_CHECK enum status (*shutdown)(struct stream *s);
     /* Drop everything; on_closed comes from the loop, after on_wrote of a
      * write under way. Once. */
     void (*close)(struct stream *s);
@@ -59,7 +61,8 @@ struct stream_ops {
 
 struct stream {
     const struct stream_ops *ops;
-    const struct stream_events *events; /* set by the user before any call */
+    const struct stream_events *events; /* set by the user before any call but
+                                           close; NULL: nobody is told */
     void *user;                         /* the user's own */
 };
 
