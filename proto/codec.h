@@ -3,8 +3,7 @@
  * Encoders append one message to `out` (growing it at most once for the small
  * ones), so that a reply can be written straight into a connection's output.
  * Decoders take one frame's whole payload. What they give borrows from `bytes`
- * and from `arena`. On anything but OK the output must not be used, except that
- * the fields which say where the request belongs are not needed to refuse it.
+ * and from `arena`. On anything but OK the output must not be used.
  *
  * Results of every decoder:
  *   STATUS_OK
@@ -18,8 +17,8 @@
  * is kept as it is (status_known() tells). Pure; any thread.
  *
  * Get, set, delete and their replies, and the envelopes of map and init, are
- * written by hand (codec_fast.c, codec_map.c) and allocate nothing; the rest
- * goes through protobuf-c. */
+ * written by hand (codec_fast.c, codec_map.c) and allocate nothing but the list
+ * of leaders; the rest goes through protobuf-c. */
 #ifndef PROTO_CODEC_H
 #define PROTO_CODEC_H
 

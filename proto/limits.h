@@ -6,6 +6,7 @@ enum {
     KEY_BYTES_MAX = 65535,
     VALUE_BYTES_MAX = 16 * 1024 * 1024,
     KEYSPACE_NAME_MAX = 64,
+    KEYSPACE_COUNT_MAX = 1024,
 
     SLOT_COUNT = 16384,
     GROUP_COUNT_MAX = 1024,  /* data groups; group 0 is the meta group */

@@ -7,10 +7,10 @@
  * between threads while it changes.
  *
  * Invariants (map_check): nodes, groups, keyspaces are sorted by id, ids and
- * names unique; group 0 (the meta group) exists once there is any group; no two
- * replicas of a group on one node; replica ids are unique in the whole cluster
- * and below next_replica; a replica's directory is its node's; every slot
- * belongs to a data group of the map; keyspace 0 is "default". */
+ * names unique; group 0 (the meta group) and a data group exist; a group's
+ * replicas are on different nodes of the map; replica ids are unique in the
+ * whole cluster and below next_replica; every slot belongs to a data group of
+ * the map; keyspace 0 is "default". */
 #ifndef PROTO_MAP_H
 #define PROTO_MAP_H
 

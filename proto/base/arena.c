@@ -41,7 +41,8 @@ void *arena_alloc(struct arena *a, size_t size)
     size_t need;
     void *p;
 
-    if (size > a->bytes_max - a->bytes)
+    size += !size; /* never NULL for want of a block only */
+    if (size > a->bytes_max - a->bytes || size > SIZE_MAX / 2)
         return NULL;
     need = (size + ARENA_ALIGN - 1) & ~(size_t)(ARENA_ALIGN - 1);
     if ((size_t)(a->end - a->at) < need) {

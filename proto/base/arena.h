@@ -21,7 +21,8 @@ struct arena {
 void arena_init(struct arena *a, void *first, size_t first_size,
                 size_t bytes_max);
 void arena_release(struct arena *a);
-/* 16-byte aligned memory, not initialised; NULL beyond bytes_max. */
+/* 16-byte aligned memory, not initialised; NULL beyond bytes_max. Size 0 counts
+ * as 1. */
 void *arena_alloc(struct arena *a, size_t size);
 
 #endif

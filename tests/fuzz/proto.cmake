@@ -1,0 +1,2 @@
+coat_fuzz(fuzz_codec SOURCES ${CMAKE_CURRENT_SOURCE_DIR}/fuzz_codec.c
+  LIBS coat_proto CORPUS ${CMAKE_CURRENT_SOURCE_DIR}/corpus/codec)
