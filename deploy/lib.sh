@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154,SC2034
 # lib.sh - what up, down and tour share: places, ports, processes, health.
 #
 # Sourced. Sets root, run, build, conf. A node is known by its number n, which
@@ -19,8 +19,9 @@ print_help() { sed -n '3,/^[^#]/{/^#/!d;s/^# \{0,1\}//;p}' "$1"; }
 
 # A number between two bounds, or a usage error that names the option.
 check_number() { # OPTION VALUE LOW HIGH
-    [[ $2 =~ ^[0-9]{1,6}$ ]] && ((10#$2 >= $3 && 10#$2 <= $4)) ||
+    if ! [[ $2 =~ ^[0-9]{1,6}$ ]] || ((10#$2 < $3 || 10#$2 > $4)); then
         usage_error "$1 takes a number from $3 to $4, not '$2'"
+    fi
 }
 
 # ---- what the data in run/ was made with ----
@@ -40,9 +41,10 @@ read_conf() {
         initialised) recorded_initialised=$value ;;
         esac
     done <"$conf"
-    [ -n "$recorded_nodes" ] && [ -n "$recorded_groups" ] &&
-        [ -n "$recorded_base_port" ] ||
+    if [ -z "$recorded_nodes" ] || [ -z "$recorded_groups" ] ||
+        [ -z "$recorded_base_port" ]; then
         die "$conf is damaged: it must name nodes, groups and base_port"
+    fi
 }
 
 write_conf() { # INITIALISED
@@ -125,9 +127,9 @@ wait_node() { # N SECONDS
         if tail -c +$((log_start + 1)) "$dir/log" | grep -q node_ready; then
             return 0
         fi
-        node_pid "$1" >/dev/null || sleep 0.2
-        if ! node_pid "$1" >/dev/null; then
-            # It may have become ready and died, or never have been.
+        # Right after the fork it is not the daemon yet: look twice.
+        if ! node_pid "$1" >/dev/null && sleep 0.3 &&
+            ! node_pid "$1" >/dev/null; then
             die "node $1 did not start: $(tail -n 1 "$dir/log")" \
                 "(log: $dir/log)"
         fi
@@ -148,4 +150,20 @@ ensure_node() { # N
     wait_node "$1" 60
     say "node $1 started (pid $(node_pid "$1"))," \
         "clients on 127.0.0.1:$(port_of "$1" 0)"
+}
+
+# ---- what the cluster says of itself ----
+
+# The slot of a key without a hash tag: CRC-16/XMODEM mod 16384, as
+# proto/slot.h says; here so that the tour can show where a key lives.
+slot_of_key() { # KEY
+    local i bit byte crc=0
+    for ((i = 0; i < ${#1}; i++)); do
+        printf -v byte %d "'${1:i:1}"
+        crc=$((crc ^ byte << 8))
+        for bit in 1 2 3 4 5 6 7 8; do
+            crc=$((crc & 0x8000 ? (crc << 1 ^ 0x1021) & 0xffff : crc << 1))
+        done
+    done
+    echo $((crc % 16384))
 }
