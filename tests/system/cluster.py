@@ -332,16 +332,16 @@ class Hammer:
     """hammer write, running beside the test."""
 
     def __init__(self, cluster, keys, first=0, concurrency=64, name="hammer",
-                 endpoints=None):
+                 value_size=100):
         self.cluster = cluster
+        self.size = ["--value-size", str(value_size)]
         self.journal = os.path.join(cluster.folder, name + ".journal")
         self.log = os.path.join(cluster.folder, name + ".log")
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
-                [program("hammer"), "write", "--endpoint",
-                 endpoints or cluster.endpoints, "--keys", str(keys),
-                 "--from", str(first), "--concurrency", str(concurrency),
-                 "--journal", self.journal],
+                [program("hammer"), "write", "--endpoint", cluster.endpoints,
+                 "--keys", str(keys), "--from", str(first), "--concurrency",
+                 str(concurrency), "--journal", self.journal, *self.size],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 preexec_fn=_die_with_parent)
 
@@ -386,6 +386,7 @@ class Hammer:
             else self.cluster.endpoints
         done = subprocess.run(
             [program("hammer"), "verify", "--endpoint", where, "--journal",
-             self.journal], capture_output=True, text=True, timeout=300)
+             self.journal, *self.size],
+            capture_output=True, text=True, timeout=300)
         expect(done.returncode == 0, f"hammer verify through {where}: "
                f"{done.stdout[-800:]}{done.stderr[-800:]}")
