@@ -376,6 +376,11 @@ enum dialer_state dialer_state(const struct dialer *d)
     return d->state;
 }
 
+duration dialer_pause(const struct dialer *d)
+{
+    return d->pause;
+}
+
 struct conn *dialer_conn(const struct dialer *d)
 {
     return d->state == DIALER_UP && !conn_closing(d->conn) ? d->conn : NULL;

@@ -82,6 +82,9 @@ void dialer_free(struct dialer *d);
 enum dialer_state dialer_state(const struct dialer *d);
 const char *dialer_state_name(enum dialer_state s);
 
+/* The pause after the next failure, before its jitter. */
+duration dialer_pause(const struct dialer *d);
+
 /* The connection while UP and not being closed, else NULL. */
 struct conn *dialer_conn(const struct dialer *d);
 void *dialer_user(const struct dialer *d);

@@ -1,0 +1,65 @@
+/* bench.h - a loop, a listener on a free port of loopback, one accepted
+ * connection under test and the raw socket at its other end. */
+#ifndef TESTS_UNIT_RPC_BENCH_H
+#define TESTS_UNIT_RPC_BENCH_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "rpc/conn.h"
+#include "rpc/listener.h"
+
+struct bench {
+    uv_loop_t loop;
+    struct conn_set *set;
+    struct listener *listener;
+    struct conn *conn; /* NULL before it is accepted and once it is closed */
+    int fd;            /* the other end; blocking; -1 when closed */
+
+    /* What the connection told. */
+    unsigned frames;
+    unsigned drains;
+    unsigned closes;
+    struct frame_header header; /* the last one */
+    struct buf payload;
+    struct buf ids; /* of all frames, u64 each */
+    enum status why;
+    char detail[200];
+
+    void (*hook)(struct bench *b); /* called at the end of on_frame */
+    unsigned wanted;               /* the hook's own */
+};
+
+/* Open with one connection. */
+void bench_open(struct bench *b, struct conn_options options);
+/* Close all and check that nothing of it stays in the loop. */
+void bench_close(struct bench *b);
+
+/* One turn: waits for something to happen, then flushes. */
+void bench_turn(struct bench *b);
+#define BENCH_UNTIL(b, condition)                                              \
+    do {                                                                       \
+        while (!(condition))                                                   \
+            bench_turn(b);                                                     \
+    } while (0)
+
+/* A few turns without waiting: whatever was going to happen has. */
+void bench_settle(struct bench *b);
+
+/* A connected blocking socket to a port of loopback. */
+int raw_connect(uint16_t port);
+void raw_send(int fd, struct slice bytes);
+/* Exactly `size` bytes, waiting for them. */
+void raw_read(int fd, void *to, size_t size);
+/* What is there, maybe nothing; the peer's end gives -1. */
+long raw_read_some(int fd, void *to, size_t size);
+
+/* Append a frame to `out`. */
+void put_frame(struct buf *out, uint8_t kind, uint16_t type, uint64_t id,
+               struct slice payload);
+struct frame_header header_of(uint8_t kind, uint16_t type, uint64_t id);
+
+#endif
