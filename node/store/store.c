@@ -404,13 +404,19 @@ enum status store_multi_get(struct store *s, const struct store_view *view,
                             enum store_tier tier, struct store_value *values,
                             enum status *statuses)
 {
-    const rocksdb_readoptions_t *options = store_read_options(s, view, tier);
+    const rocksdb_readoptions_t *any = store_read_options(s, view, STORE_ANY);
     bool incomplete = false;
 
     assert(!view || view->store == s);
-    for (size_t i = 0; i < n; i += MULTI_GET_CHUNK)
-        multi_get_chunk(s, options, keys + i, MIN_OF(n - i, MULTI_GET_CHUNK),
-                        values + i, statuses + i);
+    /* RocksDB 7.8's batched read ignores the cache-only tier and reads the
+     * disk: on a loop the keys are read one by one. */
+    if (tier == STORE_CACHE_ONLY)
+        for (size_t i = 0; i < n; i++)
+            statuses[i] = store_get(s, view, keys[i], tier, &values[i]);
+    else
+        for (size_t i = 0; i < n; i += MULTI_GET_CHUNK)
+            multi_get_chunk(s, any, keys + i, MIN_OF(n - i, MULTI_GET_CHUNK),
+                            values + i, statuses + i);
     for (size_t i = 0; i < n; i++) {
         if (statuses[i] == STATUS_INCOMPLETE)
             incomplete = true;

@@ -132,7 +132,7 @@ MUST_CHECK enum status store_get(struct store *s, const struct store_view *view,
                                  struct slice key, enum store_tier tier,
                                  struct store_value *out);
 
-/* Read `n` keys at once; cheaper than n gets when the answers are in tables.
+/* Read `n` keys at once; with STORE_ANY cheaper than n gets from tables.
  * values[i] and statuses[i] are set for every i as by store_get; release each
  * value. Gives OK when all are OK or NOT_FOUND; else INCOMPLETE when nothing
  * worse happened; else the first error. n may be 0. */

@@ -143,8 +143,8 @@ enum status store_file_list(const char *dir, struct store_file **files,
                 cap = cap ? 2 * cap : 64;
                 list = xrealloc(list, cap * sizeof *list);
             }
-            strcpy(list[n].name, entry->d_name);
-            list[n++].size = (uint64_t)st.st_size;
+            list[n] = (struct store_file){.size = (uint64_t)st.st_size};
+            strcpy(list[n++].name, entry->d_name);
         }
     }
     closedir(d);

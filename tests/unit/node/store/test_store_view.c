@@ -1,0 +1,141 @@
+/* test_store_view.c - a view does not change and keeps its store alive. */
+#include "tests/unit/node/store/fixture.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "node/store/store_iter.h"
+
+/* A linearizable read on a worker answers as of the moment it was allowed; a
+ * later write must not show. */
+static void a_view_survives_later_writes(void **state)
+{
+    struct fixture *f = *state;
+    struct store_view *v;
+
+    put(f->store, "a", "1");
+    put(f->store, "b", "1");
+    v = store_view_take(f->store);
+    put(f->store, "a", "2");
+    del(f->store, "b");
+    put(f->store, "c", "2");
+    del_range(f->store, "a", "b");
+    for (int flushed = 0; flushed < 2; flushed++) {
+        expect(f->store, v, "a", "1");
+        expect(f->store, v, "b", "1");
+        expect(f->store, v, "c", NULL);
+        expect(f->store, NULL, "a", NULL);
+        expect(f->store, NULL, "b", NULL);
+        expect(f->store, NULL, "c", "2");
+        assert_int_equal(store_flush_wait(f->store), STATUS_OK);
+    }
+    assert_ptr_equal(store_view_store(v), f->store);
+    store_view_unref(v);
+}
+
+/* One snapshot per state, not one per read: taking one costs a mutex. */
+static void views_are_shared_until_something_is_applied(void **state)
+{
+    struct fixture *f = *state;
+    struct store_view *a = store_view_take(f->store);
+    struct store_view *b = store_view_take(f->store);
+    struct store_view *c;
+    struct store_stats stats;
+
+    assert_ptr_equal(a, b);
+    store_stats(f->store, &stats);
+    assert_int_equal(stats.snapshots, 1);
+    put(f->store, "k", "v");
+    c = store_view_take(f->store);
+    assert_ptr_not_equal(c, a);
+    expect(f->store, a, "k", NULL);
+    expect(f->store, c, "k", "v");
+    store_view_unref(a);
+    store_view_unref(b);
+    store_view_unref(c);
+    store_view_unref(NULL);
+    /* The store's own reference to the last one stays until the next write. */
+    store_stats(f->store, &stats);
+    assert_int_equal(stats.snapshots, 1);
+    put(f->store, "k", "w");
+    store_stats(f->store, &stats);
+    assert_int_equal(stats.snapshots, 0);
+}
+
+struct worker {
+    struct store_view *view;
+    pthread_barrier_t *closed;
+};
+
+static void *read_after_close(void *arg)
+{
+    struct worker *w = arg;
+    struct store_value v;
+    struct store_iter_options options = {.tier = STORE_ANY};
+    struct store_iter *it;
+    unsigned n = 0;
+    bool ok;
+
+    pthread_barrier_wait(w->closed);
+    ok = store_get(store_view_store(w->view), w->view, slice_str("k0003"),
+                   STORE_ANY, &v) == STATUS_OK;
+    ok = ok && v.bytes.size == 1024;
+    store_value_release(&v);
+    it = store_iter_new(w->view, &options);
+    for (store_iter_first(it); store_iter_valid(it); store_iter_next(it))
+        n++;
+    ok = ok && store_iter_status(it) == STATUS_OK && n == 100;
+    store_iter_free(it);
+    store_view_unref(w->view);
+    return ok ? arg : NULL;
+}
+
+/* The group is closed (or its replica removed) while workers still read: they
+ * must find the store open, and the last of them closes it. */
+static void a_worker_never_outlives_the_store(void **state)
+{
+    enum { WORKERS = 4 };
+    struct fixture f;
+    pthread_t threads[WORKERS];
+    pthread_barrier_t closed;
+    struct worker w;
+    void *result;
+
+    (void)state;
+    fixture_init(&f, NULL);
+    fixture_open(&f);
+    put_many(f.store, "k", 100);
+    pthread_barrier_init(&closed, NULL, WORKERS + 1);
+    w = (struct worker){store_view_take(f.store), &closed};
+    for (int i = 0; i < WORKERS; i++) {
+        store_view_ref(w.view);
+        assert_int_equal(pthread_create(&threads[i], NULL, read_after_close,
+                                        &w), 0);
+    }
+    store_view_unref(w.view);
+    store_close(f.store);
+    f.store = NULL;
+    assert_int_equal(store_env_open_count(f.env), 1);
+    pthread_barrier_wait(&closed);
+    for (int i = 0; i < WORKERS; i++) {
+        assert_int_equal(pthread_join(threads[i], &result), 0);
+        assert_ptr_equal(result, &w);
+    }
+    assert_int_equal(store_env_open_count(f.env), 0);
+    pthread_barrier_destroy(&closed);
+    fixture_release(&f);
+}
+
+#define WITH_STORE(t)                                                          \
+    cmocka_unit_test_setup_teardown(t, fixture_setup, fixture_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        WITH_STORE(a_view_survives_later_writes),
+        WITH_STORE(views_are_shared_until_something_is_applied),
+        cmocka_unit_test(a_worker_never_outlives_the_store),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
