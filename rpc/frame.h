@@ -30,7 +30,7 @@ struct frame_header {
     uint64_t id;
     duration remaining;    /* MS(0): none; at most 2^32-1 ms are sent */
     uint32_t payload_size; /* set by the parser; ignored when encoding */
-    uint16_t type;         /* enum message; a parsed one may be unlisted */
+    uint16_t type;         /* enum frame_type; a parsed one may be unlisted */
     uint8_t kind;          /* enum frame_kind; a parsed one is one of these */
 };
 

@@ -52,7 +52,7 @@ enum frame_kind {
     X(SNAPSHOT_END_REPLY, 0x0145, REPLY)                                       \
     X(SNAPSHOT_CANCEL, 0x0146, ONEWAY)
 
-enum message {
+enum frame_type {
 #define X(name, number, kind) MESSAGE_##name = number,
     MESSAGE_LIST(X)
 #undef X
