@@ -80,7 +80,8 @@ struct wal_recovery *wal_recovery_new(const struct wal_options *o);
 void wal_recovery_free(struct wal_recovery *r);
 
 /* Give the whole file of segment `id` (from its name, 1 .. 2^32-2), in any
- * order. `bytes` is borrowed until wal_recovered_free().
+ * order. `bytes` is borrowed until wal_recovered_free() of what
+ * wal_recovery_finish() gives.
  *
  * STATUS_WRONG_NODE     belongs to another log: a file of another directory
  * STATUS_WRONG_VERSION  written by a newer program

@@ -45,6 +45,7 @@ enum {
     WAL_LOG_ID_BYTES = 16,
     WAL_INSTALL_ID_BYTES = 16,
     WAL_SEGMENT_MIN = 64 * 1024,
+    WAL_SEGMENT_MAX = 1 << 30,
     /* The largest payload of one entry. */
     WAL_ENTRY_BYTES_MAX = VALUE_BYTES_MAX + KEY_BYTES_MAX + 1 + 4096,
     WAL_REWRITE_MAX = 1 << 20, /* see wal_append() */
@@ -56,7 +57,7 @@ struct wal_options {
     /* Drawn at random when the data directory was made; never shown to a
      * client: it is what keeps a stored value from posing as our header. */
     uint8_t log_id[WAL_LOG_ID_BYTES];
-    uint32_t segment_bytes; /* a multiple of WAL_BLOCK, WAL_SEGMENT_MIN.. */
+    uint32_t segment_bytes; /* a multiple of WAL_BLOCK, MIN..MAX */
     uint32_t batch_bytes;   /* a batch is closed when it holds this much */
     uint32_t pace_bytes;    /* under load: do not start below this much ... */
     uint32_t pace_us;       /* ... before the first record is this old */
@@ -131,8 +132,8 @@ enum wal_effect_kind {
      * byte written (zeros; fallocate is not enough), fsynced, under its final
      * name only when complete, directory synced; then wal_on_created().
      * `recycle_from` not 0: rename that segment's file instead of making one
-     * (its old bytes may stay; a file of another size must be made anew), so
-     * no space is needed. At most one in flight; may run beside writes. */
+     * and sync the directory; its old bytes may stay, so no space is needed.
+     * At most one in flight; may run beside writes. */
     WAL_CREATE,
     /* Unlink the file of segment `segment` and sync the directory before the
      * next of these. Nothing to report back. */
@@ -161,8 +162,9 @@ wal_instant wal_wake_at(const struct wal *w);
 void wal_on_written(struct wal *w, enum status status, wal_instant now);
 /* The creation in flight ended. STATUS_DISK_FULL and other failures: the log
  * goes on with the segments in reserve, says so by wal_accepts_entries(), and
- * tries again later, or at once when an old segment can be recycled. The
- * file `recycle_from` counts as gone only after STATUS_OK. */
+ * tries again later, or at once when an old segment can be recycled. After a
+ * failure the file `recycle_from` still has its name: when it was renamed but
+ * the directory could not be synced, that is a failed write: exit. */
 void wal_on_created(struct wal *w, uint64_t segment, enum status status,
                     wal_instant now);
 
