@@ -1,0 +1,251 @@
+/* group_snapshot.c - truncating the log, snapshots to and from others.
+ *
+ * To another (L20): libraft wants to send "its" snapshot at S and then anchors
+ * heartbeats there. We hold its message, the owner makes a checkpoint, which
+ * is at A >= S; we tell libraft that its snapshot is at A now, keeping all
+ * entries, and announce A. Until that ends no other RAFT_SNAPSHOT is stepped
+ * and nothing is truncated, as the entries behind A will be needed. */
+#include <assert.h>
+#include <limits.h>
+
+#include "raft/group_impl.h"
+
+/* ---- truncation ---- */
+
+/* libraft only looks at index and trailing; an empty list at index 0 is never
+ * newer than what it has, so that it keeps its own. */
+static bool step_snapshot(struct group *g, uint64_t index, unsigned trailing,
+                          struct group_effects *fx)
+{
+    struct step s = {.event.type = RAFT_SNAPSHOT};
+    uint64_t term = group_term_at(g, index);
+
+    assert(index > g->snapshot_index);
+    assert(term != 0);
+    s.event.snapshot.metadata.index = index;
+    s.event.snapshot.metadata.term = term;
+    s.event.snapshot.trailing = trailing;
+    g->snapshot_index = index;
+    g->snapshot_term = term;
+    return group_step(g, &s, fx);
+}
+
+bool group_snapshot_sending(const struct group *g)
+{
+    for (unsigned i = 0; i < g->n_peers; i++) {
+        if (g->peers[i].snapshot == PEER_SNAPSHOT_WANTED ||
+            g->peers[i].snapshot == PEER_SNAPSHOT_SENDING)
+            return true;
+    }
+    return false;
+}
+
+void group_try_truncate(struct group *g, struct group_effects *fx)
+{
+    uint64_t trailing = g->o.trailing;
+    uint64_t index = g->flushed;
+
+    if (g->role == GROUP_STARTING || g->role == GROUP_FAILED ||
+        !guard_may_truncate(g->install.active, group_snapshot_sending(g),
+                            index, g->snapshot_index, g->commit))
+        return;
+    if (!step_snapshot(g, index, (unsigned)trailing, fx))
+        return;
+    /* As libraft does: nothing goes unless something is behind `trailing`. */
+    if (index > trailing && index - trailing >= g->tail.first)
+        tail_forget(&g->tail, index - trailing);
+}
+
+void group_flushed(struct group *g, instant now, uint64_t index,
+                   struct group_effects *fx)
+{
+    g->flushed = MAX_OF(g->flushed, index);
+    if (!group_enter(g, now))
+        return;
+    group_try_truncate(g, fx);
+    group_settle(g, fx);
+}
+
+/* ---- to another ---- */
+
+void group_snapshot_end(struct group *g, struct peer *p, bool ok,
+                        struct group_effects *fx)
+{
+    struct group_effect *e;
+    enum peer_snapshot was = p->snapshot;
+
+    (void)g;
+    p->snapshot = PEER_SNAPSHOT_NONE;
+    if (was != PEER_SNAPSHOT_WANTED && was != PEER_SNAPSHOT_SENDING)
+        return;
+    e = group_effects_add(fx, GROUP_SNAPSHOT_END);
+    e->snapshot_end.to = p->replica;
+    e->snapshot_end.ok = ok;
+}
+
+static void announce(struct group *g, const struct peer *p,
+                     struct group_effects *fx)
+{
+    struct message *m = group_message(g, MESSAGE_INSTALL, p->replica, 0);
+
+    m->install.index = p->sending_index;
+    m->install.index_term = p->sending_term;
+    m->install.members_index = p->sending_members_index;
+    m->install.members = p->sending_members;
+    group_send(g, m, fx);
+}
+
+void group_snapshot_asked(struct group *g, uint64_t to, uint64_t index,
+                          struct group_effects *fx)
+{
+    struct peer *p = group_peer(g, to);
+    struct group_effect *e;
+
+    if (!p)
+        return;
+    p->asked_index = index;
+    /* Entries for it that are still being read come too late. */
+    p->read_token = 0;
+    switch (p->snapshot) {
+    case PEER_SNAPSHOT_WANTED:
+        break;
+    case PEER_SNAPSHOT_SENDING:
+        announce(g, p, fx);
+        break;
+    case PEER_SNAPSHOT_NONE:
+    case PEER_SNAPSHOT_FAILED:
+        p->snapshot = PEER_SNAPSHOT_WANTED;
+        e = group_effects_add(fx, GROUP_SNAPSHOT_WANTED);
+        e->snapshot_wanted.to = to;
+        e->snapshot_wanted.index = index;
+        break;
+    }
+}
+
+enum status group_snapshot_ready(struct group *g, instant now, uint64_t to,
+                                 uint64_t index, uint64_t term,
+                                 const struct members *members,
+                                 uint64_t members_index,
+                                 struct group_effects *fx)
+{
+    struct peer *p = group_peer(g, to);
+
+    if (!group_enter(g, now) || g->role != GROUP_LEADER || !p ||
+        p->snapshot != PEER_SNAPSHOT_WANTED)
+        return STATUS_NOT_FOUND;
+    if (index < p->asked_index || index > g->commit || members->n == 0 ||
+        members_index == 0 || members_index > index ||
+        group_term_at(g, index) != term || index + 1 < g->tail.first)
+        return STATUS_INVALID;
+    if (index > g->snapshot_index && !step_snapshot(g, index, UINT_MAX, fx))
+        return STATUS_NOT_FOUND;
+    p->snapshot = PEER_SNAPSHOT_SENDING;
+    p->sending_index = index;
+    p->sending_term = term;
+    p->sending_members = *members;
+    p->sending_members_index = members_index;
+    announce(g, p, fx);
+    group_settle(g, fx);
+    return STATUS_OK;
+}
+
+void group_snapshot_failed(struct group *g, instant now, uint64_t to,
+                           struct group_effects *fx)
+{
+    struct peer *p = group_peer(g, to);
+
+    if (!group_enter(g, now) || !p ||
+        (p->snapshot != PEER_SNAPSHOT_WANTED &&
+         p->snapshot != PEER_SNAPSHOT_SENDING))
+        return;
+    p->snapshot = PEER_SNAPSHOT_FAILED;
+    group_try_truncate(g, fx);
+    group_settle(g, fx);
+}
+
+void group_snapshot_check(struct group *g, struct peer *p,
+                          struct group_effects *fx)
+{
+    uint64_t needed = p->snapshot == PEER_SNAPSHOT_SENDING ? p->sending_index
+                                                           : p->asked_index;
+
+    if (p->snapshot == PEER_SNAPSHOT_NONE ||
+        group_match(g, p->replica) < needed)
+        return;
+    group_snapshot_end(g, p, true, fx);
+    group_try_truncate(g, fx);
+}
+
+/* ---- from another ---- */
+
+void group_begin_install(struct group *g, const struct step *s,
+                         struct group_effects *fx)
+{
+    const struct raft_snapshot_metadata *meta = &s->update.snapshot.metadata;
+    struct members members = {0};
+    struct group_effect *e;
+
+    assert(!g->install.active);
+    for (unsigned i = 0; i < meta->configuration.n; i++) {
+        const struct raft_server *server = &meta->configuration.servers[i];
+        bool added = members_add(&members, server->id,
+                                 (enum member_role)server->role);
+        assert(added);
+        (void)added;
+    }
+    g->install.active = true;
+    g->install.from = s->from;
+    g->install.index = meta->index;
+    g->install.term = meta->term;
+    g->install.members = members;
+    g->install.members_index = meta->configuration_index;
+    raft_configuration_close(
+        (struct raft_configuration *)&meta->configuration);
+
+    /* libraft has forgotten its log already; what is on disk stays until the
+     * owner's RESET. No write of it counts any more (L6). */
+    guard_writes_clear(&g->writes);
+    tail_reset(&g->tail, g->install.index + 1);
+    g->snapshot_index = g->install.index;
+    g->snapshot_term = g->install.term;
+    g->durable = 0;
+
+    e = group_effects_add(fx, GROUP_INSTALL);
+    e->install.from = g->install.from;
+    e->install.index = g->install.index;
+    e->install.term = g->install.term;
+    e->install.members = g->install.members;
+    e->install.members_index = g->install.members_index;
+}
+
+void group_installed(struct group *g, instant now, bool ok,
+                     struct group_effects *fx)
+{
+    struct step s = {.event.type = RAFT_PERSISTED_SNAPSHOT};
+    struct raft_snapshot_metadata *meta =
+        &s.event.persisted_snapshot.metadata;
+
+    if (!group_enter(g, now) || !g->install.active)
+        return;
+    if (!ok) {
+        group_stop(g, "a snapshot could not be installed", fx);
+        return;
+    }
+    meta->index = g->install.index;
+    meta->term = g->install.term;
+    meta->configuration_index = g->install.members_index;
+    group_conf(&g->install.members, &meta->configuration);
+    s.event.persisted_snapshot.last = true;
+
+    g->install.active = false;
+    g->durable = g->install.index;
+    g->commit = g->applied = g->install.index;
+    g->commit_seen = MAX_OF(g->commit_seen, g->install.index);
+    g->flushed = g->install.index;
+    g->members = g->committed = g->install.members;
+    g->members_index = g->committed_index = g->install.members_index;
+    if (!group_step(g, &s, fx))
+        return;
+    group_tell_members(g, fx);
+    group_settle(g, fx);
+}

@@ -1,0 +1,230 @@
+/* guard.c - see guard.h. */
+#include "raft/guard.h"
+
+#include <assert.h>
+#include <raft.h>
+#include <stdlib.h>
+
+#include "proto/base/bytes.h"
+
+#if RAFT_VERSION_NUMBER < 2201
+#error "libraft before 0.22.1 can lose acknowledged writes"
+#endif
+
+enum { VERSION_MIN = 2201, VERSION_NEXT = 2300, REARM_MS_MIN = 10 };
+
+bool guard_version(int header, int library)
+{
+    return header >= VERSION_MIN && header < VERSION_NEXT && library == header;
+}
+
+unsigned guard_segment(const struct message *m, unsigned at)
+{
+    unsigned n = 1;
+
+    assert(at < m->n_entries);
+    while (at + n < m->n_entries && m->entries[at + n].type != ENTRY_CHANGE)
+        n++;
+    return n;
+}
+
+bool guard_commits_pending(uint64_t pending, uint64_t new_index, bool agree)
+{
+    return pending != 0 && pending < new_index && agree;
+}
+
+bool guard_self_elects(const struct members *m, uint64_t replica)
+{
+    return members_sole_voter(m, replica);
+}
+
+bool guard_barrier_done(uint64_t barrier, uint64_t commit)
+{
+    return barrier != 0 && commit >= barrier;
+}
+
+bool guard_rejection_stale(const struct message *m, uint64_t match)
+{
+    uint64_t last = m->append_result.last_index;
+
+    if (m->append_result.rejected == 0)
+        return false;
+    /* libraft corrects it like this before it looks. */
+    if (last >= m->append_result.rejected)
+        last = m->append_result.rejected - 1;
+    return last < match;
+}
+
+/* ---- L6 ---- */
+
+void guard_writes_release(struct guard_writes *w)
+{
+    free(w->v);
+    *w = (struct guard_writes){0};
+}
+
+void guard_writes_add(struct guard_writes *w, uint64_t seq, uint64_t last)
+{
+    if (w->head == w->n)
+        w->head = w->n = 0;
+    if (w->n == w->cap && w->head > 0) {
+        memmove(w->v, w->v + w->head, (w->n - w->head) * sizeof w->v[0]);
+        w->n -= w->head;
+        w->head = 0;
+    }
+    if (w->n == w->cap) {
+        w->cap = w->cap ? w->cap * 2 : 16;
+        w->v = xrealloc(w->v, w->cap * sizeof w->v[0]);
+    }
+    assert(w->n == w->head || w->v[w->n - 1].seq < seq);
+    w->v[w->n++] = (struct guard_write){seq, last};
+}
+
+void guard_writes_truncate(struct guard_writes *w, uint64_t from)
+{
+    for (unsigned i = w->head; i < w->n; i++) {
+        if (w->v[i].last >= from)
+            w->v[i].last = from - 1;
+    }
+}
+
+void guard_writes_clear(struct guard_writes *w)
+{
+    w->head = w->n = 0;
+}
+
+uint64_t guard_writes_done(struct guard_writes *w, uint64_t seq)
+{
+    uint64_t last = 0;
+
+    for (; w->head < w->n && w->v[w->head].seq <= seq; w->head++)
+        last = w->v[w->head].last;
+    return last;
+}
+
+/* ---- messages ---- */
+
+bool guard_two_leaders(const struct message *m, uint64_t term, uint64_t leader,
+                       uint64_t self)
+{
+    if (m->type != MESSAGE_APPEND && m->type != MESSAGE_INSTALL)
+        return false;
+    if (m->term != term || leader == 0)
+        return false;
+    assert(m->from != self);
+    return leader != m->from;
+}
+
+uint64_t guard_commit(uint64_t seen, uint64_t durable, bool installing)
+{
+    if (installing)
+        return 0;
+    return MIN_OF(seen, durable);
+}
+
+void guard_keep_commit(struct raft *r, uint64_t seen)
+{
+    if (r->commit_index < seen)
+        r->commit_index = seen;
+}
+
+bool guard_promotable(bool heard, uint64_t match, uint64_t last)
+{
+    return heard && match > 0 && last - match <= GUARD_PROMOTE_LAG_MAX;
+}
+
+bool guard_transfer_ready(uint64_t match, uint64_t last, uint64_t durable)
+{
+    return match == last && durable == last;
+}
+
+bool guard_may_truncate(bool installing, bool sending, uint64_t index,
+                        uint64_t snapshot, uint64_t commit)
+{
+    return !installing && !sending && index > snapshot && index <= commit;
+}
+
+instant guard_deadline(uint64_t raw, instant fired, duration grid)
+{
+    uint64_t at = MAX_OF(raw, fired.ms + REARM_MS_MIN);
+
+    return (instant){(at + grid.ms - 1) / grid.ms * grid.ms};
+}
+
+/* ---- elections ---- */
+
+void guard_ask_first(struct raft *r)
+{
+    if (r->state != RAFT_CANDIDATE || !r->pre_vote)
+        return;
+    r->candidate_state.in_pre_vote = true;
+    /* The leader's leave to disturb it was for one election. */
+    r->candidate_state.disrupt_leader = false;
+}
+
+int guard_vote_anyway(struct raft *r)
+{
+    for (unsigned i = 0; i < r->configuration.n; i++) {
+        struct raft_server *s = &r->configuration.servers[i];
+        if (s->id == r->id && s->role != RAFT_VOTER &&
+            r->state == RAFT_FOLLOWER) {
+            int role = s->role;
+            s->role = RAFT_VOTER;
+            return role;
+        }
+    }
+    return -1;
+}
+
+void guard_vote_done(struct raft *r, int role)
+{
+    for (unsigned i = 0; role >= 0 && i < r->configuration.n; i++) {
+        if (r->configuration.servers[i].id == r->id)
+            r->configuration.servers[i].role = role;
+    }
+}
+
+bool guard_vote_result(const struct message *m, const struct raft *r)
+{
+    if (r->state != RAFT_CANDIDATE)
+        return false;
+    return !(r->candidate_state.in_pre_vote && m->vote_result.granted &&
+             m->term > r->current_term + 1);
+}
+
+instant guard_clock(instant last, instant now)
+{
+    return now.ms < last.ms ? last : now;
+}
+
+void guard_snapshot_result(struct message *m, bool failed, uint64_t index)
+{
+    assert(m->type == MESSAGE_APPEND_RESULT);
+    if (m->append_result.rejected == 0)
+        return;
+    m->append_result.rejected = failed ? index : MESSAGE_NUMBER_MAX - 1;
+    m->append_result.last_index = m->append_result.rejected - 1;
+}
+
+void guard_forget_leader(struct raft *r, instant now)
+{
+    if (r->state != RAFT_FOLLOWER || r->follower_state.current_leader.id == 0)
+        return;
+    if (now.ms - r->election_timer_start < r->election_timeout)
+        return;
+    raft_free(r->follower_state.current_leader.address);
+    r->follower_state.current_leader.address = NULL;
+    r->follower_state.current_leader.id = 0;
+}
+
+bool guard_anchor(const struct message *m, uint64_t first, uint64_t snapshot,
+                  unsigned *skip)
+{
+    uint64_t prev = m->append.prev_index;
+
+    *skip = 0;
+    if (first == 1 || prev >= first || prev >= snapshot)
+        return false;
+    *skip = (unsigned)MIN_OF((uint64_t)m->n_entries, snapshot - prev);
+    return true;
+}
