@@ -27,10 +27,8 @@ void calls_init(struct calls *c, uint32_t count_max)
 {
     assert(count_max > 0);
     assert(count_max < UINT32_C(1) << 31);
-    *c = (struct calls){.count_max = count_max,
-                        .free = NONE,
-                        .first = NONE,
-                        .last = NONE};
+    *c = (struct calls){
+        .count_max = count_max, .free = NONE, .first = NONE, .last = NONE};
 }
 
 void calls_release(struct calls *c)

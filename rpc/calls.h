@@ -18,15 +18,15 @@ struct call_slot; /* calls.c */
 
 struct calls {
     struct call_slot *slots;
-    uint32_t *heap;    /* slot numbers, earliest deadline first */
-    uint32_t cap;      /* of both; grows by doubling up to count_max */
-    uint32_t count;    /* outstanding */
+    uint32_t *heap; /* slot numbers, earliest deadline first */
+    uint32_t cap;   /* of both; grows by doubling up to count_max */
+    uint32_t count; /* outstanding */
     uint32_t count_max;
-    uint32_t free;     /* first free slot */
-    uint32_t first;    /* oldest and newest by time of adding */
+    uint32_t free;  /* first free slot */
+    uint32_t first; /* oldest and newest by time of adding */
     uint32_t last;
-    uint64_t added;    /* since init */
-    instant floor;     /* while expiring: no call may be due before this */
+    uint64_t added; /* since init */
+    instant floor;  /* while expiring: no call may be due before this */
 };
 
 /* Ends one call. May add calls and take others; may not release the table. */

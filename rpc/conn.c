@@ -138,8 +138,7 @@ enum status conn_send(struct conn *c, const struct frame_header *header,
     size = 0;
     for (unsigned i = 0; i < n; i++) {
         if (parts[i].size)
-            memcpy(at + FRAME_HEADER_SIZE + size, parts[i].data,
-                   parts[i].size);
+            memcpy(at + FRAME_HEADER_SIZE + size, parts[i].data, parts[i].size);
         size += parts[i].size;
     }
     frame_seal(at, size);
@@ -190,8 +189,8 @@ void conn_write_out(struct conn *c)
         return;
     if (c->out.size) {
         c->set->stats.writes++;
-        if (c->stream->ops->try_write(c->stream, buf_slice(&c->out),
-                                      &taken) != STATUS_OK) {
+        if (c->stream->ops->try_write(c->stream, buf_slice(&c->out), &taken) !=
+            STATUS_OK) {
             conn_close(c, STATUS_CONNECTION, "the peer is gone");
             return;
         }
@@ -237,44 +236,40 @@ static void on_wrote(struct stream *s, enum status result)
 
 /* ---- receiving ---- */
 
-/* A last frame that tells the peer why: ErrorReply with its field 1, the
- * status, and nothing else (proto/client.proto). A peer of another version
- * cannot read it, but sees our version in its header. */
-static void finish_with_error(struct conn *c, enum status why,
-                              const char *detail)
+/* A last word to the peer, then the end. When much output waits already he
+ * does not read, and goes without. */
+static void finish_with(struct conn *c, struct slice word, enum status why,
+                        const char *detail)
 {
-    const struct frame_header h = {.kind = FRAME_REPLY, .type = MESSAGE_ERROR};
-    const uint8_t reply[] = {1 << 3 | 0, (uint8_t)why};
-    const struct slice part = slice_of(reply, sizeof reply);
-
-    assert(why < 128);
-    /* With the output full the peer does not read anyway. */
-    if (conn_send(c, &h, &part, 1, CONN_CONTROL) != STATUS_OK) {
+    if (conn_closing(c))
+        return;
+    if (conn_pending(c) >= c->set->options.pending_max) {
         conn_close(c, why, detail);
         return;
     }
+    if (!c->out.data)
+        conn_set_borrow(c->set, &c->out);
+    buf_append(&c->out, word.data, word.size);
+    conn_set_mark_dirty(c);
     conn_finish(c, why, detail);
 }
 
 /* The bytes that stand next are no frame of ours. */
 static void refuse(struct conn *c, enum frame_result r, struct slice bytes)
 {
+    uint8_t error[FRAME_ERROR_SIZE];
     char detail[DETAIL_SIZE];
-    struct slice answer;
-    enum stranger who;
+    struct slice word = slice_of(error, sizeof error);
 
+    /* A peer of another version cannot read the error, but sees our version in
+     * its header. */
+    frame_error(error, frame_status(r));
     switch (r) {
     case FRAME_STRANGER:
-        who = frame_stranger(bytes);
-        answer = stranger_answer(who);
+        word = stranger_answer(frame_stranger(bytes));
         snprintf(detail, sizeof detail, "%s spoke to the native port",
-                 stranger_name(who));
-        if (!c->out.data)
-            conn_set_borrow(c->set, &c->out);
-        buf_append(&c->out, answer.data, answer.size);
-        conn_set_mark_dirty(c);
-        conn_finish(c, STATUS_BAD_FRAME, detail);
-        return;
+                 stranger_name(frame_stranger(bytes)));
+        break;
     case FRAME_OTHER_VERSION:
         snprintf(detail, sizeof detail, "protocol version %u, ours is %u",
                  bytes.data[8], (unsigned)PROTOCOL_VERSION);
@@ -287,7 +282,7 @@ static void refuse(struct conn *c, enum frame_result r, struct slice bytes)
         snprintf(detail, sizeof detail, "a frame's checksum or kind is wrong");
         break;
     }
-    finish_with_error(c, frame_status(r), detail);
+    finish_with(c, word, frame_status(r), detail);
 }
 
 /* Hand out the frames in `bytes` while that is allowed. Gives how much they

@@ -65,9 +65,9 @@ struct conn {
 
     bool is_dirty;
     bool is_ready;
-    bool flying;    /* a write of `flight` is under way */
-    bool paused;    /* by the owner */
-    bool gated;     /* by output that waits */
+    bool flying; /* a write of `flight` is under way */
+    bool paused; /* by the owner */
+    bool gated;  /* by output that waits */
     bool stashed;
     bool delivering; /* inside the loop that calls on_frame */
     bool want_drain; /* somebody got BUSY */

@@ -60,7 +60,7 @@ void conn_set_free(struct conn_set *set)
     assert(!set->freeing);
     set->freeing = true;
     TAILQ_FOREACH(c, &set->all, in_all)
-        conn_close(c, STATUS_CANCELLED, NULL);
+    conn_close(c, STATUS_CANCELLED, NULL);
     uv_close((uv_handle_t *)&set->idle, on_handle_closed);
     if (set->driven) {
         uv_close((uv_handle_t *)&set->prepare, on_handle_closed);

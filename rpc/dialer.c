@@ -32,7 +32,7 @@ struct dialer {
     struct lookup *lookup;  /* RESOLVING */
     struct addrinfo *found; /* CONNECTING by name; `next` is still to try */
     struct addrinfo *next;
-    struct stream *stream;  /* CONNECTING */
+    struct stream *stream; /* CONNECTING */
     /* UP, or one that was and whose on_close is still to come: no new try is
      * begun before that, so downs and ups are told in their order. */
     struct conn *conn;
@@ -46,9 +46,8 @@ static const bool legal[5][5] = {
     [DIALER_RESOLVING] = {[DIALER_CONNECTING] = true,
                           [DIALER_WAITING] = true,
                           [DIALER_STOPPED] = true},
-    [DIALER_CONNECTING] = {[DIALER_UP] = true,
-                           [DIALER_WAITING] = true,
-                           [DIALER_STOPPED] = true},
+    [DIALER_CONNECTING] =
+        {[DIALER_UP] = true, [DIALER_WAITING] = true, [DIALER_STOPPED] = true},
     [DIALER_UP] = {[DIALER_WAITING] = true, [DIALER_STOPPED] = true},
 };
 
@@ -149,8 +148,7 @@ static const struct conn_events dialer_conn_events = {
     .on_close = on_close,
 };
 
-static void on_connect(struct stream *s, enum status result,
-                       const char *detail)
+static void on_connect(struct stream *s, enum status result, const char *detail)
 {
     struct dialer *d = s->user;
 

@@ -37,7 +37,7 @@ struct dialer_options {
     duration connect_timeout; /* per address tried */
     duration backoff_min;     /* above 0 */
     duration backoff_max;
-    uint64_t seed;            /* of the jitter */
+    uint64_t seed; /* of the jitter */
 };
 
 /* `address` with 2 s to connect, pauses of 50 ms to 2 s. */

@@ -148,6 +148,18 @@ void frame_encode(uint8_t *at, const struct frame_header *header,
     put_u32(at + AT_CRC, crc);
 }
 
+void frame_error(uint8_t *at, enum status why)
+{
+    const struct frame_header h = {.kind = FRAME_REPLY, .type = MESSAGE_ERROR};
+
+    /* proto/client.proto, ErrorReply: field 1, a number below 128. */
+    assert(why < 128);
+    frame_open(at, &h);
+    at[FRAME_HEADER_SIZE] = 1 << 3 | 0;
+    at[FRAME_HEADER_SIZE + 1] = (uint8_t)why;
+    frame_seal(at, 2);
+}
+
 static bool starts_with(struct slice b, const char *text)
 {
     size_t n = MIN_OF(strlen(text), b.size);
@@ -159,7 +171,7 @@ enum stranger frame_stranger(struct slice bytes)
 {
     static const char *const http[] = {"GET ",   "POST", "PUT ", "HEAD",
                                        "DELETE", "OPTI", "PATC", "PRI "};
-    static const char *const redis[] = {"PING", "ping", "AUTH", "auth",
+    static const char *const redis[] = {"PING", "ping", "AUTH",  "auth",
                                         "INFO", "info", "HELLO", "hello"};
 
     assert(bytes.size >= LOOK_LENGTH);

@@ -77,6 +77,12 @@ void frame_encode(uint8_t *at, const struct frame_header *header,
 void frame_open(uint8_t *at, const struct frame_header *header);
 void frame_seal(uint8_t *at, size_t payload_size);
 
+/* A whole ERROR frame about the connection itself (id 0) into
+ * at[FRAME_ERROR_SIZE]: an ErrorReply with `why` and nothing else. For the last
+ * word before closing, and for a listener's refusal. */
+enum { FRAME_ERROR_SIZE = FRAME_HEADER_SIZE + 2 };
+void frame_error(uint8_t *at, enum status why);
+
 /* Who speaks to us, as far as the first bytes tell. */
 enum stranger { STRANGER_TEXT, STRANGER_HTTP, STRANGER_REDIS, STRANGER_TLS };
 

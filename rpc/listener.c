@@ -219,9 +219,9 @@ static int learn_port(struct listener *l)
 
     if (rv)
         return rv;
-    l->address.port = ntohs(at.ss_family == AF_INET6
-                                ? ((struct sockaddr_in6 *)&at)->sin6_port
-                                : ((struct sockaddr_in *)&at)->sin_port);
+    l->address.port =
+        ntohs(at.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&at)->sin6_port
+                                       : ((struct sockaddr_in *)&at)->sin_port);
     return 0;
 }
 

@@ -10,6 +10,7 @@
 
 enum {
     KEEPALIVE_SECONDS = 30, /* of silence before the first probe */
+    PROBE_SECONDS = 5,      /* between probes */
     UNACKED_MS_MAX = 20000, /* data not acknowledged: the peer is gone */
 };
 
@@ -47,8 +48,7 @@ static void on_read(uv_stream_t *handle, ssize_t n, const uv_buf_t *buf)
     struct tcp *t = handle->data;
 
     if (n > 0) {
-        t->stream.events->on_bytes(&t->stream, (uint8_t *)buf->base,
-                                   (size_t)n);
+        t->stream.events->on_bytes(&t->stream, (uint8_t *)buf->base, (size_t)n);
         return;
     }
     if (n == 0) /* nothing there after all */
@@ -92,8 +92,8 @@ static enum status tcp_try_write(struct stream *s, struct slice bytes,
                                  size_t *taken)
 {
     struct tcp *t = tcp_of(s);
-    uv_buf_t buf = uv_buf_init((char *)(uintptr_t)bytes.data,
-                               (unsigned)bytes.size);
+    uv_buf_t buf =
+        uv_buf_init((char *)(uintptr_t)bytes.data, (unsigned)bytes.size);
     int n = uv_try_write((uv_stream_t *)&t->handle, &buf, 1);
 
     assert(!t->closing);
@@ -112,10 +112,10 @@ static void on_written(uv_write_t *req, int result)
 static enum status tcp_write(struct stream *s, struct slice bytes)
 {
     struct tcp *t = tcp_of(s);
-    uv_buf_t buf = uv_buf_init((char *)(uintptr_t)bytes.data,
-                               (unsigned)bytes.size);
-    int rv = uv_write(&t->write, (uv_stream_t *)&t->handle, &buf, 1,
-                      on_written);
+    uv_buf_t buf =
+        uv_buf_init((char *)(uintptr_t)bytes.data, (unsigned)bytes.size);
+    int rv =
+        uv_write(&t->write, (uv_stream_t *)&t->handle, &buf, 1, on_written);
 
     assert(!t->closing);
     return rv ? STATUS_CONNECTION : STATUS_OK;
@@ -212,13 +212,16 @@ static struct tcp *tcp_new(uv_loop_t *loop)
 static void tune(struct tcp *t)
 {
     unsigned unacked = UNACKED_MS_MAX;
+    int probe = PROBE_SECONDS;
     uv_os_fd_t fd;
 
     uv_tcp_nodelay(&t->handle, 1);
     uv_tcp_keepalive(&t->handle, 1, KEEPALIVE_SECONDS);
-    if (!uv_fileno((uv_handle_t *)&t->handle, &fd))
-        (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unacked,
-                         sizeof unacked);
+    if (uv_fileno((uv_handle_t *)&t->handle, &fd))
+        return;
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &probe, sizeof probe);
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unacked,
+                     sizeof unacked);
 }
 
 struct stream *tcp_accept(uv_stream_t *server)

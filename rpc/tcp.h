@@ -1,7 +1,9 @@
 /* tcp.h - streams over plain TCP (see stream.h).
  *
- * Every socket has TCP_NODELAY (a turn's output is one write already), keep
- * alives, and gives up when the peer has not acknowledged data for 20 s. */
+ * Every socket has TCP_NODELAY (a turn's output is one write already) and gives
+ * up, with STATUS_CONNECTION, on a peer that has taken nothing of waiting
+ * output for 20 s, or that does not answer keepalives for about 50 s of
+ * silence. */
 #ifndef RPC_TCP_H
 #define RPC_TCP_H
 

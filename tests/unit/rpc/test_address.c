@@ -29,8 +29,8 @@ static void good_addresses_are_read_and_written_back(void **state)
 
     (void)state;
     for (unsigned i = 0; i < ARRAY_LEN(cases); i++) {
-        assert_int_equal(
-            address_parse(slice_str(cases[i].text), 99, &a, error), STATUS_OK);
+        assert_int_equal(address_parse(slice_str(cases[i].text), 99, &a, error),
+                         STATUS_OK);
         assert_string_equal(a.host, cases[i].host);
         assert_int_equal(a.port, cases[i].port);
         address_format(&a, text);
@@ -68,9 +68,8 @@ static void mistakes_are_named(void **state)
 
     (void)state;
     for (unsigned i = 0; i < ARRAY_LEN(cases); i++) {
-        assert_int_equal(
-            address_parse(slice_str(cases[i][0]), 99, &a, error),
-            STATUS_INVALID);
+        assert_int_equal(address_parse(slice_str(cases[i][0]), 99, &a, error),
+                         STATUS_INVALID);
         assert_string_equal(error, cases[i][1]);
     }
     assert_string_equal(a.host, "untouched");
@@ -88,14 +87,14 @@ static void too_long_a_host_is_refused_and_shown_shortened(void **state)
 
     (void)state;
     memset(text, 'h', sizeof text);
-    assert_int_equal(address_parse(slice_of(text, ADDRESS_MAX - 7), 65535, &a,
-                                   error),
-                     STATUS_INVALID);
+    assert_int_equal(
+        address_parse(slice_of(text, ADDRESS_MAX - 7), 65535, &a, error),
+        STATUS_INVALID);
     assert_true(strlen(error) < 120);
     assert_non_null(strstr(error, "...': the host is too long"));
-    assert_int_equal(address_parse(slice_of(text, ADDRESS_MAX - 8), 65535, &a,
-                                   error),
-                     STATUS_OK);
+    assert_int_equal(
+        address_parse(slice_of(text, ADDRESS_MAX - 8), 65535, &a, error),
+        STATUS_OK);
     address_format(&a, back);
     assert_int_equal(strlen(back), ADDRESS_MAX - 2);
     assert_int_equal(address_parse(slice_of(text, sizeof text), 1, &a, error),
@@ -121,9 +120,9 @@ static void lists_are_split_at_commas(void **state)
     unsigned n = 0;
 
     (void)state;
-    assert_int_equal(address_parse_list(slice_str("a:1, b:2 ,[::1]"), 3, a, 3,
-                                        &n, error),
-                     STATUS_OK);
+    assert_int_equal(
+        address_parse_list(slice_str("a:1, b:2 ,[::1]"), 3, a, 3, &n, error),
+        STATUS_OK);
     assert_int_equal(n, 3);
     assert_string_equal(a[0].host, "a");
     assert_string_equal(a[1].host, "b");
@@ -149,9 +148,9 @@ static void a_bad_list_says_which_part_is_bad(void **state)
 
     (void)state;
     for (unsigned i = 0; i < ARRAY_LEN(cases); i++) {
-        assert_int_equal(address_parse_list(slice_str(cases[i][0]), 9, a, 3,
-                                            &n, error),
-                         STATUS_INVALID);
+        assert_int_equal(
+            address_parse_list(slice_str(cases[i][0]), 9, a, 3, &n, error),
+            STATUS_INVALID);
         assert_string_equal(error, cases[i][1]);
     }
     assert_int_equal(n, 77);

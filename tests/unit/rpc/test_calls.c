@@ -31,8 +31,8 @@ static void on_end(void *context, uint64_t id, void *user)
     assert_null(calls_find(e->calls, id));
     e->who[e->n++] = (uintptr_t)user;
     if (e->add) {
-        assert_int_equal(
-            calls_add(e->calls, e->add_at, name(e->add), &id), STATUS_OK);
+        assert_int_equal(calls_add(e->calls, e->add_at, name(e->add), &id),
+                         STATUS_OK);
         e->add = 0;
     }
 }
@@ -207,7 +207,10 @@ static void failing_ends_the_oldest_first_and_leaves_new_ones(void **state)
 static void a_long_random_run_agrees_with_a_plain_array(void **state)
 {
     enum { MANY = 200, STEPS = 20000 };
-    struct { uint64_t id, at; bool there; } model[MANY] = {0};
+    struct {
+        uint64_t id, at;
+        bool there;
+    } model[MANY] = {0};
     struct calls c;
     struct rng r;
 

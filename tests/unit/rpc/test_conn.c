@@ -47,8 +47,8 @@ static void frames_arrive_whole_however_they_are_cut(void **state)
         BENCH_UNTIL(&b, in_bytes(&b) == sent);
         assert_int_equal(b.frames, 2 * cut);
         assert_true(b.header.id == 2);
-        assert_true(slice_equal(buf_slice(&b.payload),
-                                slice_str("the second")));
+        assert_true(
+            slice_equal(buf_slice(&b.payload), slice_str("the second")));
     }
     buf_release(&two);
     bench_close(&b);
@@ -434,8 +434,7 @@ static void close_at_once(struct bench *b)
     conn_close(b->conn, STATUS_DENIED, "not you");
     conn_close(b->conn, STATUS_INTERNAL, "a second reason");
     assert_int_equal(b->closes, 0); /* never from inside the call */
-    assert_int_equal(reply(b, 1, slice_str("x"), CONN_CONTROL),
-                     STATUS_CLOSED);
+    assert_int_equal(reply(b, 1, slice_str("x"), CONN_CONTROL), STATUS_CLOSED);
 }
 
 /* The callback may free everything of the connection's; whatever else was
@@ -514,8 +513,7 @@ static void finishing_sends_what_waits_and_then_ends(void **state)
         conn_set_flush(b.set);
     }
     conn_finish(b.conn, STATUS_DENIED, "go");
-    assert_int_equal(reply(&b, 0, slice_str("x"), CONN_CONTROL),
-                     STATUS_CLOSED);
+    assert_int_equal(reply(&b, 0, slice_str("x"), CONN_CONTROL), STATUS_CLOSED);
     while (n >= 0) {
         n = raw_read_some(b.fd, buf_reserve(&got, 65536), 65536);
         got.size += n > 0 ? (size_t)n : 0;
@@ -601,8 +599,8 @@ static void strangers_get_a_clear_answer(void **state)
 
     (void)state;
     n = nonsense(slice_str("GET / HTTP/1.1\r\nHost: x\r\n\r\n"),
-                 STATUS_BAD_FRAME,
-                 "an HTTP client spoke to the native port", answer);
+                 STATUS_BAD_FRAME, "an HTTP client spoke to the native port",
+                 answer);
     assert_true(n > 34);
     assert_memory_equal(answer, "coatcheck: this is the native port", 34);
     n = nonsense(slice_str("*1\r\n$4\r\nPING\r\n"), STATUS_BAD_FRAME,

@@ -267,8 +267,8 @@ static void a_name_that_is_none_fails_and_is_tried_again(void **state)
     wire_open(&w, "no-such-host.invalid");
     dialer_start(w.d);
     WIRE_UNTIL(&w, w.fails == 2);
-    assert_memory_equal(w.detail, "cannot connect to no-such-host.invalid:",
-                        39);
+    assert_memory_equal(w.detail,
+                        "cannot connect to no-such-host.invalid:", 39);
     wire_close(&w);
 }
 

@@ -52,8 +52,7 @@ static void the_layout_is_the_documented_one(void **state)
     assert_int_equal(get_u32(f + 12), 1500);
     assert_true(get_u64(f + 16) == sample.id);
     assert_memory_equal(f + 24, "abc", 3);
-    assert_int_equal(get_u32(f + 4),
-                     crc32c(crc32c(0, f, 4), f + 8, size - 8));
+    assert_int_equal(get_u32(f + 4), crc32c(crc32c(0, f, 4), f + 8, size - 8));
 }
 
 static void what_is_encoded_is_parsed_again(void **state)
@@ -200,6 +199,48 @@ static void an_unknown_kind_is_refused(void **state)
     assert_int_equal(frame_status(FRAME_DAMAGED), STATUS_BAD_FRAME);
 }
 
+/* The example in docs/PROTOCOL.md is what others check their code against. */
+static void the_documented_example_is_right(void **state)
+{
+    static const uint8_t expected[] = {
+        0x03, 0x00, 0x00, 0x00, 0x5a, 0xde, 0x9f, 0xfd, 0x01,
+        0x01, 0x01, 0x00, 0xdc, 0x05, 0x00, 0x00, 0x07, 0x00,
+        0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x61, 0x62, 0x63,
+    };
+    const struct frame_header h = {
+        .id = 7, .remaining = {1500}, .type = MESSAGE_GET, .kind = 1};
+    uint8_t f[FRAME_HEADER_SIZE + 3];
+
+    (void)state;
+    frame_open(f, &h);
+    memcpy(f + FRAME_HEADER_SIZE, "abc", 3);
+    frame_seal(f, 3);
+    assert_int_equal(sizeof f, sizeof expected);
+    assert_memory_equal(f, expected, sizeof f);
+}
+
+/* The last word before the end has to be readable by every client. */
+static void an_error_frame_holds_the_status_alone(void **state)
+{
+    uint8_t f[FRAME_ERROR_SIZE];
+    struct frame_header h;
+    struct slice payload;
+    size_t size;
+
+    (void)state;
+    frame_error(f, STATUS_BUSY);
+    assert_int_equal(frame_parse(slice_of(f, sizeof f), FRAME_PAYLOAD_MAX, &h,
+                                 &payload, &size),
+                     FRAME_OK);
+    assert_int_equal(size, sizeof f);
+    assert_int_equal(h.type, MESSAGE_ERROR);
+    assert_int_equal(h.kind, FRAME_REPLY);
+    assert_true(h.id == 0);
+    assert_int_equal(payload.size, 2);
+    assert_int_equal(payload.data[0], 0x08);
+    assert_int_equal(payload.data[1], STATUS_BUSY);
+}
+
 static void a_long_deadline_is_sent_as_the_longest(void **state)
 {
     struct frame_header h = sample;
@@ -300,6 +341,8 @@ int main(void)
         cmocka_unit_test(a_length_above_the_limit_is_refused_at_once),
         cmocka_unit_test(another_version_is_seen_from_ten_bytes_on),
         cmocka_unit_test(an_unknown_kind_is_refused),
+        cmocka_unit_test(the_documented_example_is_right),
+        cmocka_unit_test(an_error_frame_holds_the_status_alone),
         cmocka_unit_test(a_long_deadline_is_sent_as_the_longest),
         cmocka_unit_test(strangers_are_recognised),
         cmocka_unit_test(no_frame_is_taken_for_a_stranger),

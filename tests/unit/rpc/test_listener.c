@@ -122,8 +122,7 @@ static void a_name_that_is_none_is_named(void **state)
 
     (void)state;
     ear_open(&e);
-    assert_null(listen_at(&e, "no-such-host.invalid", 7410, LISTENER_ALONE,
-                          5));
+    assert_null(listen_at(&e, "no-such-host.invalid", 7410, LISTENER_ALONE, 5));
     assert_non_null(strstr(e.error, ": no-such-host.invalid:7410"));
     ear_close(&e);
 }

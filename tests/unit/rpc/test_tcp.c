@@ -77,8 +77,7 @@ static void on_closed(struct stream *s)
 static const struct stream_events events = {on_space, on_bytes, on_end,
                                             on_wrote, on_shut,  on_closed};
 
-static void on_connect(struct stream *s, enum status result,
-                       const char *detail)
+static void on_connect(struct stream *s, enum status result, const char *detail)
 {
     struct end *e = s->user;
 
@@ -159,9 +158,9 @@ static void bytes_go_both_ways_and_the_end_is_told(void **state)
     both_open(&b);
     assert_int_equal(b.server.s->ops->read_start(b.server.s), STATUS_OK);
     assert_int_equal(b.server.s->ops->read_start(b.server.s), STATUS_OK);
-    assert_int_equal(b.client.s->ops->try_write(b.client.s, slice_str("ping"),
-                                                &taken),
-                     STATUS_OK);
+    assert_int_equal(
+        b.client.s->ops->try_write(b.client.s, slice_str("ping"), &taken),
+        STATUS_OK);
     assert_int_equal(taken, 4);
     while (b.server.got.size < 4)
         uv_run(&b.loop, UV_RUN_ONCE);
@@ -172,8 +171,8 @@ static void bytes_go_both_ways_and_the_end_is_told(void **state)
     assert_int_equal(b.server.why, STATUS_CLOSED);
     /* The other direction still stands. */
     assert_int_equal(b.client.s->ops->read_start(b.client.s), STATUS_OK);
-    assert_int_equal(
-        b.server.s->ops->write(b.server.s, slice_str("pong")), STATUS_OK);
+    assert_int_equal(b.server.s->ops->write(b.server.s, slice_str("pong")),
+                     STATUS_OK);
     while (b.client.got.size < 4 || !b.server.wrote)
         uv_run(&b.loop, UV_RUN_ONCE);
     assert_memory_equal(b.client.got.data, "pong", 4);
@@ -229,13 +228,13 @@ static void what_is_not_taken_at_once_can_be_written(void **state)
     both_open(&b);
     for (size_t i = 0; i < SIZE; i++)
         all[i] = (uint8_t)(i >> 10);
-    assert_int_equal(b.client.s->ops->try_write(b.client.s,
-                                                slice_of(all, SIZE), &taken),
-                     STATUS_OK);
+    assert_int_equal(
+        b.client.s->ops->try_write(b.client.s, slice_of(all, SIZE), &taken),
+        STATUS_OK);
     assert_true(taken < SIZE);
-    assert_int_equal(b.client.s->ops->write(
-                         b.client.s, slice_of(all + taken, SIZE - taken)),
-                     STATUS_OK);
+    assert_int_equal(
+        b.client.s->ops->write(b.client.s, slice_of(all + taken, SIZE - taken)),
+        STATUS_OK);
     assert_int_equal(b.server.s->ops->read_start(b.server.s), STATUS_OK);
     while (b.server.got.size < SIZE)
         uv_run(&b.loop, UV_RUN_ONCE);
@@ -257,8 +256,8 @@ static void closing_reports_the_write_and_then_the_end(void **state)
 
     (void)state;
     both_open(&b);
-    assert_int_equal(
-        b.client.s->ops->write(b.client.s, slice_of(all, SIZE)), STATUS_OK);
+    assert_int_equal(b.client.s->ops->write(b.client.s, slice_of(all, SIZE)),
+                     STATUS_OK);
     b.client.s->ops->close(b.client.s);
     assert_int_equal(b.client.closes, 0);
     while (!b.client.closes)
