@@ -259,11 +259,12 @@ static void refuse(struct conn *c, enum frame_result r, struct slice bytes)
 {
     uint8_t error[FRAME_ERROR_SIZE];
     char detail[DETAIL_SIZE];
-    struct slice word = slice_of(error, sizeof error);
+    struct slice word;
 
     /* A peer of another version cannot read the error, but sees our version in
      * its header. */
     frame_error(error, frame_status(r));
+    word = slice_of(error, sizeof error);
     switch (r) {
     case FRAME_STRANGER:
         word = stranger_answer(frame_stranger(bytes));
