@@ -85,8 +85,8 @@ BANNED_IN_PURE = {
 
 # ---- purity of what was really linked (nm -u) ----
 
-PURE_LIBRARIES = ["coat_base", "coat_proto", "coat_wal", "coat_raft",
-                  "coat_core"]
+PURE_LIBRARIES = ["coat_base", "coat_proto", "coat_rpc_pure", "coat_wal",
+                  "coat_raft", "coat_core"]
 PURE_SYMBOLS = (
     r"mem(cpy|move|set|cmp|chr|rchr|mem)|str(len|nlen|cmp|ncmp|chr|rchr)|"
     r"malloc|calloc|realloc|free|aligned_alloc|posix_memalign|"
