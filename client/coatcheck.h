@@ -38,10 +38,12 @@
  * at a time; there are no locks and no hidden threads. Several of them may live
  * in several threads. Functions without a client or session are safe anywhere.
  *
- * FORK. Neither survives a fork: in the child every call on it gives
- * COAT_CLOSED (the process id is checked), and it must not be closed there.
+ * FORK. Neither survives a fork: in the child every submission gives
+ * COAT_CLOSED, and closing does nothing.
  *
- * Times are in milliseconds. Pointers that a function takes are borrowed until
+ * SIGNALS. Ignore SIGPIPE, as every program on libuv has to.
+ *
+ * Times are in milliseconds, kept to about 10. Pointers that a function takes are borrowed until
  * it returns, unless it says otherwise: keys and values are copied. */
 #ifndef COATCHECK_H
 #define COATCHECK_H

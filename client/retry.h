@@ -1,0 +1,28 @@
+/* retry.h - what to do with a request that a node refused.
+ *
+ * Pure. */
+#ifndef CLIENT_RETRY_H
+#define CLIENT_RETRY_H
+
+#include <stdbool.h>
+
+#include "proto/base/rng.h"
+#include "proto/base/status.h"
+#include "proto/base/time.h"
+
+enum verdict {
+    VERDICT_DONE,  /* the caller gets this status */
+    VERDICT_ROUTE, /* ask who leads, then send it there */
+    VERDICT_WAIT,  /* the same again, a little later */
+};
+
+/* A write is repeated only if it certainly was not executed; a read always may
+ * be, if that can change the answer. What only an operator can change is not
+ * repeated although it would be safe. */
+enum verdict retry_verdict(enum status status, bool is_write);
+
+/* How long to wait before try number `attempt` (from 1): 4 ms doubling up to
+ * 512 ms, a random part of the upper half. */
+duration retry_pause(unsigned attempt, struct rng *rng);
+
+#endif

@@ -1,0 +1,111 @@
+/* fake_cluster.h - nodes of a cluster as a client sees them, on the test's loop.
+ *
+ * Each node really listens on a free port of the loopback interface and speaks
+ * frames. It keeps a small store, answers from it if it leads the key's group,
+ * and does what a test tells it to otherwise. Nothing here sleeps. */
+#ifndef TESTS_UNIT_CLIENT_FAKE_CLUSTER_H
+#define TESTS_UNIT_CLIENT_FAKE_CLUSTER_H
+
+#include <uv.h>
+
+#include "client/coatcheck.h"
+#include "proto/codec.h"
+#include "proto/map.h"
+#include "rpc/conn.h"
+#include "rpc/listener.h"
+
+enum { FAKE_NODES_MAX = 5, FAKE_CONNS_MAX = 64, FAKE_LOG_MAX = 4096 };
+
+/* What a node does with get, set and delete. */
+enum fake_mode {
+    FAKE_SERVE = 0, /* if it leads the group, else NOT_LEADER with a hint */
+    FAKE_SILENT,    /* takes it and never answers */
+    FAKE_DROP,      /* closes the connection instead of answering */
+    FAKE_REFUSE,    /* answers `refusal`, `refusals` times, then serves */
+    FAKE_FORWARD,   /* serves whoever leads, and names the leader */
+    FAKE_HOLD,      /* answers when the test says so: fake_release */
+    FAKE_GARBAGE,   /* answers with bytes that are no reply */
+};
+
+struct fake_held {
+    struct conn *conn;
+    struct frame_header header;
+    struct buf payload;
+};
+
+struct fake_node {
+    struct fake_cluster *cluster;
+    uint32_t id;
+    struct listener *listener;
+    enum fake_mode mode;
+    enum status refusal;
+    unsigned refusals;
+    bool hint_none;      /* NOT_LEADER without a hint */
+    bool map_silent;     /* does not answer map requests */
+    bool not_initialised;
+    unsigned requests;   /* get, set, delete received */
+    unsigned map_requests;
+    unsigned accepted;
+    struct conn *conns[FAKE_CONNS_MAX];
+    struct fake_held held[FAKE_LOG_MAX];
+    unsigned n_held;
+};
+
+/* One executed write: what key and value, where. */
+struct fake_write {
+    uint32_t node;
+    bool is_delete;
+    char key[64];
+    char value[64];
+};
+
+struct fake_cluster {
+    uv_loop_t *loop;
+    struct conn_set *set;
+    struct cluster_map *map;
+    uint32_t leaders[64]; /* node id per group index; 0 unknown */
+    struct fake_node nodes[FAKE_NODES_MAX];
+    unsigned n_nodes;
+    struct fake_write log[FAKE_LOG_MAX];
+    unsigned n_log;
+    char endpoints[FAKE_NODES_MAX * 300]; /* all nodes */
+};
+
+/* `nodes` nodes with `groups` data groups, each led by its first replica. */
+void fake_cluster_init(struct fake_cluster *f, uv_loop_t *loop, unsigned nodes,
+                       unsigned groups);
+/* Closes everything; the loop has to run on. */
+void fake_cluster_close(struct fake_cluster *f);
+
+/* The group index of a key, its leader's node, and setting that. */
+unsigned fake_group(const struct fake_cluster *f, const char *key);
+struct fake_node *fake_leader(struct fake_cluster *f, const char *key);
+void fake_lead(struct fake_cluster *f, const char *key, uint32_t node);
+/* A node that is not the leader of the key's group. */
+struct fake_node *fake_other(struct fake_cluster *f, const char *key);
+
+/* Serve what a node holds (FAKE_HOLD), oldest first or newest first. */
+void fake_release(struct fake_node *n, bool newest_first);
+/* Close all of a node's connections / stop it listening too. */
+void fake_break(struct fake_node *n);
+void fake_stop(struct fake_node *n);
+/* The value last written to `key`, NULL if none or deleted. */
+const char *fake_value(const struct fake_cluster *f, const char *key);
+
+/* ---- a client's answers ---- */
+
+struct answer {
+    bool done;
+    unsigned times;
+    enum coat_status status;
+    char value[128];
+    size_t size;
+    uint64_t version;
+    char detail[COAT_ERROR_MAX];
+    unsigned attempts;
+};
+void answer_take(const struct coat_reply *reply, void *answer);
+/* Run the loop until `*done`. */
+void run_until(uv_loop_t *loop, const bool *done);
+
+#endif
