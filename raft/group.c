@@ -35,6 +35,16 @@ static void set_defaults(struct group_options *o)
         o->inflight_bytes_max = INFLIGHT_BYTES;
 }
 
+/* Debian's shared library does not export it although the header has it; a
+ * static one does. What an older shared library lacks is raft_step() itself,
+ * so that the daemon does not even load with it. */
+extern int raft_version_number(void) __attribute__((weak));
+
+static int library_version(void)
+{
+    return raft_version_number ? raft_version_number() : 0;
+}
+
 struct group *group_new(const struct group_options *o)
 {
     struct group *g = xcalloc(1, sizeof *g);
@@ -42,7 +52,7 @@ struct group *group_new(const struct group_options *o)
     int rv;
 
     assert(o->replica != 0);
-    if (!guard_version(RAFT_VERSION_NUMBER, raft_version_number()))
+    if (!guard_version(RAFT_VERSION_NUMBER, library_version()))
         abort();
     g->o = *o;
     set_defaults(&g->o);

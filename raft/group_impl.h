@@ -156,6 +156,11 @@ void group_send_all(struct group *g, const struct step *s,
 void group_send_durable(struct group *g, struct group_effects *fx);
 void group_drop_waiting(struct group *g);
 
+/* ---- group_receive.c ---- */
+/* As if `p` had rejected the snapshot that libraft believes to send (L20). */
+bool group_reject_snapshot(struct group *g, const struct peer *p,
+                           struct group_effects *fx);
+
 /* ---- group_lead.c ---- */
 struct peer *group_peer(struct group *g, uint64_t replica);
 /* Keep the table of peers equal to the latest member list. */

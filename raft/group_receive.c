@@ -6,6 +6,9 @@
 #include "proto/base/bytes.h"
 #include "raft/group_impl.h"
 
+/* What libraft 0.22 puts into its own results. */
+enum { RESULT_VERSION = 2, RESULT_FEATURES = 1 };
+
 struct received {
     struct step step;
     struct raft_message raw;
@@ -144,7 +147,6 @@ static void receive_append_result(struct group *g, const struct message *m,
                                   struct group_effects *fx)
 {
     struct received x;
-    struct message copy = *m;
     struct peer *p = group_peer(g, m->from);
 
     if (g->role == GROUP_LEADER && m->term == g->term) {
@@ -154,19 +156,15 @@ static void receive_append_result(struct group *g, const struct message *m,
         p->heard_at = g->now;
         if (guard_rejection_stale(m, group_match(g, m->from)))
             return;
-        if (p->snapshot == PEER_SNAPSHOT_FAILED)
-            guard_snapshot_result(&copy, true, p->asked_index);
-        else if (p->snapshot != PEER_SNAPSHOT_NONE)
-            guard_snapshot_result(&copy, false, 0);
     }
     begin(&x, g, m, RAFT_APPEND_ENTRIES_RESULT);
     x.raw.append_entries_result = (struct raft_append_entries_result){
-        .version = copy.version,
-        .term = copy.term,
-        .rejected = copy.append_result.rejected,
-        .last_log_index = copy.append_result.last_index,
-        .features = copy.append_result.features,
-        .capacity = copy.append_result.capacity,
+        .version = m->version,
+        .term = m->term,
+        .rejected = m->append_result.rejected,
+        .last_log_index = m->append_result.last_index,
+        .features = m->append_result.features,
+        .capacity = m->append_result.capacity,
     };
     if (!group_step(g, &x.step, fx))
         return;
@@ -174,6 +172,24 @@ static void receive_append_result(struct group *g, const struct message *m,
     if (p && g->role == GROUP_LEADER)
         group_snapshot_check(g, p, fx);
     group_transfer_step(g, fx);
+}
+
+bool group_reject_snapshot(struct group *g, const struct peer *p,
+                           struct group_effects *fx)
+{
+    struct received x;
+    struct message m = {.from = p->replica, .term = g->term};
+
+    begin(&x, g, &m, RAFT_APPEND_ENTRIES_RESULT);
+    x.raw.append_entries_result = (struct raft_append_entries_result){
+        .version = RESULT_VERSION,
+        .term = g->term,
+        .rejected = p->asked_index,
+        .last_log_index = p->asked_index - 1,
+        .features = RESULT_FEATURES,
+        .capacity = UINT16_MAX,
+    };
+    return group_step(g, &x.step, fx);
 }
 
 static void receive_vote(struct group *g, const struct message *m,

@@ -4,7 +4,11 @@
  * heartbeats there. We hold its message, the owner makes a checkpoint, which
  * is at A >= S; we tell libraft that its snapshot is at A now, keeping all
  * entries, and announce A. Until that ends no other RAFT_SNAPSHOT is stepped
- * and nothing is truncated, as the entries behind A will be needed. */
+ * for truncation, as the entries behind A will be needed.
+ *
+ * A follower that has not heard of the snapshot rejects each heartbeat; libraft
+ * then "sends" again, and we announce again: that is how a lost announcement
+ * is repeated. One that installs, or has installed, accepts them. */
 #include <assert.h>
 #include <limits.h>
 
@@ -27,7 +31,19 @@ static bool step_snapshot(struct group *g, uint64_t index, unsigned trailing,
     s.event.snapshot.trailing = trailing;
     g->snapshot_index = index;
     g->snapshot_term = term;
-    return group_step(g, &s, fx);
+    if (!group_step(g, &s, fx))
+        return false;
+    for (unsigned i = 0; i < g->n_peers && g->role == GROUP_LEADER; i++) {
+        struct peer *p = &g->peers[i];
+        bool heard = p->heard && instant_since(g->now, p->heard_at).ms <
+                                     g->o.election.ms;
+        if (p->snapshot != PEER_SNAPSHOT_NONE &&
+            guard_snapshot_moved(p->asked_index, index,
+                                 group_match(g, p->replica), heard) &&
+            !group_reject_snapshot(g, p, fx))
+            return false;
+    }
+    return true;
 }
 
 bool group_snapshot_sending(const struct group *g)

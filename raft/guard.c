@@ -15,7 +15,9 @@ enum { VERSION_MIN = 2201, VERSION_NEXT = 2300, REARM_MS_MIN = 10 };
 
 bool guard_version(int header, int library)
 {
-    return header >= VERSION_MIN && header < VERSION_NEXT && library == header;
+    if (header < VERSION_MIN || header >= VERSION_NEXT)
+        return false;
+    return library == 0 || library == header;
 }
 
 unsigned guard_segment(const struct message *m, unsigned at)
@@ -197,13 +199,10 @@ instant guard_clock(instant last, instant now)
     return now.ms < last.ms ? last : now;
 }
 
-void guard_snapshot_result(struct message *m, bool failed, uint64_t index)
+bool guard_snapshot_moved(uint64_t asked, uint64_t snapshot, uint64_t match,
+                          bool heard)
 {
-    assert(m->type == MESSAGE_APPEND_RESULT);
-    if (m->append_result.rejected == 0)
-        return;
-    m->append_result.rejected = failed ? index : MESSAGE_NUMBER_MAX - 1;
-    m->append_result.last_index = m->append_result.rejected - 1;
+    return heard && asked != 0 && asked < snapshot && match < asked;
 }
 
 void guard_forget_leader(struct raft *r, instant now)

@@ -117,12 +117,15 @@ bool guard_vote_result(const struct message *m, const struct raft *r);
 /* L19: time never goes back. */
 instant guard_clock(instant last, instant now);
 
-/* L20: while a snapshot is made or sent, `to` rejects every heartbeat, which
- * are anchored at a snapshot it does not have; libraft would abort and start
- * again each time. Makes such a rejection one that libraft counts as contact
- * and otherwise ignores; or, if `failed`, one that aborts the snapshot which
- * libraft believes to send at `index`. */
-void guard_snapshot_result(struct message *m, bool failed, uint64_t index);
+/* L20: libraft remembers per follower the index S of "its" snapshot when it
+ * began to send one, but anchors heartbeats at the newest. When that moves on,
+ * rejections no longer fit to S and the follower would be stuck for the whole
+ * install timeout. So each time it moves, tell libraft that a follower to which
+ * it believes to send `asked` has rejected it: it begins again at the new one.
+ * Is that needed for this follower? Only for one that is heard of, as libraft
+ * takes it for a sign of life. */
+bool guard_snapshot_moved(uint64_t asked, uint64_t snapshot, uint64_t match,
+                          bool heard);
 
 /* L21: a voter remembers a leader for ever and refuses votes. Forget one that
  * was not heard for a minimum election timeout (thesis, 4.2.3). */

@@ -252,8 +252,8 @@ bool model_group_equal(const struct model_group *g,
     return true;
 }
 
-static void explain(const struct model_group *g,
-                    const struct wal_recovered *found, unsigned group)
+void model_explain(const struct model_group *g,
+                   const struct wal_recovered *found, unsigned group)
 {
     const struct wal_recovered_group *r = recovered_group(found, group);
 
@@ -296,7 +296,7 @@ void model_check(struct model *m, const struct wal_recovered *found,
         /* Nothing between what was acknowledged and what was asked for. */
         for (unsigned i = 0; m->done >= to && i < MODEL_GROUPS; i++)
             if (!model_group_equal(&m->durable[i], found, i))
-                explain(&m->durable[i], found, i);
+                model_explain(&m->durable[i], found, i);
         if (m->done >= to)
             fail_msg("no state from op %u to %u fits", from, to);
         apply(m->durable, &m->op[m->done++]);

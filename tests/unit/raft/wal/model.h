@@ -63,6 +63,9 @@ void model_check(struct model *m, const struct wal_recovered *found,
 /* Is the recovered group equal to this one? */
 bool model_group_equal(const struct model_group *g,
                        const struct wal_recovered *found, unsigned group);
+/* Print both. */
+void model_explain(const struct model_group *g,
+                   const struct wal_recovered *found, unsigned group);
 /* Begin again from `now`: after a check. */
 void model_restart(struct model *m);
 
