@@ -196,7 +196,7 @@ static void adopt(struct wal_group *g, const struct wal_state *s)
 {
     uint64_t last = wal_group_last(g);
 
-    if (!g->gap || !g->log.count || last != s->last ||
+    if (!g->log.count || last != s->last ||
         wal_group_term(g, last) != s->last_term ||
         wal_group_base(g) < s->reset_index)
         restart(g, s->last, s->last_term);
@@ -239,7 +239,8 @@ static void apply_state(struct wal_replay *p, const struct wal_header *h,
     } else if (g->quarantined) {
         g->batch = s.batch;
     } else if (g->gap || g->batch != s.batch) {
-        if (!g->gap)
+        /* Behind a gap, too: records may be missing up to here. */
+        if (g->batch != s.batch)
             begin_gap(g);
         adopt(g, &s);
     } else if (!agrees(g, &s)) {
