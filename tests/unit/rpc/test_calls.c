@@ -202,6 +202,49 @@ static void failing_ends_the_oldest_first_and_leaves_new_ones(void **state)
     calls_release(&c);
 }
 
+struct order {
+    uint64_t last;
+    const uint64_t *deadlines; /* by user - 1 */
+    unsigned n;
+};
+
+static void check_order(void *context, uint64_t id, void *user)
+{
+    struct order *o = context;
+    uint64_t at = o->deadlines[(uintptr_t)user - 1];
+
+    assert_true(id != 0);
+    assert_true(at >= o->last);
+    o->last = at;
+    o->n++;
+}
+
+/* Taking from the middle must leave all others in their order: a heap repaired
+ * in one direction only shows it just now and then. */
+static void what_is_left_after_taking_expires_in_order(void **state)
+{
+    enum { MANY = 60 };
+    uint64_t deadlines[MANY], ids[MANY];
+    struct calls c;
+    struct rng r;
+
+    (void)state;
+    rng_init(&r, 7);
+    calls_init(&c, MANY);
+    for (unsigned round = 0; round < 300; round++) {
+        struct order o = {.deadlines = deadlines};
+        for (unsigned i = 0; i < MANY; i++) {
+            deadlines[i] = rng_below(&r, 1000);
+            ids[i] = add(&c, deadlines[i], i + 1);
+        }
+        for (unsigned i = round % 3; i < MANY; i += 3)
+            assert_ptr_equal(calls_take(&c, ids[i]), name(i + 1));
+        calls_expire(&c, (instant){1000}, check_order, &o);
+        assert_int_equal(o.n, MANY - MANY / 3);
+    }
+    calls_release(&c);
+}
+
 /* Model check: a plain array does the same, slowly. Catches a heap or a list
  * that loses somebody after many removals from the middle. */
 static void a_long_random_run_agrees_with_a_plain_array(void **state)
@@ -252,6 +295,7 @@ int main(void)
         cmocka_unit_test(a_call_without_deadline_never_expires),
         cmocka_unit_test(expiring_leaves_what_is_added_meanwhile),
         cmocka_unit_test(failing_ends_the_oldest_first_and_leaves_new_ones),
+        cmocka_unit_test(what_is_left_after_taking_expires_in_order),
         cmocka_unit_test(a_long_random_run_agrees_with_a_plain_array),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -34,6 +34,32 @@ static void a_driven_set_flushes_by_itself(void **state)
     bench_close(&b);
 }
 
+static void expect_flushed(struct bench *b)
+{
+    assert_int_equal(conn_pending(b->conn), 0);
+}
+
+/* What was sent before the loop runs must leave before the loop waits: the
+ * answer to it may be all that would ever wake it. */
+static void a_driven_set_flushes_before_it_waits(void **state)
+{
+    struct buf f = {0};
+    struct bench b;
+
+    (void)state;
+    bench_open(&b, conn_options_default());
+    conn_set_drive(b.set);
+    b.hook = expect_flushed;
+    put_frame(&f, FRAME_REQUEST, MESSAGE_GET, 1, slice_str("x"));
+    raw_send(b.fd, buf_slice(&f));
+    assert_int_equal(reply(&b, 1), STATUS_OK);
+    assert_true(conn_pending(b.conn) > 0);
+    while (!b.frames)
+        uv_run(&b.loop, UV_RUN_ONCE);
+    buf_release(&f);
+    bench_close(&b);
+}
+
 static void answer(struct bench *b)
 {
     assert_int_equal(reply(b, b->header.id), STATUS_OK);
@@ -226,6 +252,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_driven_set_flushes_by_itself),
+        cmocka_unit_test(a_driven_set_flushes_before_it_waits),
         cmocka_unit_test(a_driven_set_flushes_in_the_same_turn),
         cmocka_unit_test(an_idle_connection_holds_no_buffers),
         cmocka_unit_test(the_pool_keeps_few_and_small_buffers),

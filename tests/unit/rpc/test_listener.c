@@ -160,6 +160,39 @@ static void one_too_many_is_told_and_closed(void **state)
     ear_close(&e);
 }
 
+static void count_tcp(uv_handle_t *handle, void *n)
+{
+    *(unsigned *)n += handle->type == UV_TCP;
+}
+
+static unsigned sockets(struct ear *e)
+{
+    unsigned n = 0;
+
+    uv_walk(&e->loop, count_tcp, &n);
+    return n;
+}
+
+/* Those who do hang up must not wait for others to push them out. */
+static void the_refused_are_gone_when_they_hang_up(void **state)
+{
+    struct ear e;
+    int fd;
+
+    (void)state;
+    ear_open(&e);
+    e.l = listen_at(&e, "127.0.0.1", 0, LISTENER_ALONE, 0);
+    fd = raw_connect(listener_address(e.l)->port);
+    raw_send(fd, slice_str("many words, which nobody reads"));
+    while (!listener_refused(e.l))
+        uv_run(&e.loop, UV_RUN_ONCE);
+    assert_int_equal(sockets(&e), 2); /* with the listener's own */
+    close(fd);
+    while (sockets(&e) > 1)
+        uv_run(&e.loop, UV_RUN_ONCE);
+    ear_close(&e);
+}
+
 /* Whoever is refused and does not hang up must not hold descriptors without
  * bound: the oldest are closed to make room. */
 static void those_who_stay_after_a_refusal_are_bounded(void **state)
@@ -240,6 +273,7 @@ int main(void)
         cmocka_unit_test(a_name_is_resolved),
         cmocka_unit_test(a_name_that_is_none_is_named),
         cmocka_unit_test(one_too_many_is_told_and_closed),
+        cmocka_unit_test(the_refused_are_gone_when_they_hang_up),
         cmocka_unit_test(those_who_stay_after_a_refusal_are_bounded),
         cmocka_unit_test(loops_of_one_process_share_a_port),
         cmocka_unit_test(sharing_does_not_hide_another_process),

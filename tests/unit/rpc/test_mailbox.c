@@ -88,6 +88,30 @@ static void letters_of_one_turn_come_as_one_batch(void **state)
     assert_int_equal(uv_loop_close(&loop), 0);
 }
 
+/* A single letter into an empty box, again and again: each has to wake. */
+static void one_letter_alone_wakes_the_loop(void **state)
+{
+    struct note note = {0};
+    struct inbox in = {0};
+    struct mailbox *m;
+    uv_loop_t loop;
+
+    (void)state;
+    alarm(60);
+    assert_int_equal(uv_loop_init(&loop), 0);
+    m = mailbox_new(&loop, 10, on_letters, &in);
+    for (unsigned i = 0; i < 3; i++) {
+        note.number = i;
+        assert_int_equal(mailbox_post(m, &note.letter), STATUS_OK);
+        while (in.count <= i)
+            uv_run(&loop, UV_RUN_ONCE);
+    }
+    mailbox_free(m);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    assert_int_equal(uv_loop_close(&loop), 0);
+    alarm(0);
+}
+
 static void a_full_mailbox_leaves_the_letters_with_the_sender(void **state)
 {
     struct mailbox *m = mailbox_new_waiting(2);
@@ -220,6 +244,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_chain_gives_back_what_was_pushed),
         cmocka_unit_test(letters_of_one_turn_come_as_one_batch),
+        cmocka_unit_test(one_letter_alone_wakes_the_loop),
         cmocka_unit_test(a_full_mailbox_leaves_the_letters_with_the_sender),
         cmocka_unit_test(closing_lets_the_rest_be_read),
         cmocka_unit_test(a_loop_gets_every_letter_of_many_threads),
