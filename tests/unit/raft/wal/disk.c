@@ -1,5 +1,5 @@
 /* disk.c - see disk.h. */
-#include "disk.h"
+#include "tests/unit/raft/wal/disk.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

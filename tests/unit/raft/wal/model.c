@@ -1,5 +1,5 @@
 /* model.c - see model.h. */
-#include "model.h"
+#include "tests/unit/raft/wal/model.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -2,7 +2,7 @@
 #ifndef TESTS_UNIT_RAFT_WAL_MODEL_H
 #define TESTS_UNIT_RAFT_WAL_MODEL_H
 
-#include "disk.h"
+#include "tests/unit/raft/wal/disk.h"
 
 enum { MODEL_GROUPS = 6, MODEL_ENTRIES = 4096, MODEL_OPS = 4096 };
 

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "model.h"
+#include "tests/unit/raft/wal/model.h"
 
 static struct model *model;
 static struct disk disk;
