@@ -119,6 +119,7 @@ struct step {
     uint64_t first;                    /* the index of entries[0] */
     uint64_t from;                     /* sender of a received message */
     bool stale;                        /* it was of a lower term */
+    uint64_t prev_term;                /* of an append */
     bool rejected; /* out: it was answered by a rejection */
 };
 

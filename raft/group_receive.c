@@ -79,6 +79,7 @@ static bool step_segment(struct group *g, const struct message *m,
         fill_entries(g, seg->entries, seg->n, a);
     x.step.entries = seg->entries;
     x.step.first = seg->prev_index + 1;
+    x.step.prev_term = seg->prev_term;
     void *batch = seg->n ? a->entries[0].batch : NULL;
     if (!group_step(g, &x.step, fx))
         return false;
@@ -143,11 +144,26 @@ static void receive_append(struct group *g, const struct message *m,
 
 /* ---- the others ---- */
 
+/* Where our log and a follower's may agree at the latest, given that it has an
+ * entry of `term` at `index`: what is ours up to there and of a higher term, it
+ * cannot have (see hint() in group_send.c). */
+static uint64_t may_agree(const struct group *g, uint64_t index, uint64_t term,
+                          uint64_t match)
+{
+    if (term == 0)
+        return index;
+    while (index > match && index > g->snapshot_index &&
+           group_term_at(g, index) > term)
+        index--;
+    return index;
+}
+
 static void receive_append_result(struct group *g, const struct message *m,
                                   struct group_effects *fx)
 {
     struct received x;
     struct peer *p = group_peer(g, m->from);
+    uint64_t last = m->append_result.last_index;
 
     if (g->role == GROUP_LEADER && m->term == g->term) {
         if (!p)
@@ -156,13 +172,17 @@ static void receive_append_result(struct group *g, const struct message *m,
         p->heard_at = g->now;
         if (guard_rejection_stale(m, group_match(g, m->from)))
             return;
+        if (m->append_result.rejected)
+            last = may_agree(g, MIN_OF(last, g->tail.last),
+                             m->append_result.last_term,
+                             group_match(g, m->from));
     }
     begin(&x, g, m, RAFT_APPEND_ENTRIES_RESULT);
     x.raw.append_entries_result = (struct raft_append_entries_result){
         .version = m->version,
         .term = m->term,
         .rejected = m->append_result.rejected,
-        .last_log_index = m->append_result.last_index,
+        .last_log_index = last,
         .features = m->append_result.features,
         .capacity = m->append_result.capacity,
     };

@@ -157,8 +157,12 @@ static void send_append(struct group *g, const struct raft_message *out,
     next = send_ready(g, out->server_id, prev + 1, prev + a->n_entries, fx);
     if (next > prev + a->n_entries || !p)
         return;
-    if (next == prev + 1)
+    if (next == prev + 1) {
         group_send(g, append_message(g, out->server_id, prev, 0), fx);
+        /* Do not read what it may reject: first it is to agree on `prev`. */
+        if (prev > group_match(g, out->server_id))
+            return;
+    }
     p->read_next = next;
     p->read_end = prev + a->n_entries;
     read_on(g, p, fx);
@@ -203,6 +207,20 @@ void group_log_read_done(struct group *g, instant now, uint64_t token,
 
 /* ---- the others ---- */
 
+/* libraft goes back by one entry per round trip. What has a higher term than
+ * the entry that the leader asked for cannot be the leader's: skip it. The
+ * term at the hint lets the leader do the same. */
+static void hint(const struct group *g, const struct step *s,
+                 struct message *m)
+{
+    uint64_t index = m->append_result.last_index;
+
+    while (index > g->commit_seen && group_term_at(g, index) > s->prev_term)
+        index--;
+    m->append_result.last_index = index;
+    m->append_result.last_term = index ? group_term_at(g, index) : 0;
+}
+
 static void send_append_result(struct group *g, const struct step *s,
                                const struct raft_message *out,
                                struct group_effects *fx)
@@ -217,6 +235,8 @@ static void send_append_result(struct group *g, const struct step *s,
      * term (L15). */
     if (!s->stale)
         m->append_result.last_index = out->append_entries_result.last_log_index;
+    if (!s->stale && m->append_result.rejected)
+        hint(g, s, m);
     m->append_result.features = out->append_entries_result.features;
     m->append_result.capacity = out->append_entries_result.capacity;
     group_send(g, m, fx);

@@ -7,7 +7,7 @@
 enum {
     ENTRY_HEADER_BYTES = 8 + 1 + 4,
     APPEND_BYTES = 3 * 8 + 4,
-    RESULT_BYTES = 2 * 8 + 2 * 2,
+    RESULT_BYTES = 3 * 8 + 2 * 2,
     VOTE_BYTES = 2 * 8 + 2,
     VOTE_RESULT_BYTES = 2 + 2 * 2,
     INSTALL_BYTES = 3 * 8 + 4,
@@ -124,6 +124,7 @@ static void encode_body(const struct message *m, struct buf *out)
     case MESSAGE_APPEND_RESULT:
         buf_u64(out, m->append_result.rejected);
         buf_u64(out, m->append_result.last_index);
+        buf_u64(out, m->append_result.last_term);
         buf_u16(out, m->append_result.features);
         buf_u16(out, m->append_result.capacity);
         break;
@@ -246,6 +247,7 @@ static bool decode_body(struct reader *r, struct message *m)
     case MESSAGE_APPEND_RESULT:
         m->append_result.rejected = reader_u64(r);
         m->append_result.last_index = reader_u64(r);
+        m->append_result.last_term = reader_u64(r);
         m->append_result.features = reader_u16(r);
         m->append_result.capacity = reader_u16(r);
         break;
@@ -374,7 +376,8 @@ static bool check_body(const struct message *m)
                believable(m->append.commit) && check_entries(m);
     case MESSAGE_APPEND_RESULT:
         return believable(m->append_result.rejected) &&
-               believable(m->append_result.last_index);
+               believable(m->append_result.last_index) &&
+               believable(m->append_result.last_term);
     case MESSAGE_VOTE:
         return position(m->vote.last_index, m->vote.last_term, m->term);
     case MESSAGE_VOTE_RESULT:

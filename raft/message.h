@@ -53,6 +53,7 @@ struct message {
         struct {
             uint64_t rejected; /* 0: accepted; else the prev_index refused */
             uint64_t last_index;
+            uint64_t last_term; /* of a rejection: the term there; or 0 */
             uint16_t features, capacity;
         } append_result;
         struct {
