@@ -25,7 +25,7 @@ static struct store_env_options with_defaults(
     if (!o.cache_bytes)
         o.cache_bytes = 64 * MIB;
     if (!o.group_flush_bytes)
-        o.group_flush_bytes = 32 * MIB;
+        o.group_flush_bytes = 16 * MIB;
     if (!o.node_flush_bytes)
         o.node_flush_bytes = 128 * MIB;
     if (!o.flush_threads)
@@ -107,7 +107,7 @@ static void set_levels(struct store_env *e, rocksdb_options_t *o)
     rocksdb_options_set_soft_pending_compaction_bytes_limit(o, 0);
     rocksdb_options_set_hard_pending_compaction_bytes_limit(o, 0);
     rocksdb_options_set_target_file_size_base(o, 64 * MIB);
-    rocksdb_options_set_target_file_size_multiplier(o, 2);
+    rocksdb_options_set_target_file_size_multiplier(o, 1);
     rocksdb_options_set_max_bytes_for_level_base(o, 256 * MIB);
 }
 
@@ -120,8 +120,9 @@ static void set_rest(struct store_env *e, rocksdb_options_t *o)
     rocksdb_options_set_max_background_flushes(o, 1);
     rocksdb_options_set_max_background_compactions(o, 1);
     rocksdb_options_set_max_subcompactions(o, 1);
-    /* All tables stay open: a get then skips the table cache, and a cache-only
-     * get does not fail because a file is closed. */
+    /* All tables stay open, one descriptor for each 64 MiB of data: a get then
+     * skips the table cache, and a cache-only get does not fail because a file
+     * is closed. */
     rocksdb_options_set_max_open_files(o, -1);
     rocksdb_options_set_max_file_opening_threads(o, 1);
     rocksdb_options_set_table_cache_numshardbits(o, 2);

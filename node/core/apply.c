@@ -1,0 +1,276 @@
+/* apply.c - committed entries into the store, results to whoever waits.
+ *
+ * See replica.h for the states. A step takes as many committed entries as about
+ * 2 ms of work hold, asks the machine what they need, fetches that, executes
+ * them all into one write set that also carries the group record, and hands
+ * out the results once the store has taken it. */
+#include "node/core/shard_state.h"
+
+#include <assert.h>
+
+#include "proto/base/log.h"
+
+enum { STEP_BYTES = 512 * 1024, STEP_ENTRIES = 256, STEP_KEYS = 512 };
+
+static void settle(struct applying *a, const struct waiter *w,
+                   struct result result)
+{
+    if (w->gone)
+        return;
+    if (a->n_settled == a->cap_settled) {
+        a->cap_settled = a->cap_settled ? a->cap_settled * 2 : 64;
+        a->settled =
+            xrealloc(a->settled, a->cap_settled * sizeof *a->settled);
+    }
+    a->settled[a->n_settled++] = (struct settled){w->from, w->op, result};
+}
+
+static void put_record(struct replica *r)
+{
+    struct applying *a = &r->apply;
+    struct group_record record = {
+        .applied_index = a->last,
+        .applied_term = a->term,
+        .change_index = r->change_index,
+        .clock_ms = a->clock_ms,
+        .format_level = COMMAND_LEVEL,
+        .members = buf_slice(&r->members),
+    };
+    size_t size;
+
+    if (a->change_index) {
+        const struct group_entry *e =
+            group_entry_at(r->raft, a->change_index);
+        record.change_index = a->change_index;
+        record.members = blob_slice(e->payload);
+    }
+    size = group_record_bytes(&record);
+    group_record_write(write_set_put_reserve(&a->step.set,
+                                             layout_single_key(LAYOUT_GROUP),
+                                             size),
+                       &record);
+}
+
+/* Execute entries applied+1 .. last into the write set. */
+static void execute(struct shard *s, struct replica *r, struct effects *fx)
+{
+    struct applying *a = &r->apply;
+    struct answering answering = {s, r, fx};
+    uint64_t clock_ms = r->clock.last_ms;
+    struct effect *e;
+
+    a->change_index = 0;
+    a->clock_ms = 0;
+    for (uint64_t i = r->applied + 1; i <= a->last; i++) {
+        const struct group_entry *entry = group_entry_at(r->raft, i);
+        struct batch *b;
+        enum status st;
+
+        assert(entry);
+        a->term = entry->term;
+        if (entry->type == ENTRY_CHANGE)
+            a->change_index = i;
+        if (entry->type != ENTRY_COMMAND)
+            continue;
+        b = proposals_match(&r->proposals, i, entry->term,
+                            requests_answer_waiter, &answering);
+        st = machine_apply(&r->machine, &a->step, i,
+                           blob_slice(entry->payload),
+                           b ? s->results : NULL, ARRAY_LEN(s->results),
+                           &clock_ms);
+        assert(st == STATUS_OK); /* machine_needs() has read it all */
+        clock_saw(&r->clock, clock_ms);
+        a->clock_ms = MAX_OF(a->clock_ms, clock_ms);
+        if (!b)
+            continue;
+        for (unsigned k = 0; k < b->n; k++)
+            settle(a, &b->waiters[k], s->results[k]);
+        proposals_decided(&r->proposals, b);
+    }
+    a->clock_ms = MAX_OF(a->clock_ms, r->clock.last_ms);
+    a->done_seq = r->proposals.done;
+    put_record(r);
+    a->state = APPLY_WRITING;
+    e = effects_add(fx, EFFECT_APPLY, r->group);
+    e->apply.set = &a->step.set;
+}
+
+/* Choose the step's entries and name what they need. False: the replica had to
+ * stop. */
+static bool collect(struct shard *s, struct replica *r, struct effects *fx)
+{
+    struct applying *a = &r->apply;
+    uint64_t i;
+
+    machine_step_clear(&a->step);
+    a->n_settled = 0;
+    a->bytes = 0;
+    for (i = r->applied + 1; i <= r->committed; i++) {
+        const struct group_entry *e = group_entry_at(r->raft, i);
+        enum status st = STATUS_OK;
+
+        assert(e);
+        if (i > r->applied + 1 &&
+            (a->bytes >= STEP_BYTES || i - r->applied > STEP_ENTRIES ||
+             a->step.view.n >= STEP_KEYS))
+            break;
+        if (e->type == ENTRY_COMMAND)
+            st = e->payload ? machine_needs(&r->machine, &a->step,
+                                            blob_slice(e->payload))
+                            : STATUS_CORRUPT;
+        if (st != STATUS_OK) {
+            replica_stop(s, r, REPLICA_FAILED,
+                         st == STATUS_WRONG_VERSION
+                             ? "a command of a newer version: upgrade this node"
+                             : "an entry that cannot be read",
+                         fx);
+            return false;
+        }
+        a->bytes += 64 + (e->payload ? e->payload->size : 0);
+    }
+    a->last = i - 1;
+    return true;
+}
+
+void apply_more(struct shard *s, struct replica *r, struct effects *fx)
+{
+    struct applying *a = &r->apply;
+    struct effect *e;
+
+    if (!r->raft || r->mode != REPLICA_SERVING || a->state != APPLY_IDLE ||
+        r->applied >= r->committed)
+        return;
+    if (!collect(s, r, fx))
+        return;
+    if (view_empty(&a->step.view)) {
+        execute(s, r, fx);
+        return;
+    }
+    a->state = APPLY_FETCHING;
+    e = effects_add(fx, EFFECT_FETCH, r->group);
+    e->fetch.keys = view_keys(&a->step.view);
+    e->fetch.n = a->step.view.n;
+}
+
+void apply_on_fetched(struct shard *s, const struct event *e,
+                      struct effects *fx)
+{
+    struct replica *r = shard_find(s, e->fetched.group);
+
+    if (!r || r->apply.state != APPLY_FETCHING)
+        return;
+    if (!r->raft || r->mode != REPLICA_SERVING) {
+        r->apply.state = APPLY_IDLE;
+        return;
+    }
+    if (e->fetched.status != STATUS_OK) {
+        replica_stop(s, r, REPLICA_QUARANTINED, "the store cannot be read",
+                     fx);
+        return;
+    }
+    view_fill(&r->apply.step.view, e->fetched.present);
+    execute(s, r, fx);
+}
+
+static void publish_map(struct replica *r, struct effects *fx)
+{
+    struct effect *e;
+
+    if (!r->apply.step.map_changed)
+        return;
+    log_info("map_changed", "epoch=%lu",
+             (unsigned long)r->machine.map->epoch);
+    e = effects_add(fx, EFFECT_MAP_SAVE, 0);
+    e->map_save.map = r->machine.map;
+}
+
+static void applied(struct shard *s, struct replica *r, struct effects *fx)
+{
+    struct applying *a = &r->apply;
+    struct answering answering = {s, r, fx};
+
+    if (a->change_index) {
+        const struct group_entry *e =
+            group_entry_at(r->raft, a->change_index);
+        r->change_index = a->change_index;
+        buf_clear(&r->members);
+        buf_append(&r->members, blob_slice(e->payload).data,
+                   blob_slice(e->payload).size);
+    }
+    r->applied = a->last;
+    r->applied_term = a->term;
+    r->unflushed_bytes += a->bytes;
+    r->done_seq = a->done_seq;
+    a->state = APPLY_IDLE;
+    group_applied(r->raft, r->applied);
+    for (unsigned i = 0; i < a->n_settled; i++) {
+        struct settled *w = &a->settled[i];
+        struct waiter waiter = {.from = w->from, .op = w->op};
+        requests_answer_waiter(&answering, &waiter, w->result);
+    }
+    a->n_settled = 0;
+    publish_map(r, fx);
+    readpath_run(r, fx);
+    if (!proposals_open_empty(&r->proposals))
+        shard_mark(s, r);
+    apply_more(s, r, fx);
+}
+
+/* Whoever waits for a step that did not happen: it may still happen, when the
+ * replica starts again from its log. */
+static void abandon(struct shard *s, struct replica *r, struct effects *fx)
+{
+    struct applying *a = &r->apply;
+    struct answering answering = {s, r, fx};
+
+    for (unsigned i = 0; i < a->n_settled; i++) {
+        struct waiter w = {.from = a->settled[i].from, .op = a->settled[i].op};
+        requests_answer_waiter(&answering, &w,
+                               (struct result){STATUS_UNKNOWN, 0});
+    }
+    a->n_settled = 0;
+    a->state = APPLY_IDLE;
+}
+
+void apply_on_applied(struct shard *s, const struct event *e,
+                      struct effects *fx)
+{
+    struct replica *r = shard_find(s, e->applied.group);
+
+    if (!r || r->apply.state != APPLY_WRITING)
+        return;
+    if (!r->raft || r->mode != REPLICA_SERVING) {
+        abandon(s, r, fx);
+        return;
+    }
+    switch (e->applied.status) {
+    case STATUS_OK:
+        applied(s, r, fx);
+        return;
+    case STATUS_STALLED:
+    case STATUS_DISK_FULL:
+        r->apply.state = APPLY_STALLED;
+        r->apply.retry_at = instant_add(s->now, MS(STALL_RETRY_MS));
+        shard_wake_by(&s->next_stall, r->apply.retry_at);
+        return;
+    default:
+        abandon(s, r, fx);
+        replica_stop(s, r, REPLICA_FAILED, "the store cannot be written", fx);
+        return;
+    }
+}
+
+void apply_retry(struct shard *s, struct replica *r, struct effects *fx)
+{
+    struct effect *e;
+
+    if (r->apply.state != APPLY_STALLED)
+        return;
+    if (!instant_reached(s->now, r->apply.retry_at)) {
+        shard_wake_by(&s->next_stall, r->apply.retry_at);
+        return;
+    }
+    r->apply.state = APPLY_WRITING;
+    e = effects_add(fx, EFFECT_APPLY, r->group);
+    e->apply.set = &r->apply.step.set;
+}

@@ -1,0 +1,275 @@
+/* event.h - what happens to a shard, and what it wants done.
+ *
+ * A shard is a pure function: shard_step(shard, event, effects). Everything it
+ * knows of the world is in events; everything it does to the world is in
+ * effects. The shell (node/shell in the daemon, the simulator in tests) turns
+ * sockets, disks, clocks and threads into the one and the other into them.
+ *
+ * THE CONTRACT OF ORDER
+ *  1. The shell carries effects out in the order in which they were appended.
+ *     Each of PERSIST, FETCH, APPLY, READ, FLUSH, LOG_READ, CHECKPOINT and
+ *     INSTALL_* is answered by exactly one later event, in any order between
+ *     them; the answer may be stepped while effects are being carried out.
+ *  2. Two PERSISTs of one replica become durable in their order.
+ *  3. SENDs to one node on one channel arrive in order or not at all (a broken
+ *     connection loses the rest). What must not leave before something is
+ *     durable is not emitted before.
+ *  4. EVENT_TURN ends each burst of events: only there batches are submitted,
+ *     read rounds are started and frames to peers are emitted.
+ *  5. Bytes that an event points to are borrowed until shard_step returns,
+ *     those of an effect until it has been carried out, except where a field
+ *     says otherwise.
+ *
+ * Times: `now` is this node's monotonic clock; wall clocks are named so. */
+#ifndef NODE_CORE_EVENT_H
+#define NODE_CORE_EVENT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "node/store/write_set.h"
+#include "proto/base/bytes.h"
+#include "proto/base/status.h"
+#include "proto/base/time.h"
+#include "proto/map.h"
+#include "raft/group.h"
+
+enum op { OP_GET = 1, OP_SET = 2, OP_DELETE = 3, OP_NODE_UPDATE = 4 };
+enum read_mode { READ_LINEARIZABLE = 0, READ_STALE = 1 };
+
+/* Who asked: the door's connection, and its own number for the request. */
+struct origin {
+    uint64_t conn;
+    uint64_t id;
+};
+
+struct request {
+    struct origin from;
+    enum op op;
+    enum read_mode mode;     /* of OP_GET */
+    struct slice keyspace;   /* name; empty is the default keyspace */
+    struct slice key;        /* checked against the limits by the door */
+    struct slice value;      /* of OP_SET */
+    instant deadline;        /* monotonic */
+};
+
+struct reply {
+    enum status status;
+    struct slice value;      /* of a get that found something */
+    uint64_t version;        /* 0: none */
+    uint32_t hint_group;     /* with NOT_LEADER, MOVED, UNAVAILABLE */
+    uint32_t hint_node;      /* 0: unknown */
+    const char *detail;      /* NULL or what exactly, static text */
+};
+
+/* The two connections to a peer. CONTROL is for what is small and urgent. */
+enum channel { CHANNEL_CONTROL, CHANNEL_BULK };
+
+/* One file of a checkpoint; names have no slash. */
+struct snapshot_file {
+    char name[64];
+    uint64_t size;
+};
+
+/* One piece of a checkpoint that its receiver asks for. */
+struct snapshot_ask {
+    uint32_t group;
+    uint64_t replica; /* who asks */
+    uint64_t index;   /* the snapshot's */
+    uint64_t ask;     /* echoed */
+    uint32_t file;    /* SNAPSHOT_MANIFEST: the list of files */
+    uint64_t offset;
+    uint32_t size_max;
+};
+enum { SNAPSHOT_MANIFEST = 0x7fffffff };
+
+enum event_type {
+    EVENT_TURN = 1,      /* the burst is over */
+    EVENT_REQUEST,       /* a door decoded a request */
+    EVENT_PEER_UP,       /* a channel to a node works */
+    EVENT_PEER_DOWN,
+    EVENT_PEER_FRAME,    /* a frame of items from a node */
+    EVENT_PERSISTED,     /* a replica's persists up to `seq` are durable */
+    EVENT_FETCHED,       /* answers FETCH */
+    EVENT_APPLIED,       /* answers APPLY */
+    EVENT_READ,          /* answers READ */
+    EVENT_FLUSHED,       /* answers FLUSH */
+    EVENT_LOG_READ,      /* answers LOG_READ */
+    EVENT_CHECKPOINT,    /* answers CHECKPOINT */
+    EVENT_INSTALL,       /* answers INSTALL_* */
+    EVENT_MAP,           /* the cluster map was made durable or loaded */
+    EVENT_DISK,          /* how the disk is doing, at least every 100 ms */
+    EVENT_STOP,          /* hand leaderships over, then flush */
+};
+
+struct event {
+    enum event_type type;
+    instant now;
+    uint64_t wall_ms;        /* this node's wall clock; of TURN */
+    union {
+        const struct request *request;
+        struct {
+            uint32_t node;
+            enum channel channel;
+        } peer;
+        struct {
+            uint32_t node;
+            struct slice items;
+        } frame;
+        struct {
+            uint32_t group;
+            uint64_t seq;
+        } persisted;
+        struct {
+            uint32_t group;
+            enum status status;
+            const bool *present; /* one per key, in the order of FETCH */
+        } fetched;
+        struct {
+            uint32_t group;
+            enum status status; /* OK, STALLED (ask again), IO_ERROR */
+        } applied;
+        struct {
+            uint64_t token;
+            enum status status; /* OK, NOT_FOUND, IO_ERROR */
+            struct slice record; /* the stored data record */
+        } read;
+        struct {
+            uint32_t group;
+            enum status status;
+            uint64_t index; /* the flushed group record's applied index */
+        } flushed;
+        struct {
+            uint32_t group;
+            uint64_t token;
+            const struct group_entry *entries; /* with payloads */
+            unsigned n;                        /* 0: cannot be read */
+        } log_read;
+        struct {
+            uint32_t group;
+            uint64_t token;
+            enum status status;
+            uint64_t index, term, members_index;
+            struct slice members;
+            const struct snapshot_file *files;
+            unsigned n_files;
+        } checkpoint;
+        struct {
+            uint32_t group;
+            uint64_t token;
+            enum status status;
+            struct slice slots, map; /* of COMMIT: the new store's records */
+            uint64_t clock_ms;
+        } install;
+        struct {
+            const struct cluster_map *map; /* copied */
+        } map;
+        struct {
+            duration write_age;  /* the oldest wal write not durable yet */
+            bool nearly_full;    /* refuse what adds data */
+        } disk;
+    };
+};
+
+enum effect_type {
+    EFFECT_PERSIST_VOTE = 1,
+    EFFECT_PERSIST_TRUNCATE,
+    EFFECT_PERSIST_ENTRIES,
+    EFFECT_RELEASE,      /* entries below `index` are not needed any more */
+    EFFECT_SEND,
+    EFFECT_FETCH,
+    EFFECT_APPLY,
+    EFFECT_READ,
+    EFFECT_REPLY,
+    EFFECT_FLUSH,
+    EFFECT_LOG_READ,
+    EFFECT_CHECKPOINT,
+    EFFECT_CHECKPOINT_DROP,
+    EFFECT_INSTALL_BEGIN,  /* make an empty install directory */
+    EFFECT_INSTALL_CHUNK,  /* append bytes to one of its files */
+    EFFECT_INSTALL_COMMIT, /* sync, check, switch over, RESET the log */
+    EFFECT_SERVE_CHUNK,    /* read a checkpoint's bytes and send them */
+    EFFECT_MAP_SAVE,       /* make a newer map durable, answer EVENT_MAP */
+    EFFECT_STOPPED,        /* nothing is led here any more */
+};
+
+struct effect {
+    enum effect_type type;
+    uint32_t group;
+    union {
+        struct {
+            uint64_t seq, term, vote;
+        } persist_vote;
+        struct {
+            uint64_t seq, from;
+        } persist_truncate;
+        struct {
+            uint64_t seq, first;
+            unsigned n;
+            const struct group *raft; /* read through group_entry_at(), as
+                                         its GROUP_PERSIST_ENTRIES says */
+        } persist_entries;
+        struct {
+            uint64_t index;
+        } release;
+        struct {
+            uint32_t node;
+            enum channel channel;
+            struct slice items;
+        } send;
+        struct {
+            const struct slice *keys; /* valid until EVENT_FETCHED */
+            unsigned n;
+        } fetch;
+        struct {
+            const struct write_set *set; /* valid until EVENT_APPLIED */
+        } apply;
+        struct {
+            uint64_t token;
+            struct slice key; /* store key, valid until EVENT_READ */
+        } read;
+        struct {
+            struct origin to;
+            enum op op;
+            struct reply reply;
+        } reply;
+        struct {
+            uint64_t token, from;
+            unsigned n;
+        } log_read;
+        struct {
+            uint64_t token;
+        } checkpoint;
+        struct {
+            uint64_t token;
+            uint64_t index, term;
+            unsigned file;
+            uint64_t offset;
+            struct slice bytes;
+            const struct snapshot_file *files; /* valid until EVENT_INSTALL */
+            unsigned n_files;
+        } install;
+        struct {
+            uint64_t token; /* the checkpoint's */
+            uint32_t node;  /* send it a SNAPSHOT_CHUNK item, bulk channel */
+            struct snapshot_ask ask;
+        } serve;
+        struct {
+            struct cluster_map *map; /* borrowed until carried out ... */
+            bool give;               /* ... or the shell's to free */
+        } map_save;
+    };
+};
+
+/* A reusable vector; zero-initialised is empty. */
+struct effects {
+    struct effect *v;
+    unsigned n, cap;
+};
+
+/* Append an empty effect; the pointer is valid until the next one. */
+struct effect *effects_add(struct effects *fx, enum effect_type type,
+                           uint32_t group);
+void effects_release(struct effects *fx);
+
+#endif

@@ -1,0 +1,102 @@
+/* journal.c - see journal.h. */
+#include "node/core/journal.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+void journal_init(struct journal *j, struct wal *wal)
+{
+    *j = (struct journal){.wal = wal};
+}
+
+void journal_release(struct journal *j)
+{
+    wal_free(j->wal);
+    free(j->rows);
+    free(j->entries);
+    *j = (struct journal){0};
+}
+
+static void remember(struct journal *j, uint64_t ticket, uint32_t group,
+                     uint64_t seq)
+{
+    if (j->count == j->cap) {
+        unsigned cap = j->cap ? j->cap * 2 : 64;
+        struct journal_row *rows = xmalloc(cap * sizeof *rows);
+        for (unsigned i = 0; i < j->count; i++)
+            rows[i] = j->rows[(j->head + i) % j->cap];
+        free(j->rows);
+        j->rows = rows;
+        j->head = 0;
+        j->cap = cap;
+    }
+    j->rows[(j->head + j->count++) % j->cap] =
+        (struct journal_row){ticket, seq, group};
+}
+
+static uint64_t append(struct journal *j, const struct effect *e,
+                       wal_instant now)
+{
+    const struct group *raft = e->persist_entries.raft;
+    uint64_t first = e->persist_entries.first;
+    unsigned n = 0;
+
+    if (j->entries_cap < e->persist_entries.n) {
+        j->entries_cap = e->persist_entries.n;
+        j->entries = xrealloc(j->entries, j->entries_cap * sizeof *j->entries);
+    }
+    for (; n < e->persist_entries.n; n++) {
+        const struct group_entry *x = group_entry_at(raft, first + n);
+        if (!x)
+            break; /* truncated meanwhile: that follows */
+        j->entries[n] = (struct wal_entry){x->term, x->type,
+                                           blob_slice(x->payload)};
+    }
+    if (!n)
+        return wal_durable(j->wal);
+    return wal_append(j->wal, e->group, first, j->entries, n, false, now);
+}
+
+void journal_persist(struct journal *j, const struct effect *e,
+                     wal_instant now)
+{
+    switch (e->type) {
+    case EFFECT_PERSIST_VOTE:
+        remember(j,
+                 wal_vote(j->wal, e->group, e->persist_vote.term,
+                          e->persist_vote.vote, now),
+                 e->group, e->persist_vote.seq);
+        break;
+    case EFFECT_PERSIST_TRUNCATE:
+        remember(j,
+                 wal_truncate(j->wal, e->group, e->persist_truncate.from, now),
+                 e->group, e->persist_truncate.seq);
+        break;
+    case EFFECT_PERSIST_ENTRIES:
+        remember(j, append(j, e, now), e->group, e->persist_entries.seq);
+        break;
+    case EFFECT_RELEASE:
+        wal_release(j->wal, e->group, e->release.index);
+        break;
+    default:
+        assert(!"not a persist");
+    }
+}
+
+bool journal_durable(struct journal *j, uint32_t *group, uint64_t *seq)
+{
+    uint64_t durable = wal_durable(j->wal);
+    bool found = false;
+
+    while (j->count) {
+        const struct journal_row *row = &j->rows[j->head];
+        if (row->ticket > durable || (found && row->group != *group))
+            break;
+        *group = row->group;
+        *seq = row->seq;
+        found = true;
+        j->head = (j->head + 1) % j->cap;
+        j->count--;
+    }
+    return found;
+}

@@ -1,0 +1,38 @@
+/* journal.h - who waits for the write-ahead log.
+ *
+ * Puts the replicas' persists into the wal and remembers, ticket by ticket,
+ * whose they are; when the wal says that a ticket is durable, gives them back
+ * in order. Pure, like the wal itself. */
+#ifndef NODE_CORE_JOURNAL_H
+#define NODE_CORE_JOURNAL_H
+
+#include "node/core/event.h"
+#include "raft/wal/wal.h"
+
+struct journal_row {
+    uint64_t ticket, seq;
+    uint32_t group;
+};
+
+struct journal {
+    struct wal *wal;          /* owned */
+    struct journal_row *rows; /* a ring */
+    unsigned head, count, cap;
+    struct wal_entry *entries;
+    unsigned entries_cap;
+    uint64_t syncs;           /* finished writes */
+};
+
+/* Takes the wal. */
+void journal_init(struct journal *j, struct wal *wal);
+void journal_release(struct journal *j);
+
+/* Carry out an EFFECT_PERSIST_* or EFFECT_RELEASE. */
+void journal_persist(struct journal *j, const struct effect *e,
+                     wal_instant now);
+
+/* The next persist that is durable: fills group and seq. Only the last of a
+ * run of one group's is given, for they are cumulative. */
+bool journal_durable(struct journal *j, uint32_t *group, uint64_t *seq);
+
+#endif

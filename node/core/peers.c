@@ -1,0 +1,342 @@
+/* peers.c - frames of items from and to other nodes; gossip; the map.
+ *
+ * Items to a node gather during a turn and leave as one frame per channel. What
+ * carries entries goes by the control channel too while it is little (one write
+ * instead of two); beyond BULK_BYTES it takes the bulk channel, and sticks to
+ * it for a while, so that entries do not overtake each other at each change. */
+#include "node/core/shard_state.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "proto/base/log.h"
+
+struct peer *peers_find(struct shard *s, uint32_t node)
+{
+    for (unsigned i = 0; i < s->n_peers; i++)
+        if (s->peers[i].node == node)
+            return &s->peers[i];
+    return NULL;
+}
+
+void peers_release(struct peer *p)
+{
+    buf_release(&p->out[0]);
+    buf_release(&p->out[1]);
+    buf_release(&p->raft);
+    for (unsigned i = 0; i < ARRAY_LEN(p->sending); i++)
+        buf_release(&p->sending[i]);
+    rounds_release(&p->rounds);
+    free(p->sent.seq);
+}
+
+void peers_follow_map(struct shard *s)
+{
+    for (unsigned i = 0; i < s->map->n_nodes; i++) {
+        uint32_t node = s->map->nodes[i].id;
+        if (node == s->o.node || peers_find(s, node))
+            continue;
+        s->peers = xrealloc(s->peers, (s->n_peers + 1) * sizeof *s->peers);
+        s->peers[s->n_peers++] = (struct peer){.node = node};
+    }
+}
+
+struct buf *peers_out(struct peer *p, enum channel channel)
+{
+    p->dirty = true;
+    return &p->out[channel];
+}
+
+/* ---- out ---- */
+
+void peers_send_raft(struct shard *s, struct message *m)
+{
+    const struct map_group *g = map_group_find(s->map, m->group);
+    const struct map_replica *to = g ? map_replica_find(g, m->to) : NULL;
+    struct peer *p = to ? peers_find(s, to->node) : NULL;
+    struct buf *out;
+    size_t begun;
+
+    if (!p || !p->up[CHANNEL_CONTROL])
+        return;
+    if (s->disk_hangs && m->type == MESSAGE_APPEND)
+        return; /* others shall elect a leader with a working disk */
+    out = m->n_entries ? &p->raft : &p->out[CHANNEL_CONTROL];
+    p->dirty = true;
+    begun = item_begin(out, ITEM_RAFT);
+    message_encode(m, out);
+    item_end(out, begun);
+}
+
+static void empty(struct buf *b)
+{
+    enum { KEEP = 1 << 20 };
+
+    if (b->cap > KEEP)
+        buf_release(b);
+    buf_clear(b);
+}
+
+/* Emit `items` as a frame. Its bytes are borrowed until it has been carried
+ * out, which is before the next turn ends; meanwhile new items may come: so the
+ * buffer changes places with one that was sent a turn ago. */
+static void emit(struct effects *fx, struct peer *p, enum channel channel,
+                 struct buf *items, struct buf *sending)
+{
+    struct buf swap = *sending;
+    struct effect *e;
+
+    if (!items->size)
+        return;
+    *sending = *items;
+    *items = swap;
+    empty(items);
+    e = effects_add(fx, EFFECT_SEND, 0);
+    e->send.node = p->node;
+    e->send.channel = channel;
+    e->send.items = buf_slice(sending);
+}
+
+void peers_flush(struct shard *s, struct effects *fx)
+{
+    for (unsigned i = 0; i < s->n_peers; i++) {
+        struct peer *p = &s->peers[i];
+        bool bulk;
+
+        if (p->up[CHANNEL_CONTROL])
+            p->dirty |= rounds_send(&p->rounds, s->now, MS(ROUND_LOST_MS),
+                                    &p->out[CHANNEL_CONTROL]);
+        if (!p->dirty)
+            continue;
+        p->dirty = false;
+        bulk = p->raft.size > BULK_BYTES ||
+               !instant_reached(s->now, p->bulk_until);
+        if (p->raft.size > BULK_BYTES)
+            p->bulk_until = instant_add(s->now, MS(BULK_STICKY_MS));
+        if (p->raft.size && !(bulk && p->out[CHANNEL_BULK].size == 0)) {
+            struct buf *to = &p->out[bulk ? CHANNEL_BULK : CHANNEL_CONTROL];
+            buf_append(to, p->raft.data, p->raft.size);
+            empty(&p->raft);
+        }
+        emit(fx, p, CHANNEL_CONTROL, &p->out[CHANNEL_CONTROL],
+             &p->sending[0]);
+        emit(fx, p, CHANNEL_BULK, &p->out[CHANNEL_BULK], &p->sending[1]);
+        emit(fx, p, CHANNEL_BULK, &p->raft, &p->sending[2]);
+    }
+}
+
+void peers_gossip(struct shard *s)
+{
+    struct buf body = {0};
+    uint32_t n = 0;
+
+    buf_u64(&body, s->map->epoch);
+    buf_u64(&body, s->wall_ms);
+    buf_u32(&body, 0);
+    for (unsigned i = 0; i < s->n_replicas; i++) {
+        const struct replica *r = s->replicas[i];
+        if (!r->raft || r->role != GROUP_LEADER)
+            continue;
+        buf_u32(&body, r->group);
+        buf_u64(&body, r->term);
+        n++;
+    }
+    put_u32(body.data + 16, n);
+    for (unsigned i = 0; i < s->n_peers; i++) {
+        struct peer *p = &s->peers[i];
+        struct buf *out;
+        size_t begun;
+        if (!p->up[CHANNEL_CONTROL])
+            continue;
+        out = peers_out(p, CHANNEL_CONTROL);
+        begun = item_begin(out, ITEM_GOSSIP);
+        buf_append(out, body.data, body.size);
+        item_end(out, begun);
+    }
+    buf_release(&body);
+}
+
+/* ---- the map ---- */
+
+void peers_adopt_map(struct shard *s, const struct cluster_map *map)
+{
+    if (map->epoch <= s->map->epoch)
+        return;
+    log_info("map_adopted", "epoch=%lu", (unsigned long)map->epoch);
+    map_free(s->map);
+    s->map = map_copy(map);
+    for (unsigned i = 0; i < s->n_peers; i++)
+        s->peers[i].map_asked = false;
+    peers_follow_map(s);
+    s->gossip_now = true;
+}
+
+static bool on_gossip(struct shard *s, struct peer *p, struct slice body)
+{
+    struct reader in = reader_of(body);
+    uint32_t n;
+
+    p->map_epoch = reader_u64(&in);
+    reader_u64(&in); /* the wall clock: for the group clock's median */
+    n = reader_u32(&in);
+    if (in.failed || reader_left(&in) != (size_t)n * 12)
+        return false;
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t group = reader_u32(&in);
+        uint64_t term = reader_u64(&in);
+        if (group <= GROUP_COUNT_MAX && term >= s->hints[group].term)
+            s->hints[group] = (struct leader_hint){p->node, term};
+    }
+    if (p->map_epoch > s->map->epoch && !p->map_asked) {
+        struct buf *out = peers_out(p, CHANNEL_CONTROL);
+        item_end(out, item_begin(out, ITEM_MAP_ASK));
+        p->map_asked = true;
+    }
+    return true;
+}
+
+static void on_map_ask(struct shard *s, struct peer *p)
+{
+    struct buf *out = peers_out(p, CHANNEL_BULK);
+    size_t begun = item_begin(out, ITEM_MAP_DATA);
+
+    map_encode(s->map, out);
+    item_end(out, begun);
+}
+
+static bool on_map_data(struct shard *s, struct peer *p, struct slice body,
+                        struct effects *fx)
+{
+    struct cluster_map *map;
+    struct effect *e;
+
+    p->map_asked = false;
+    if (map_decode(body, &map) != STATUS_OK)
+        return false;
+    if (map->epoch > s->map->epoch &&
+        !memcmp(map->cluster, s->map->cluster, ID_BYTES)) {
+        e = effects_add(fx, EFFECT_MAP_SAVE, 0);
+        e->map_save.map = map;
+        e->map_save.give = true;
+        return true;
+    }
+    map_free(map);
+    return true;
+}
+
+/* ---- in ---- */
+
+static bool on_raft(struct shard *s, struct peer *p, struct slice body,
+                    struct effects *fx)
+{
+    struct message_header h;
+    struct replica *r;
+    const struct map_group *g;
+    const struct map_replica *from;
+    struct message *m;
+
+    if (!message_peek(body, &h))
+        return false;
+    r = shard_find(s, h.group);
+    if (!r || !r->raft || r->id != h.to)
+        return true; /* not here, or not taking part */
+    g = map_group_find(s->map, h.group);
+    from = g ? map_replica_find(g, h.from) : NULL;
+    if (!from || from->node != p->node) {
+        log_warn("raft_sender_refused", "group=%u replica=%lu node=%u",
+                 h.group, (unsigned long)h.from, p->node);
+        return true;
+    }
+    if (message_decode(body, &m) != STATUS_OK)
+        return false;
+    if (group_receive(r->raft, s->now, m, &s->raft_fx) == STATUS_BAD_MESSAGE)
+        log_warn("raft_message_refused", "group=%u node=%u type=%d", h.group,
+                 p->node, (int)h.type);
+    message_free(m);
+    replica_carry(s, r, fx);
+    return true;
+}
+
+static bool on_item(struct shard *s, struct peer *p, enum item_type type,
+                    struct slice body, struct effects *fx)
+{
+    struct forward f;
+
+    switch (type) {
+    case ITEM_RAFT:
+        return on_raft(s, p, body, fx);
+    case ITEM_READ_ROUND:
+        readpath_answer_round(s, p, body);
+        return true;
+    case ITEM_READ_ACK:
+        return readpath_on_ack(s, p, body, fx);
+    case ITEM_FORWARD:
+        if (!forward_decode(body, &f))
+            return false;
+        requests_forwarded(s, p->node, &f, fx);
+        return true;
+    case ITEM_FORWARD_REPLY:
+        requests_forward_reply(s, p->node, body, fx);
+        return true;
+    case ITEM_GOSSIP:
+        return on_gossip(s, p, body);
+    case ITEM_MAP_ASK:
+        on_map_ask(s, p);
+        return true;
+    case ITEM_MAP_DATA:
+        return on_map_data(s, p, body, fx);
+    case ITEM_SNAPSHOT_ASK:
+        snapshots_on_ask(s, p, body, fx);
+        return true;
+    case ITEM_SNAPSHOT_CHUNK:
+        return snapshots_on_chunk(s, body, fx);
+    }
+    return false;
+}
+
+void peers_on_frame(struct shard *s, const struct event *e,
+                    struct effects *fx)
+{
+    struct peer *p = peers_find(s, e->frame.node);
+    struct reader in = reader_of(e->frame.items);
+    enum item_type type;
+    struct slice body;
+
+    if (!p)
+        return;
+    while (item_next(&in, &type, &body)) {
+        if (!on_item(s, p, type, body, fx))
+            log_warn("item_refused", "node=%u type=%d size=%zu", p->node,
+                     (int)type, body.size);
+    }
+    if (in.failed)
+        log_warn("items_cut", "node=%u size=%zu", p->node,
+                 e->frame.items.size);
+}
+
+void peers_on_up(struct shard *s, const struct event *e)
+{
+    struct peer *p = peers_find(s, e->peer.node);
+
+    if (!p)
+        return;
+    p->up[e->peer.channel] = true;
+    empty(&p->out[e->peer.channel]);
+    p->map_asked = false;
+    s->gossip_now = true;
+}
+
+void peers_on_down(struct shard *s, const struct event *e, struct effects *fx)
+{
+    struct peer *p = peers_find(s, e->peer.node);
+
+    if (!p)
+        return;
+    p->up[e->peer.channel] = false;
+    empty(&p->out[e->peer.channel]);
+    empty(&p->raft);
+    if (e->peer.channel == CHANNEL_CONTROL)
+        rounds_reset(&p->rounds);
+    else
+        requests_node_down(s, p->node, fx);
+}

@@ -1,0 +1,117 @@
+/* questions.c - what a shard says of itself, for status and for doors. */
+#include "node/core/shard_state.h"
+
+const struct cluster_map *shard_map(const struct shard *s)
+{
+    return s->map;
+}
+
+uint64_t shard_requests(const struct shard *s)
+{
+    return s->requests;
+}
+
+uint32_t shard_leader_node(const struct shard *s, uint32_t group)
+{
+    const struct replica *r = shard_find(s, group);
+    uint32_t node = r ? replica_leader_node(s, r) : 0;
+
+    if (!node && group <= GROUP_COUNT_MAX)
+        node = s->hints[group].node;
+    return node;
+}
+
+static const char *role_name(const struct replica *r)
+{
+    switch (r->mode) {
+    case REPLICA_INSTALLING:
+        return "installing";
+    case REPLICA_QUARANTINED:
+        return "quarantined";
+    case REPLICA_LOST:
+        return "lost";
+    case REPLICA_FAILED:
+        return "failed";
+    case REPLICA_SERVING:
+        break;
+    }
+    if (r->role == GROUP_FOLLOWER && !group_is_voter(r->raft, r->id))
+        return "learner";
+    return r->role == GROUP_LEADER      ? "leader"
+           : r->role == GROUP_CANDIDATE ? "candidate"
+           : r->role == GROUP_STARTING  ? "starting"
+                                        : "follower";
+}
+
+static uint64_t lag_max(const struct replica *r)
+{
+    const struct members *m = group_members(r->raft);
+    uint64_t last = group_last(r->raft), lag = 0;
+
+    if (r->role != GROUP_LEADER)
+        return 0;
+    for (unsigned i = 0; i < m->n; i++) {
+        uint64_t match = m->v[i].replica == r->id
+                             ? last
+                             : group_match(r->raft, m->v[i].replica);
+        if (m->v[i].role == MEMBER_VOTER && last - match > lag)
+            lag = last - match;
+    }
+    return lag;
+}
+
+unsigned shard_replicas(const struct shard *s, struct replica_status *out,
+                        unsigned max)
+{
+    unsigned n = 0;
+
+    for (; n < s->n_replicas && n < max; n++) {
+        const struct replica *r = s->replicas[n];
+        out[n] = (struct replica_status){
+            .group = r->group,
+            .replica = r->id,
+            .role = slice_str(role_name(r)),
+            .term = r->term,
+            .leader = replica_leader_node(s, r),
+            .commit_index = r->committed,
+            .applied_index = r->applied,
+            .flushed_index = r->flushed,
+        };
+        if (!r->raft)
+            continue;
+        out[n].last_index = group_last(r->raft);
+        out[n].durable_index = group_durable(r->raft);
+        out[n].first_index = group_first(r->raft);
+        out[n].lag_max = lag_max(r);
+    }
+    return n;
+}
+
+const char *shard_replica_reason(const struct shard *s, uint32_t group)
+{
+    const struct replica *r = shard_find(s, group);
+
+    return r && !r->raft ? r->reason : NULL;
+}
+
+unsigned shard_peers_up(const struct shard *s, uint32_t *out, unsigned max)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < s->n_peers && n < max; i++)
+        if (s->peers[i].up[CHANNEL_CONTROL])
+            out[n++] = s->peers[i].node;
+    return n;
+}
+
+bool shard_healthy(const struct shard *s)
+{
+    for (unsigned i = 0; i < s->map->n_groups; i++) {
+        const struct map_group *g = &s->map->groups[i];
+        const struct replica *r = shard_find(s, g->id);
+        if (map_replica_on(g, s->o.node) &&
+            (!r || !r->raft || r->mode != REPLICA_SERVING))
+            return false;
+    }
+    return true;
+}

@@ -1,0 +1,190 @@
+/* readpath.c - reads from the door through a round to the store. */
+#include "node/core/shard_state.h"
+
+#include <assert.h>
+
+static void read_store(struct read *x, struct effects *fx)
+{
+    struct effect *e = effects_add(fx, EFFECT_READ, x->group);
+
+    e->read.token = (uint64_t)(uintptr_t)x;
+    e->read.key = slice_of(x->key, x->key_size);
+}
+
+void readpath_take(struct shard *s, struct replica *r, const struct request *q,
+                   uint32_t keyspace, uint64_t after, struct effects *fx)
+{
+    struct read *x =
+        read_new(&s->read_pool, LAYOUT_DATA_PREFIX_BYTES + q->key.size);
+
+    if (!x) {
+        requests_refuse(s, q->from, q->op, r->group, STATUS_BUSY, fx);
+        return;
+    }
+    layout_data_key(x->key, keyspace, q->key);
+    x->from = q->from;
+    x->group = r->group;
+    x->deadline = q->deadline;
+    x->after = after > r->done_seq ? after : 0;
+    x->index = 0;
+    if (q->mode == READ_STALE) {
+        read_store(x, fx);
+        return;
+    }
+    shard_wake_by(&s->earliest, q->deadline);
+    read_list_add(&r->reads.next, x);
+    shard_mark(s, r);
+}
+
+/* Ask voters about the asking set: `count` of those whose channel is up,
+ * beginning behind this node in the list so that nodes share the work. */
+static void ask(struct shard *s, struct replica *r, unsigned count)
+{
+    const struct members *m = group_members(r->raft);
+    const struct map_group *g = map_group_find(s->map, r->group);
+    unsigned self = 0;
+
+    for (unsigned i = 0; i < m->n; i++)
+        if (m->v[i].replica == r->id)
+            self = i;
+    for (unsigned k = 1; k < m->n && count; k++) {
+        const struct member *v = &m->v[(self + k) % m->n];
+        const struct map_replica *where =
+            g ? map_replica_find(g, v->replica) : NULL;
+        struct peer *p = where ? peers_find(s, where->node) : NULL;
+        if (v->role != MEMBER_VOTER || !p || !p->up[CHANNEL_CONTROL])
+            continue;
+        rounds_ask(&p->rounds, r->group, r->reads.asking_term,
+                   r->reads.asking_seq);
+        count--;
+    }
+}
+
+void readpath_start(struct shard *s, struct replica *r, struct effects *fx)
+{
+    struct reads *q = &r->reads;
+    uint64_t index;
+    unsigned needed;
+
+    if (!r->raft || r->role != GROUP_LEADER || !q->next.n || q->asking.n ||
+        !group_read_index(r->raft, &index))
+        return; /* marked again when that changes */
+    needed = members_quorum(group_members(r->raft)) - 1;
+    reads_start(q, s->now, index, group_term(r->raft), needed);
+    if (!needed) {
+        readpath_run(r, fx);
+        return;
+    }
+    ask(s, r, needed);
+    shard_wake_by(&s->next_hedge,
+                  instant_add(s->now, MS(HEDGE_AFTER_MS)));
+}
+
+void readpath_hedge(struct shard *s, struct replica *r)
+{
+    struct reads *q = &r->reads;
+    instant due;
+
+    if (!r->raft || !q->asking.n)
+        return;
+    due = instant_add(q->asked_at,
+                      MS(q->hedged ? ROUND_LOST_MS : HEDGE_AFTER_MS));
+    if (!instant_reached(s->now, due)) {
+        shard_wake_by(&s->next_hedge, due);
+        return;
+    }
+    q->hedged = true;
+    q->asked_at = s->now;
+    ask(s, r, MEMBERS_MAX);
+    shard_wake_by(&s->next_hedge, instant_add(s->now, MS(ROUND_LOST_MS)));
+}
+
+void readpath_run(struct replica *r, struct effects *fx)
+{
+    struct read *x;
+
+    while ((x = reads_runnable(&r->reads, r->applied, r->done_seq)))
+        read_store(x, fx);
+}
+
+void readpath_on_read(struct shard *s, const struct event *e,
+                      struct effects *fx)
+{
+    struct read *x = (struct read *)(uintptr_t)e->read.token;
+    struct reply reply = {.status = e->read.status};
+    struct layout_value v;
+
+    if (reply.status == STATUS_OK) {
+        reply.status = layout_value_parse(e->read.record, &v);
+        if (reply.status == STATUS_OK) {
+            reply.value = v.bytes;
+            reply.version = v.version;
+        }
+    }
+    requests_reply(s, x->from, OP_GET, &reply, fx);
+    read_free(&s->read_pool, x);
+}
+
+/* ---- rounds ---- */
+
+void readpath_answer_round(struct shard *s, struct peer *p, struct slice body)
+{
+    struct reader in = reader_of(body);
+    uint64_t round = reader_u64(&in);
+    uint32_t n = reader_u32(&in);
+    struct buf *out = peers_out(p, CHANNEL_CONTROL);
+    size_t begun;
+
+    if (in.failed || reader_left(&in) != (size_t)n * 12)
+        return;
+    begun = item_begin(out, ITEM_READ_ACK);
+    buf_u64(out, round);
+    buf_u32(out, n);
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t group = reader_u32(&in);
+        uint64_t term = reader_u64(&in);
+        const struct replica *r = shard_find(s, group);
+        buf_u8(out, r && r->raft && group_confirms(r->raft, term));
+    }
+    item_end(out, begun);
+}
+
+struct confirming {
+    struct shard *shard;
+    struct peer *peer;
+    struct effects *fx;
+};
+
+static void confirm(void *arg, const struct round_entry *e)
+{
+    struct confirming *c = arg;
+    struct shard *s = c->shard;
+    struct replica *r = shard_find(s, e->group);
+    const struct map_group *g = map_group_find(s->map, e->group);
+    const struct map_replica *voter =
+        g ? map_replica_on(g, c->peer->node) : NULL;
+    const struct members *m;
+
+    if (!r || !r->raft || !voter || r->role != GROUP_LEADER ||
+        group_term(r->raft) != e->term)
+        return;
+    m = group_members(r->raft);
+    for (unsigned i = 0; i < m->n; i++) {
+        if (m->v[i].replica != voter->id || m->v[i].role != MEMBER_VOTER ||
+            voter->id == r->id)
+            continue;
+        if (!reads_confirm(&r->reads, e->seq, i))
+            continue;
+        readpath_run(r, c->fx);
+        if (r->reads.next.n)
+            shard_mark(s, r);
+    }
+}
+
+bool readpath_on_ack(struct shard *s, struct peer *p, struct slice body,
+                     struct effects *fx)
+{
+    struct confirming c = {s, p, fx};
+
+    return rounds_answer(&p->rounds, body, confirm, &c);
+}

@@ -1,0 +1,314 @@
+/* replica.c - a replica's life, and its Raft group's effects carried over. */
+#include "node/core/shard_state.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "proto/base/log.h"
+
+struct replica *replica_new(struct shard *s, const struct replica_restore *o)
+{
+    struct replica *r = xcalloc(1, sizeof *r);
+
+    r->group = o->group;
+    r->id = o->replica;
+    r->number = s->n_replicas;
+    machine_init(&r->machine, r->group);
+    machine_step_init(&r->apply.step, rng_next(&s->rng));
+    proposals_init(&r->proposals);
+    reads_init(&r->reads);
+    return r;
+}
+
+void replica_free(struct shard *s, struct replica *r)
+{
+    struct read_list *lists[] = {&r->reads.next, &r->reads.asking,
+                                 &r->reads.ready};
+
+    for (unsigned i = 0; i < ARRAY_LEN(lists); i++) {
+        struct read *x;
+        while ((x = read_list_pop(lists[i])))
+            read_free(&s->read_pool, x);
+    }
+    group_free(r->raft);
+    buf_release(&r->members);
+    machine_release(&r->machine);
+    machine_step_release(&r->apply.step);
+    free(r->apply.settled);
+    proposals_release(&r->proposals);
+    snapshots_release(r);
+    free(r);
+}
+
+void replica_stop(struct shard *s, struct replica *r, enum replica_mode mode,
+                  const char *reason, struct effects *fx)
+{
+    struct answering a = {s, r, fx};
+
+    log_error("replica_stopped", "group=%u replica=%lu mode=%d reason=\"%s\"",
+              r->group, (unsigned long)r->id, (int)mode, reason);
+    r->mode = mode;
+    snprintf(r->reason, sizeof r->reason, "%s", reason);
+    requests_deposed(s, r, fx);
+    /* What was proposed may be decided by the others. */
+    proposals_jumped(&r->proposals, UINT64_MAX, requests_answer_waiter, &a);
+    r->done_seq = r->proposals.done;
+    r->role = GROUP_FAILED;
+    r->leader = 0;
+    snapshots_end(s, r, r->send.to, fx);
+    snapshots_release(r);
+    group_free(r->raft);
+    r->raft = NULL;
+}
+
+/* Take over what the store says; false when it contradicts itself. */
+static bool load(struct replica *r, const struct replica_restore *o)
+{
+    const struct group_record *g = &o->record;
+
+    if (machine_load(&r->machine, o->slots, o->map) != STATUS_OK)
+        return false;
+    r->applied = r->committed = g->applied_index;
+    r->applied_term = g->applied_term;
+    r->change_index = g->change_index;
+    buf_clear(&r->members);
+    buf_append(&r->members, g->members.data, g->members.size);
+    r->clock.last_ms = g->clock_ms;
+    r->flushed = o->flushed;
+    return true;
+}
+
+void replica_start(struct shard *s, struct replica *r,
+                   const struct replica_restore *o, struct effects *fx)
+{
+    struct group_options options = {
+        .group = r->group,
+        .replica = r->id,
+        .seed = rng_next(&s->rng),
+        .election = s->o.election,
+        .heartbeat = s->o.heartbeat,
+        .budget = &s->tail_budget,
+        .trailing = 4096,
+    };
+
+    if (o->broken) {
+        replica_stop(s, r, o->lost ? REPLICA_LOST : REPLICA_QUARANTINED,
+                     o->broken, fx);
+        return;
+    }
+    if (!load(r, o)) {
+        replica_stop(s, r, REPLICA_QUARANTINED,
+                     "the store's records are damaged", fx);
+        return;
+    }
+    r->mode = REPLICA_SERVING;
+    r->raft = group_new(&options);
+    if (group_start(r->raft, s->now, &o->raft, &s->raft_fx) != STATUS_OK) {
+        group_effects_clear(&s->raft_fx);
+        replica_stop(s, r, REPLICA_QUARANTINED,
+                     "log and store contradict each other", fx);
+        return;
+    }
+    r->role = group_role(r->raft);
+    r->term = group_term(r->raft);
+    replica_carry(s, r, fx);
+}
+
+uint32_t replica_leader_node(const struct shard *s, const struct replica *r)
+{
+    const struct map_group *g = map_group_find(s->map, r->group);
+    const struct map_replica *leader =
+        g && r->leader ? map_replica_find(g, r->leader) : NULL;
+
+    return leader ? leader->node : 0;
+}
+
+static void on_role(struct shard *s, struct replica *r,
+                    const struct group_effect *e, struct effects *fx)
+{
+    bool led = r->role == GROUP_LEADER;
+
+    r->role = e->role.role;
+    r->term = e->role.term;
+    r->leader = e->role.leader;
+    if (!led && r->role == GROUP_LEADER) {
+        r->lead_floor = group_last(r->raft);
+        r->led_since = s->now;
+        s->gossip_now = true;
+        log_info("group_leader", "group=%u term=%lu", r->group,
+                 (unsigned long)r->term);
+    }
+    if (led && r->role != GROUP_LEADER) {
+        log_info("group_deposed", "group=%u term=%lu", r->group,
+                 (unsigned long)r->term);
+        requests_deposed(s, r, fx);
+    }
+    if (r->leader && r->group <= GROUP_COUNT_MAX)
+        s->hints[r->group] =
+            (struct leader_hint){replica_leader_node(s, r), r->term};
+    shard_mark(s, r);
+}
+
+static void on_commit(struct shard *s, struct replica *r, uint64_t index,
+                      struct effects *fx)
+{
+    if (index > r->committed)
+        r->committed = index;
+    shard_mark(s, r); /* reads may start, batches be submitted */
+    apply_more(s, r, fx);
+}
+
+static void carry_persist(struct replica *r, const struct group_effect *e,
+                          struct effects *fx)
+{
+    struct effect *out;
+
+    switch (e->type) {
+    case GROUP_PERSIST_VOTE:
+        out = effects_add(fx, EFFECT_PERSIST_VOTE, r->group);
+        out->persist_vote.seq = e->persist_vote.seq;
+        out->persist_vote.term = e->persist_vote.term;
+        out->persist_vote.vote = e->persist_vote.vote;
+        break;
+    case GROUP_PERSIST_TRUNCATE:
+        out = effects_add(fx, EFFECT_PERSIST_TRUNCATE, r->group);
+        out->persist_truncate.seq = e->persist_truncate.seq;
+        out->persist_truncate.from = e->persist_truncate.from;
+        break;
+    default:
+        assert(e->type == GROUP_PERSIST_ENTRIES);
+        out = effects_add(fx, EFFECT_PERSIST_ENTRIES, r->group);
+        out->persist_entries.seq = e->persist_entries.seq;
+        out->persist_entries.first = e->persist_entries.first;
+        out->persist_entries.n = e->persist_entries.n;
+        out->persist_entries.raft = r->raft;
+        break;
+    }
+}
+
+static void carry_one(struct shard *s, struct replica *r,
+                      struct group_effect *e, struct effects *fx)
+{
+    struct effect *out;
+
+    switch (e->type) {
+    case GROUP_PERSIST_VOTE:
+    case GROUP_PERSIST_TRUNCATE:
+    case GROUP_PERSIST_ENTRIES:
+        carry_persist(r, e, fx);
+        break;
+    case GROUP_SEND:
+        peers_send_raft(s, e->send.message);
+        break;
+    case GROUP_COMMIT:
+        on_commit(s, r, e->commit.index, fx);
+        break;
+    case GROUP_ROLE:
+        on_role(s, r, e, fx);
+        break;
+    case GROUP_MEMBERS:
+        log_info("group_members", "group=%u members=%u index=%lu committed=%d",
+                 r->group, e->members.members.n,
+                 (unsigned long)e->members.index, e->members.committed);
+        break;
+    case GROUP_SNAPSHOT_WANTED:
+        snapshots_wanted(s, r, e->snapshot_wanted.to,
+                         e->snapshot_wanted.index, fx);
+        break;
+    case GROUP_SNAPSHOT_END:
+        snapshots_end(s, r, e->snapshot_end.to, fx);
+        break;
+    case GROUP_INSTALL:
+        snapshots_install(s, r, e, fx);
+        break;
+    case GROUP_LOG_READ:
+        out = effects_add(fx, EFFECT_LOG_READ, r->group);
+        out->log_read.token = e->log_read.token;
+        out->log_read.from = e->log_read.index;
+        out->log_read.n = e->log_read.n;
+        break;
+    case GROUP_TRANSFER_END:
+        log_info("group_transfer_end", "group=%u ok=%d", r->group,
+                 e->transfer_end.ok);
+        shard_mark(s, r);
+        break;
+    case GROUP_STOPPED:
+        break; /* replica_carry() deals with it last */
+    }
+}
+
+void replica_carry(struct shard *s, struct replica *r, struct effects *fx)
+{
+    struct group_effects *list = &s->raft_fx;
+    const char *stopped = NULL;
+
+    /* Carrying out may call the group again, which appends. */
+    for (unsigned i = 0; i < list->n; i++) {
+        struct group_effect e = list->v[i];
+        if (e.type == GROUP_STOPPED)
+            stopped = e.stopped.reason;
+        else
+            carry_one(s, r, &e, fx);
+        if (!r->raft)
+            break;
+    }
+    group_effects_clear(list);
+    if (stopped && r->raft)
+        replica_stop(s, r, REPLICA_FAILED, stopped, fx);
+}
+
+/* ---- flushing: so that the log can be cut ---- */
+
+static uint64_t unflushed_total(const struct shard *s)
+{
+    uint64_t sum = 0;
+
+    for (unsigned i = 0; i < s->n_replicas; i++)
+        sum += s->replicas[i]->unflushed_bytes;
+    return sum;
+}
+
+static bool largest(const struct shard *s, const struct replica *r)
+{
+    for (unsigned i = 0; i < s->n_replicas; i++)
+        if (!s->replicas[i]->flushing &&
+            s->replicas[i]->unflushed_bytes > r->unflushed_bytes)
+            return false;
+    return true;
+}
+
+void replica_flush_if_due(struct shard *s, struct replica *r,
+                          struct effects *fx)
+{
+    if (!r->raft || r->flushing || r->mode != REPLICA_SERVING ||
+        r->applied <= r->flushed)
+        return;
+    if (r->unflushed_bytes < s->o.group_flush_bytes &&
+        !(unflushed_total(s) > s->o.node_flush_bytes && largest(s, r)))
+        return;
+    r->flushing = true;
+    r->unflushed_bytes = 0;
+    effects_add(fx, EFFECT_FLUSH, r->group);
+}
+
+void replica_on_flushed(struct shard *s, const struct event *e,
+                        struct effects *fx)
+{
+    struct replica *r = shard_find(s, e->flushed.group);
+    struct effect *out;
+
+    if (!r)
+        return;
+    r->flushing = false;
+    if (!r->raft || e->flushed.status != STATUS_OK ||
+        e->flushed.index <= r->flushed)
+        return;
+    r->flushed = e->flushed.index;
+    group_flushed(r->raft, s->now, r->flushed, &s->raft_fx);
+    replica_carry(s, r, fx);
+    if (!r->raft)
+        return;
+    out = effects_add(fx, EFFECT_RELEASE, r->group);
+    out->release.index = group_first(r->raft) - 1;
+}

@@ -1,0 +1,385 @@
+/* requests.c - from a request to its group: here, elsewhere, refused.
+ *
+ * A request whose group is led here joins that group's open batch or its next
+ * read round. One for another node's group is passed on once, to the leader as
+ * far as it is known; one that was passed on already is never passed on again,
+ * it gets NOT_LEADER with a hint. */
+#include "node/core/shard_state.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "proto/slot.h"
+
+/* A request that knows where it belongs. */
+struct routed {
+    struct origin from;
+    enum op op;
+    enum read_mode mode;
+    uint32_t keyspace;
+    struct slice key, value;
+    instant deadline;
+    uint16_t slot;
+    uint32_t group;
+};
+
+/* ---- replies ---- */
+
+void requests_reply(struct shard *s, struct origin to, enum op op,
+                    const struct reply *r, struct effects *fx)
+{
+    struct effect *e;
+
+    if (to.conn & ORIGIN_SELF)
+        return;
+    if (to.conn & ORIGIN_PEER) {
+        struct peer *p = peers_find(s, (uint32_t)to.conn);
+        if (p && p->up[CHANNEL_BULK])
+            forward_reply_encode(peers_out(p, CHANNEL_BULK), to.id, r);
+        return;
+    }
+    e = effects_add(fx, EFFECT_REPLY, r->hint_group);
+    e->reply.to = to;
+    e->reply.op = op;
+    e->reply.reply = *r;
+}
+
+void requests_refuse(struct shard *s, struct origin to, enum op op,
+                     uint32_t group, enum status why, struct effects *fx)
+{
+    struct reply r = {.status = why};
+
+    if (why == STATUS_NOT_LEADER || why == STATUS_UNAVAILABLE ||
+        why == STATUS_MOVED) {
+        r.hint_group = group;
+        r.hint_node = shard_leader_node(s, group);
+    }
+    requests_reply(s, to, op, &r, fx);
+}
+
+void requests_answer_waiter(void *arg, const struct waiter *w,
+                            struct result result)
+{
+    struct answering *a = arg;
+    uint32_t group = a->replica->group;
+
+    if (result.status == STATUS_OK || result.status == STATUS_NOT_FOUND) {
+        struct reply r = {.status = result.status, .version = result.version};
+        requests_reply(a->shard, w->from, w->op, &r, a->fx);
+        return;
+    }
+    requests_refuse(a->shard, w->from, w->op, group, result.status, a->fx);
+}
+
+void requests_answer_read(void *arg, struct read *x, enum status why)
+{
+    struct answering *a = arg;
+
+    requests_refuse(a->shard, x->from, OP_GET, x->group, why, a->fx);
+    read_free(&a->shard->read_pool, x);
+}
+
+/* ---- which writes of this origin are not decided yet ---- */
+
+static struct sent_writes *sent_of(struct shard *s, uint64_t conn)
+{
+    uint32_t at = (uint32_t)conn;
+    struct sent_writes *w;
+
+    if (conn & ORIGIN_SELF)
+        return NULL;
+    if (conn & ORIGIN_PEER) {
+        struct peer *p = peers_find(s, at);
+        return p ? &p->sent : NULL;
+    }
+    if (at >= s->n_conns) {
+        unsigned n = s->n_conns ? s->n_conns : 64;
+        while (n <= at)
+            n *= 2;
+        s->conns = xrealloc(s->conns, n * sizeof *s->conns);
+        memset(s->conns + s->n_conns, 0,
+               (n - s->n_conns) * sizeof *s->conns);
+        s->n_conns = n;
+    }
+    w = &s->conns[at];
+    if (w->conn != conn) { /* a new connection in this place */
+        w->conn = conn;
+        if (w->seq)
+            memset(w->seq, 0, w->n * sizeof *w->seq);
+    }
+    return w;
+}
+
+static uint64_t sent_last(struct shard *s, uint64_t conn,
+                          const struct replica *r)
+{
+    struct sent_writes *w = sent_of(s, conn);
+
+    return w && r->number < w->n ? w->seq[r->number] : 0;
+}
+
+static void sent_note(struct shard *s, uint64_t conn, const struct replica *r,
+                      uint64_t seq)
+{
+    struct sent_writes *w = sent_of(s, conn);
+
+    if (!w)
+        return;
+    if (r->number >= w->n) {
+        unsigned n = s->n_replicas > r->number ? s->n_replicas : r->number + 1;
+        w->seq = xrealloc(w->seq, n * sizeof *w->seq);
+        memset(w->seq + w->n, 0, (n - w->n) * sizeof *w->seq);
+        w->n = n;
+    }
+    w->seq[r->number] = seq;
+}
+
+/* ---- here ---- */
+
+static bool batch_full(const struct proposals *p)
+{
+    return p->open.n >= ENTRY_COMMANDS_MAX || p->entry.size >= ENTRY_BYTES_MAX;
+}
+
+void requests_submit(struct shard *s, struct replica *r, struct effects *fx)
+{
+    struct proposals *p = &r->proposals;
+    uint64_t index, term, unused;
+    struct blob *payload;
+    enum status st;
+    unsigned limit =
+        batch_full(p) ? BATCHES_IN_FLIGHT_MAX : IN_FLIGHT_ENTRIES;
+
+    if (proposals_open_empty(p) || !r->raft || r->role != GROUP_LEADER)
+        return;
+    if (proposals_in_flight(p) >= limit)
+        return; /* marked again when one is decided */
+    /* Before the own barrier is applied earlier stamps may be unknown. */
+    if (!group_read_index(r->raft, &unused) || r->applied < r->lead_floor)
+        return;
+    if (group_can_submit(r->raft, p->entry.size) != STATUS_OK)
+        return;
+    payload = proposals_payload(p, clock_stamp(&r->clock, s->wall_ms));
+    s->pending_bytes -= p->entry.size;
+    st = group_submit(r->raft, s->now, &payload, 1, &index, &term,
+                      &s->raft_fx);
+    blob_unref(payload);
+    if (st == STATUS_OK) {
+        proposals_submitted(p, index, term);
+    } else {
+        struct answering a = {s, r, fx};
+        proposals_refuse_open(p, st, requests_answer_waiter, &a);
+    }
+    replica_carry(s, r, fx);
+}
+
+static void write_here(struct shard *s, struct replica *r,
+                       const struct routed *q, struct effects *fx)
+{
+    struct command c = {q->op, q->slot, q->keyspace, q->key, q->value};
+    struct waiter w = {q->from, q->op, q->deadline, false};
+    size_t before = r->proposals.entry.size;
+    uint64_t seq;
+
+    if (s->nearly_full && q->op == OP_SET) {
+        requests_refuse(s, q->from, q->op, q->group, STATUS_DISK_FULL, fx);
+        return;
+    }
+    if (!proposals_fits(&r->proposals, command_bytes(&c)))
+        requests_submit(s, r, fx);
+    before = r->proposals.entry.size;
+    if (s->pending_bytes + command_bytes(&c) > s->o.pending_bytes_max ||
+        !proposals_fits(&r->proposals, command_bytes(&c))) {
+        requests_refuse(s, q->from, q->op, q->group, STATUS_BUSY, fx);
+        return;
+    }
+    seq = proposals_add(&r->proposals, &c, &w);
+    s->pending_bytes += r->proposals.entry.size - before;
+    sent_note(s, q->from.conn, r, seq);
+    shard_wake_by(&s->earliest, q->deadline);
+    shard_mark(s, r);
+}
+
+/* ---- elsewhere ---- */
+
+static void pass_on(struct shard *s, const struct routed *q,
+                    struct effects *fx)
+{
+    uint32_t node = shard_leader_node(s, q->group);
+    struct peer *p = node ? peers_find(s, node) : NULL;
+    struct forwarded w = {.from = q->from, .op = q->op, .node = node,
+                          .group = q->group, .deadline = q->deadline};
+    struct forward f = {.op = q->op, .mode = q->mode,
+                        .keyspace = q->keyspace, .key = q->key,
+                        .value = q->value};
+
+    if (!p || !p->up[CHANNEL_BULK]) {
+        requests_refuse(s, q->from, q->op, q->group, STATUS_UNAVAILABLE, fx);
+        return;
+    }
+    f.id = forwards_add(&s->forwards, &w);
+    if (!f.id) {
+        requests_refuse(s, q->from, q->op, q->group, STATUS_BUSY, fx);
+        return;
+    }
+    f.remaining_ms =
+        (uint32_t)MIN_OF(instant_since(q->deadline, s->now).ms, 3600000u);
+    shard_wake_by(&s->earliest, q->deadline);
+    forward_encode(peers_out(p, CHANNEL_BULK), &f);
+}
+
+static void route(struct shard *s, struct routed *q, struct effects *fx)
+{
+    struct replica *r = shard_find(s, q->group);
+    struct request as_read = {.from = q->from, .op = q->op, .mode = q->mode,
+                              .key = q->key, .deadline = q->deadline};
+
+    s->requests++;
+    if (r && r->raft && q->op == OP_GET &&
+        (q->mode == READ_STALE || r->role == GROUP_LEADER)) {
+        readpath_take(s, r, &as_read, q->keyspace,
+                      sent_last(s, q->from.conn, r), fx);
+        return;
+    }
+    if (r && r->raft && r->role == GROUP_LEADER && !s->stopping) {
+        write_here(s, r, q, fx);
+        return;
+    }
+    if (q->from.conn & ORIGIN_PEER) {
+        requests_refuse(s, q->from, q->op, q->group, STATUS_NOT_LEADER, fx);
+        return;
+    }
+    pass_on(s, q, fx);
+}
+
+static void locate(struct shard *s, struct routed *q)
+{
+    if (q->op == OP_NODE_UPDATE) {
+        q->group = 0;
+        return;
+    }
+    q->slot = slot_of(q->key);
+    q->group = s->map->owner[q->slot];
+}
+
+void requests_take(struct shard *s, const struct request *q,
+                   struct effects *fx)
+{
+    const struct map_keyspace *k = map_keyspace_named(s->map, q->keyspace);
+    struct routed routed = {.from = q->from, .op = q->op, .mode = q->mode,
+                            .key = q->key, .value = q->value,
+                            .deadline = q->deadline};
+
+    if (!k) {
+        requests_refuse(s, q->from, q->op, 0, STATUS_NO_KEYSPACE, fx);
+        return;
+    }
+    routed.keyspace = k->id;
+    locate(s, &routed);
+    route(s, &routed, fx);
+}
+
+void requests_forwarded(struct shard *s, uint32_t node,
+                        const struct forward *f, struct effects *fx)
+{
+    struct routed q = {
+        .from = {ORIGIN_PEER | node, f->id},
+        .op = f->op,
+        .mode = f->mode,
+        .keyspace = f->keyspace,
+        .key = f->key,
+        .value = f->value,
+        .deadline = instant_add(s->now, MS(f->remaining_ms)),
+    };
+
+    if (!q.key.size && q.op != OP_NODE_UPDATE) {
+        requests_refuse(s, q.from, q.op, 0, STATUS_KEY_EMPTY, fx);
+        return;
+    }
+    locate(s, &q);
+    route(s, &q, fx);
+}
+
+void requests_forward_reply(struct shard *s, uint32_t node, struct slice body,
+                            struct effects *fx)
+{
+    struct forwarded w;
+    struct reply r;
+    uint64_t id;
+
+    if (!forward_reply_decode(body, &id, &r) ||
+        !forwards_take(&s->forwards, id, &w) || w.node != node)
+        return;
+    if (r.status == STATUS_NOT_LEADER && w.group <= GROUP_COUNT_MAX)
+        s->hints[w.group].node = r.hint_node;
+    requests_reply(s, w.from, w.op, &r, fx);
+}
+
+static void answer_forwarded(void *arg, const struct forwarded *w,
+                             enum status why)
+{
+    struct answering *a = arg;
+
+    requests_refuse(a->shard, w->from, w->op, w->group, why, a->fx);
+}
+
+void requests_node_down(struct shard *s, uint32_t node, struct effects *fx)
+{
+    struct answering a = {s, NULL, fx};
+
+    forwards_expire(&s->forwards, s->now, node, answer_forwarded, &a);
+}
+
+/* ---- time and changes of leadership ---- */
+
+void requests_sweep(struct shard *s, struct effects *fx)
+{
+    struct answering a = {s, NULL, fx};
+    instant next =
+        forwards_expire(&s->forwards, s->now, 0, answer_forwarded, &a);
+
+    for (unsigned i = 0; i < s->n_replicas; i++) {
+        struct replica *r = s->replicas[i];
+        a.replica = r;
+        next = instant_min(next,
+                           proposals_expire(&r->proposals, s->now,
+                                            requests_answer_waiter, &a));
+        next = instant_min(next, reads_expire(&r->reads, s->now,
+                                              requests_answer_read, &a));
+    }
+    s->earliest = next;
+}
+
+void requests_deposed(struct shard *s, struct replica *r, struct effects *fx)
+{
+    struct answering a = {s, r, fx};
+
+    if (!proposals_open_empty(&r->proposals)) {
+        s->pending_bytes -= r->proposals.entry.size;
+        proposals_refuse_open(&r->proposals, STATUS_NOT_LEADER,
+                              requests_answer_waiter, &a);
+    }
+    reads_fail(&r->reads, STATUS_NOT_LEADER, requests_answer_read, &a);
+}
+
+void requests_publish_self(struct shard *s, struct effects *fx)
+{
+    const struct map_node *known = map_node_find(s->map, s->o.node);
+    const struct map_node *self = &s->o.self;
+    struct buf value = {0};
+    struct routed q = {
+        .from = {ORIGIN_SELF, 0},
+        .op = OP_NODE_UPDATE,
+        .deadline = instant_add(s->now, MS(UPDATE_EVERY_MS)),
+    };
+
+    if (!known || !self->id || s->stopping ||
+        (!strcmp(known->client_address, self->client_address) &&
+         !strcmp(known->peer_address, self->peer_address)))
+        return;
+    map_node_encode(self, &value);
+    q.value = buf_slice(&value);
+    route(s, &q, fx);
+    s->requests--; /* nobody's request */
+    buf_release(&value);
+}

@@ -1,0 +1,208 @@
+/* shard_state.h - the inside of a shard, for node/core's own files only.
+ *
+ *   shard.c     life, dispatch, the turn, questions
+ *   requests.c  from a request to its group: here, elsewhere, refused; replies
+ *   replica.c   one replica's Raft effects carried over into the shard's
+ *   apply.c     committed entries into the store, results to who waits
+ *   readpath.c  linearizable reads: rounds, confirmations, store reads
+ *   peers.c     frames of items from and to other nodes, gossip, the map
+ *   snapshots.c sending and receiving whole stores
+ *
+ * Replies to clients that came through another node go to that node: such an
+ * origin's `conn` has ORIGIN_PEER set and holds the node's id. */
+#ifndef NODE_CORE_SHARD_STATE_H
+#define NODE_CORE_SHARD_STATE_H
+
+#include "node/core/forwards.h"
+#include "node/core/peer_item.h"
+#include "node/core/replica.h"
+#include "node/core/rounds.h"
+#include "node/core/shard.h"
+#include "proto/base/rng.h"
+
+#define ORIGIN_PEER (UINT64_C(1) << 63)
+#define ORIGIN_SELF (UINT64_C(1) << 62) /* the shard's own requests */
+
+enum {
+    IN_FLIGHT_ENTRIES = 4,     /* submitted and not committed, per group */
+    GOSSIP_EVERY_MS = 500,
+    SWEEP_EVERY_MS = 50,
+    HEDGE_AFTER_MS = 2,
+    ROUND_LOST_MS = 100,       /* then it is asked anew */
+    BALANCE_AFTER_MS = 2000,   /* a leader hands over to the preferred one */
+    STOP_AT_MOST_MS = 3000,
+    UPDATE_EVERY_MS = 1000,    /* tries to publish our own address */
+    STALL_RETRY_MS = 10,
+    BULK_BYTES = 32 * 1024,    /* entries beyond this go by the bulk channel */
+    BULK_STICKY_MS = 100,
+};
+
+/* The last batch in which an origin has a write, per group. */
+struct sent_writes {
+    uint64_t conn;             /* whose; 0 free */
+    uint64_t *seq;             /* by replica.number */
+    unsigned n;
+};
+
+struct peer {
+    uint32_t node;
+    bool up[2];
+    bool dirty;
+    struct buf out[2];         /* items of this turn, by channel */
+    struct buf raft;           /* items with entries, channel chosen later */
+    struct buf sending[3];     /* emitted, maybe not carried out yet */
+    instant bulk_until;
+    struct rounds rounds;
+    struct sent_writes sent;
+    uint64_t map_epoch;        /* as it told last */
+    bool map_asked;
+};
+
+struct leader_hint {
+    uint32_t node;
+    uint64_t term;
+};
+
+struct shard {
+    struct shard_options o;
+    struct rng rng;
+    instant now;
+    uint64_t wall_ms;
+    struct cluster_map *map;
+
+    struct replica **replicas; /* sorted by group */
+    unsigned n_replicas, cap_replicas;
+    struct replica *dirty;     /* to look at when the turn ends */
+    struct tail_budget tail_budget;
+    size_t pending_bytes;      /* in open batches */
+    struct group_effects raft_fx;
+    struct result results[1024];
+
+    struct peer *peers;        /* one per other node of the map */
+    unsigned n_peers;
+    struct sent_writes *conns; /* by the low half of the door's number */
+    unsigned n_conns;
+    struct read_pool read_pool;
+    struct forwards forwards;
+    struct leader_hint hints[GROUP_COUNT_MAX + 1];
+
+    instant next_gossip, next_sweep, next_deadline, next_hedge, next_update;
+    instant next_stall;
+    instant earliest;          /* the earliest deadline of any request */
+    bool gossip_now;
+    bool disk_hangs, nearly_full;
+    bool stopping, stopped;
+    instant stop_at_most;
+    uint64_t next_token;
+    uint64_t requests;
+};
+
+/* ---- shard.c ---- */
+struct replica *shard_find(const struct shard *s, uint32_t group);
+/* Look at this replica when the turn ends. */
+void shard_mark(struct shard *s, struct replica *r);
+void shard_wake_by(instant *when, instant t);
+
+/* ---- requests.c ---- */
+void requests_take(struct shard *s, const struct request *q,
+                   struct effects *fx);
+/* The same for one that a node passed on: `keyspace` is known by id. */
+void requests_forwarded(struct shard *s, uint32_t node,
+                        const struct forward *f, struct effects *fx);
+void requests_forward_reply(struct shard *s, uint32_t node, struct slice body,
+                            struct effects *fx);
+void requests_reply(struct shard *s, struct origin to, enum op op,
+                    const struct reply *r, struct effects *fx);
+void requests_refuse(struct shard *s, struct origin to, enum op op,
+                     uint32_t group, enum status why, struct effects *fx);
+/* Submit the open batch if it is time. */
+void requests_submit(struct shard *s, struct replica *r, struct effects *fx);
+/* Answer all who are past their deadline. */
+void requests_sweep(struct shard *s, struct effects *fx);
+void requests_node_down(struct shard *s, uint32_t node, struct effects *fx);
+/* Leadership of `r` was lost: refuse what was not proposed. */
+void requests_deposed(struct shard *s, struct replica *r, struct effects *fx);
+/* Tell the meta group our address if the map has another. */
+void requests_publish_self(struct shard *s, struct effects *fx);
+
+/* What the answer callbacks of this folder get. */
+struct answering {
+    struct shard *shard;
+    struct replica *replica;
+    struct effects *fx;
+};
+void requests_answer_waiter(void *arg, const struct waiter *w,
+                            struct result result);
+void requests_answer_read(void *arg, struct read *x, enum status why);
+
+/* ---- replica.c ---- */
+struct replica *replica_new(struct shard *s, const struct replica_restore *r);
+void replica_free(struct shard *s, struct replica *r);
+void replica_start(struct shard *s, struct replica *r,
+                   const struct replica_restore *restore, struct effects *fx);
+/* Carry s->raft_fx over; call after every call on r->raft that fills it. */
+void replica_carry(struct shard *s, struct replica *r, struct effects *fx);
+/* It must not go on: say why, answer everybody, keep nothing running. */
+void replica_stop(struct shard *s, struct replica *r, enum replica_mode mode,
+                  const char *reason, struct effects *fx);
+void replica_flush_if_due(struct shard *s, struct replica *r,
+                          struct effects *fx);
+void replica_on_flushed(struct shard *s, const struct event *e,
+                        struct effects *fx);
+uint32_t replica_leader_node(const struct shard *s, const struct replica *r);
+
+/* ---- apply.c ---- */
+void apply_more(struct shard *s, struct replica *r, struct effects *fx);
+void apply_on_fetched(struct shard *s, const struct event *e,
+                      struct effects *fx);
+void apply_on_applied(struct shard *s, const struct event *e,
+                      struct effects *fx);
+void apply_retry(struct shard *s, struct replica *r, struct effects *fx);
+
+/* ---- readpath.c ---- */
+void readpath_take(struct shard *s, struct replica *r, const struct request *q,
+                   uint32_t keyspace, uint64_t after, struct effects *fx);
+void readpath_start(struct shard *s, struct replica *r, struct effects *fx);
+void readpath_hedge(struct shard *s, struct replica *r);
+void readpath_run(struct replica *r, struct effects *fx);
+void readpath_on_read(struct shard *s, const struct event *e,
+                      struct effects *fx);
+void readpath_answer_round(struct shard *s, struct peer *p, struct slice body);
+bool readpath_on_ack(struct shard *s, struct peer *p, struct slice body,
+                     struct effects *fx);
+
+/* ---- peers.c ---- */
+struct peer *peers_find(struct shard *s, uint32_t node);
+void peers_follow_map(struct shard *s);
+/* The buffer for items to `p` by this channel; it is sent when the turn ends. */
+struct buf *peers_out(struct peer *p, enum channel channel);
+void peers_send_raft(struct shard *s, struct message *m);
+void peers_on_frame(struct shard *s, const struct event *e,
+                    struct effects *fx);
+void peers_on_up(struct shard *s, const struct event *e);
+void peers_on_down(struct shard *s, const struct event *e,
+                   struct effects *fx);
+void peers_gossip(struct shard *s);
+void peers_flush(struct shard *s, struct effects *fx);
+void peers_release(struct peer *p);
+void peers_adopt_map(struct shard *s, const struct cluster_map *map);
+
+/* ---- snapshots.c ---- */
+void snapshots_wanted(struct shard *s, struct replica *r, uint64_t to,
+                      uint64_t index, struct effects *fx);
+void snapshots_end(struct shard *s, struct replica *r, uint64_t to,
+                   struct effects *fx);
+void snapshots_install(struct shard *s, struct replica *r,
+                       const struct group_effect *e, struct effects *fx);
+void snapshots_on_checkpoint(struct shard *s, const struct event *e,
+                             struct effects *fx);
+void snapshots_on_install(struct shard *s, const struct event *e,
+                          struct effects *fx);
+void snapshots_on_ask(struct shard *s, struct peer *p, struct slice body,
+                      struct effects *fx);
+bool snapshots_on_chunk(struct shard *s, struct slice body,
+                        struct effects *fx);
+void snapshots_tick(struct shard *s, struct replica *r, struct effects *fx);
+void snapshots_release(struct replica *r);
+
+#endif

@@ -1,0 +1,299 @@
+/* native.c - the native door: clients' frames to requests, replies to frames.
+ *
+ * Requests of one connection are decoded as they come and answered in any
+ * order. A connection that has CONN_REQUESTS_MAX under way is not read from
+ * until some are answered, so a client cannot make the node hold more. */
+#include "node/shell/node.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "proto/base/log.h"
+#include "proto/codec.h"
+#include "rpc/types.h"
+
+enum {
+    CONN_REQUESTS_MAX = 4096,
+    DEADLINE_DEFAULT_MS = 10000,
+    DEADLINE_MAX_MS = 300000,
+};
+
+struct client {
+    struct native *native;
+    struct conn *conn;   /* NULL: the place is free */
+    uint32_t place;      /* in native.v; never changes */
+    uint32_t generation;
+    uint32_t next_free;  /* of a free place: index + 1 */
+    uint32_t under_way;
+    bool paused;
+};
+
+struct native {
+    struct node *n;
+    struct listener *listener;
+    struct client **v;
+    uint32_t count, cap;
+    uint32_t free_head;  /* index + 1 */
+    unsigned open;
+};
+
+struct native *native_new(struct node *n)
+{
+    struct native *d = xcalloc(1, sizeof *d);
+
+    d->n = n;
+    return d;
+}
+
+unsigned native_conns(const struct node *n)
+{
+    return n->native->open;
+}
+
+static struct client *client_add(struct native *d)
+{
+    struct client *c;
+
+    d->open++;
+    if (d->free_head) {
+        c = d->v[d->free_head - 1];
+        d->free_head = c->next_free;
+        return c;
+    }
+    if (d->count == d->cap) {
+        d->cap = d->cap ? d->cap * 2 : 64;
+        d->v = xrealloc(d->v, d->cap * sizeof *d->v);
+    }
+    c = xcalloc(1, sizeof *c);
+    c->native = d;
+    c->place = d->count;
+    d->v[d->count++] = c;
+    return c;
+}
+
+/* ---- requests ---- */
+
+static bool decode(const struct frame_header *h, struct slice payload,
+                   struct request *q, enum status *st)
+{
+    struct get_request get;
+    struct set_request set;
+    struct delete_request del;
+
+    switch (h->type) {
+    case MESSAGE_GET:
+        q->op = OP_GET;
+        *st = get_request_decode(payload, &get);
+        q->keyspace = get.keyspace;
+        q->key = get.key;
+        q->mode = get.consistency == CONSISTENCY_STALE ? READ_STALE
+                                                       : READ_LINEARIZABLE;
+        return true;
+    case MESSAGE_SET:
+        q->op = OP_SET;
+        *st = set_request_decode(payload, &set);
+        q->keyspace = set.keyspace;
+        q->key = set.key;
+        q->value = set.value;
+        return true;
+    case MESSAGE_DELETE:
+        q->op = OP_DELETE;
+        *st = delete_request_decode(payload, &del);
+        q->keyspace = del.keyspace;
+        q->key = del.key;
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void refuse(struct client *c, const struct request *q, enum status why)
+{
+    struct effect e = {.type = EFFECT_REPLY};
+
+    e.reply.to = q->from;
+    e.reply.op = q->op;
+    e.reply.reply.status = why;
+    native_reply(c->native->n, &e);
+}
+
+static void on_data(struct client *c, const struct frame_header *h,
+                    struct request *q, enum status st)
+{
+    struct node *n = c->native->n;
+    struct event e = {.type = EVENT_REQUEST, .now = node_now()};
+    uint64_t ms = h->remaining.ms ? h->remaining.ms : DEADLINE_DEFAULT_MS;
+
+    c->under_way++;
+    if (st == STATUS_OK && !n->shard)
+        st = STATUS_NOT_INITIALISED;
+    if (st != STATUS_OK) {
+        refuse(c, q, st);
+        return;
+    }
+    if (ms > DEADLINE_MAX_MS)
+        ms = DEADLINE_MAX_MS;
+    q->deadline = instant_add(e.now, MS(ms));
+    e.request = q;
+    node_step(n, &e);
+    if (c->conn && c->under_way >= CONN_REQUESTS_MAX && !c->paused) {
+        c->paused = true;
+        conn_pause(c->conn);
+    }
+}
+
+static void on_frame(struct conn *conn, const struct frame_header *h,
+                     struct slice payload)
+{
+    struct client *c = conn_user(conn);
+    struct node *n = c->native->n;
+    struct request q = {0};
+    enum status st = STATUS_OK;
+
+    q.from.conn = (uint64_t)(c->generation & 0x3fffffff) << 32 | c->place;
+    q.from.id = h->id;
+    if (h->kind != FRAME_REQUEST) {
+        admin_error(conn, h->id, STATUS_BAD_MESSAGE, "a request is expected");
+        return;
+    }
+    if (decode(h, payload, &q, &st)) {
+        on_data(c, h, &q, st);
+        return;
+    }
+    switch (h->type) {
+    case MESSAGE_MAP:
+        admin_map(n, conn, h->id, payload);
+        break;
+    case MESSAGE_STATUS:
+        admin_status(n, conn, h->id, payload);
+        break;
+    case MESSAGE_INIT:
+        admin_init(n, conn, h->id, payload);
+        break;
+    default:
+        admin_error(conn, h->id, STATUS_BAD_MESSAGE,
+                    message_fits(h->type, h->kind)
+                        ? "this message belongs on the peer port"
+                        : "unknown message type");
+    }
+}
+
+static void on_close(struct conn *conn, enum status why, const char *detail)
+{
+    struct client *c = conn_user(conn);
+    struct native *d = c->native;
+
+    if (why == STATUS_BAD_FRAME || why == STATUS_WRONG_VERSION)
+        log_info("client_refused", "why=%s detail=\"%s\"", status_name(why),
+                 detail);
+    c->conn = NULL;
+    c->generation++;
+    c->under_way = 0;
+    c->paused = false;
+    c->next_free = d->free_head;
+    d->free_head = c->place + 1;
+    d->open--;
+    if (d->listener)
+        listener_left(d->listener);
+}
+
+static const struct conn_events callbacks = {
+    .on_frame = on_frame,
+    .on_close = on_close,
+};
+
+static void on_accept(struct listener *l, struct stream *stream, void *user)
+{
+    struct native *d = user;
+    struct client *c = client_add(d);
+
+    (void)l;
+    c->conn = conn_new(d->n->conns, stream, &callbacks, c);
+}
+
+bool native_listen(struct node *n, char *error)
+{
+    struct listener_options o = {
+        .address = n->o.client_listen,
+        .conns_max = n->o.conns_max ? n->o.conns_max : 10000,
+    };
+
+    n->native->listener =
+        listener_new(n->loop, &o, on_accept, n->native, error);
+    return n->native->listener != NULL;
+}
+
+/* ---- replies ---- */
+
+static struct hint hint_of(struct node *n, const struct reply *r)
+{
+    struct hint h = {0};
+    const struct map_node *m;
+
+    if (r->status != STATUS_NOT_LEADER && r->status != STATUS_MOVED &&
+        r->status != STATUS_UNAVAILABLE)
+        return h;
+    h.group = r->hint_group;
+    h.node = r->hint_node;
+    if (!n->shard)
+        return h;
+    h.epoch = shard_map(n->shard)->epoch;
+    m = r->hint_node ? map_node_find(shard_map(n->shard), r->hint_node)
+                     : NULL;
+    if (m)
+        h.address = slice_str(m->client_address);
+    return h;
+}
+
+static void encode_reply(struct node *n, const struct effect *e,
+                         struct buf *out)
+{
+    const struct reply *r = &e->reply.reply;
+    struct slice detail = r->detail ? slice_str(r->detail) : slice_of("", 0);
+
+    if (e->reply.op == OP_GET) {
+        struct get_reply m = {.status = r->status, .value = r->value,
+                              .version = r->version,
+                              .hint = hint_of(n, r), .detail = detail};
+        get_reply_encode(&m, out);
+    } else {
+        struct write_reply m = {.status = r->status, .version = r->version,
+                                .hint = hint_of(n, r), .detail = detail};
+        write_reply_encode(&m, out);
+    }
+}
+
+void native_reply(struct node *n, const struct effect *e)
+{
+    struct native *d = n->native;
+    uint32_t place = (uint32_t)e->reply.to.conn;
+    struct client *c = place < d->count ? d->v[place] : NULL;
+    struct frame_header h = {.id = e->reply.to.id, .kind = FRAME_REPLY};
+    struct buf *out;
+
+    if (!c || !c->conn ||
+        (c->generation & 0x3fffffff) != e->reply.to.conn >> 32)
+        return; /* it has gone */
+    c->under_way--;
+    h.type = e->reply.op == OP_GET ? MESSAGE_GET_REPLY : MESSAGE_WRITE_REPLY;
+    out = conn_begin(c->conn, &h, CONN_NORMAL);
+    if (!out) {
+        /* It does not take its replies; what it misses it can ask again. */
+        if (!conn_closing(c->conn))
+            conn_close(c->conn, STATUS_BUSY, "replies are not being read");
+        return;
+    }
+    encode_reply(n, e, out);
+    if (conn_end(c->conn) != STATUS_OK)
+        log_error("reply_too_large", "id=%lu", (unsigned long)h.id);
+    if (c->paused && c->under_way < CONN_REQUESTS_MAX / 2) {
+        c->paused = false;
+        conn_resume(c->conn);
+    }
+}
+
+void native_stop(struct node *n)
+{
+    listener_free(n->native->listener);
+    n->native->listener = NULL;
+}

@@ -1,0 +1,116 @@
+/* files.c - small files replaced atomically, directories synced. */
+#include "node/shell/datadir.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "proto/base/log.h"
+
+static enum status errno_status(void)
+{
+    return errno == ENOSPC || errno == EDQUOT ? STATUS_DISK_FULL
+           : errno == ENOENT                  ? STATUS_NOT_FOUND
+                                              : STATUS_IO_ERROR;
+}
+
+enum status dir_sync(const char *path)
+{
+    enum status st = STATUS_OK;
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (fd < 0)
+        return errno_status();
+    if (fsync(fd))
+        st = errno_status();
+    close(fd);
+    return st;
+}
+
+enum status dir_make(const char *path)
+{
+    char parent[4096];
+    char *slash;
+
+    if (mkdir(path, 0700)) {
+        struct stat st;
+        if (errno == EEXIST && !stat(path, &st) && S_ISDIR(st.st_mode))
+            return STATUS_OK;
+        return errno_status();
+    }
+    if (snprintf(parent, sizeof parent, "%s", path) >= (int)sizeof parent)
+        return STATUS_INVALID;
+    slash = strrchr(parent, '/');
+    if (!slash)
+        return dir_sync(".");
+    *(slash == parent ? slash + 1 : slash) = 0;
+    return dir_sync(parent);
+}
+
+static enum status write_all(int fd, struct slice bytes)
+{
+    size_t done = 0;
+
+    while (done < bytes.size) {
+        ssize_t n = write(fd, bytes.data + done, bytes.size - done);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return errno_status();
+        done += (size_t)n;
+    }
+    return STATUS_OK;
+}
+
+enum status file_replace(const char *dir, const char *name, struct slice bytes)
+{
+    char path[4300], temp[4300];
+    enum status st;
+    int fd;
+
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    snprintf(temp, sizeof temp, "%s/%s.new", dir, name);
+    fd = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return errno_status();
+    st = write_all(fd, bytes);
+    if (st == STATUS_OK && fsync(fd))
+        st = errno_status();
+    if (close(fd) && st == STATUS_OK)
+        st = errno_status();
+    if (st == STATUS_OK && rename(temp, path))
+        st = errno_status();
+    if (st == STATUS_OK)
+        st = dir_sync(dir);
+    if (st != STATUS_OK)
+        log_error("file_replace_failed", "path=%s status=%s", path,
+                  status_name(st));
+    return st;
+}
+
+enum status file_read(const char *dir, const char *name, struct buf *out)
+{
+    char path[4300];
+    enum status st = STATUS_OK;
+    int fd;
+
+    buf_clear(out);
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return errno_status();
+    for (;;) {
+        ssize_t n = read(fd, buf_reserve(out, 65536), 65536);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            st = STATUS_IO_ERROR;
+        if (n <= 0)
+            break;
+        out->size += (size_t)n;
+    }
+    close(fd);
+    return st;
+}

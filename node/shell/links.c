@@ -1,0 +1,455 @@
+/* links.c - connections to other nodes: two channels each, both ways.
+ *
+ * Between two nodes there is one connection per channel. Whose id is higher
+ * dials; a node whose addresses in the map are out of date dials everybody, for
+ * nobody can reach it. The first frames are HELLO and its answer
+ * (node/core/hello.h); only then the shard hears of the channel. A newer
+ * connection replaces an older one of the same channel. */
+#include "node/shell/node.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "node/core/peer_item.h"
+#include "proto/base/log.h"
+#include "rpc/dialer.h"
+
+enum {
+    HELLO_MS = 5000,
+    ACCEPTED_MAX = 1024,
+    FRAME_ITEMS_MAX = 2 << 20, /* more is split, if it is several items */
+};
+
+struct link;
+
+/* One channel to one node. */
+struct lane {
+    struct link *link;
+    enum channel channel;
+    struct dialer *dialer;  /* NULL: the other side dials */
+    struct conn *conn;      /* said hello; NULL: down */
+    bool dialed;            /* conn is the dialer's */
+};
+
+struct link {
+    struct links *links;
+    uint32_t node;
+    struct lane lanes[2];
+};
+
+/* A connection that came to us. */
+struct accepted {
+    struct links *links;
+    struct conn *conn;
+    struct lane *lane;      /* once it said hello */
+    instant since;
+    struct accepted *next, **slot;
+};
+
+struct links {
+    struct node *n;
+    struct listener *listener;
+    struct link **v;
+    unsigned count;
+    struct accepted *accepted;
+    struct boots boots;
+    bool stopping;
+};
+
+struct links *links_new(struct node *n)
+{
+    struct links *l = xcalloc(1, sizeof *l);
+
+    l->n = n;
+    return l;
+}
+
+static struct link *link_of(const struct links *l, uint32_t node)
+{
+    for (unsigned i = 0; i < l->count; i++)
+        if (l->v[i]->node == node)
+            return l->v[i];
+    return NULL;
+}
+
+/* ---- up and down ---- */
+
+static void lane_event(struct lane *lane, enum event_type type)
+{
+    struct event e = {.type = type, .now = node_now()};
+
+    e.peer.node = lane->link->node;
+    e.peer.channel = lane->channel;
+    node_step(lane->link->links->n, &e);
+}
+
+static void lane_up(struct lane *lane, struct conn *c, bool dialed)
+{
+    struct conn *old = lane->conn;
+
+    if (old && old != c) {
+        lane->conn = NULL;
+        lane_event(lane, EVENT_PEER_DOWN);
+        conn_close(old, STATUS_CANCELLED, "replaced by a newer connection");
+    }
+    lane->conn = c;
+    lane->dialed = dialed;
+    log_info("peer_up", "node=%u channel=%s", lane->link->node,
+             lane->channel == CHANNEL_CONTROL ? "control" : "bulk");
+    lane_event(lane, EVENT_PEER_UP);
+}
+
+static void lane_down(struct lane *lane, struct conn *c, enum status why,
+                      const char *detail)
+{
+    if (lane->conn != c || !c)
+        return;
+    lane->conn = NULL;
+    log_info("peer_down", "node=%u channel=%s why=%s detail=\"%s\"",
+             lane->link->node,
+             lane->channel == CHANNEL_CONTROL ? "control" : "bulk",
+             status_name(why), detail);
+    lane_event(lane, EVENT_PEER_DOWN);
+}
+
+static void lane_items(struct lane *lane, const struct frame_header *h,
+                       struct slice payload)
+{
+    struct event e = {.type = EVENT_PEER_FRAME, .now = node_now()};
+
+    if (h->type != MESSAGE_RAFT || h->kind != FRAME_ONEWAY) {
+        log_warn("peer_frame_refused", "node=%u type=%s", lane->link->node,
+                 message_name(h->type));
+        return;
+    }
+    e.frame.node = lane->link->node;
+    e.frame.items = payload;
+    node_step(lane->link->links->n, &e);
+}
+
+/* As many whole items as make one frame of sensible size, at least one. */
+static size_t frame_part(struct slice items)
+{
+    struct reader r = reader_of(items);
+    enum item_type type;
+    struct slice body;
+    size_t size = 0;
+
+    if (items.size <= FRAME_ITEMS_MAX)
+        return items.size;
+    while (item_next(&r, &type, &body)) {
+        size_t end = items.size - reader_left(&r);
+        if (size && end > FRAME_ITEMS_MAX)
+            break;
+        size = end;
+    }
+    return size;
+}
+
+void links_send(struct node *n, uint32_t node, enum channel channel,
+                struct slice items)
+{
+    struct link *l = link_of(n->links, node);
+    struct conn *c = l ? l->lanes[channel].conn : NULL;
+    struct frame_header h = {.type = MESSAGE_RAFT, .kind = FRAME_ONEWAY};
+    enum status st = STATUS_OK;
+
+    while (c && items.size && st == STATUS_OK) {
+        struct slice part = slice_of(items.data, frame_part(items));
+        st = conn_send(c, &h, &part, 1,
+                       channel == CHANNEL_CONTROL ? CONN_CONTROL
+                                                  : CONN_NORMAL);
+        items = slice_of(items.data + part.size, items.size - part.size);
+    }
+    /* A peer that takes nothing any more: begin anew with it, so that both
+     * sides know what is lost. */
+    if (st != STATUS_OK && st != STATUS_CLOSED)
+        conn_close(c, st, "the peer does not take its messages");
+}
+
+/* ---- hello ---- */
+
+static void say_hello(struct links *l, struct conn *c, uint16_t type,
+                      uint64_t id, uint32_t to, enum channel channel,
+                      enum status status, const char *why)
+{
+    struct node *n = l->n;
+    struct buf out = {0};
+    struct hello hello = {
+        .level = HELLO_LEVEL,
+        .channel = channel,
+        .node = n->id,
+        .to = to,
+        .status = status,
+        .boot_count = n->dir.boot_count,
+        .map_epoch = n->dir.map ? n->dir.map->epoch : 0,
+        .detail = slice_str(why),
+    };
+    struct frame_header h = {.type = type, .id = id,
+                             .kind = type == MESSAGE_HELLO ? FRAME_REQUEST
+                                                           : FRAME_REPLY};
+    struct slice part;
+
+    memcpy(hello.cluster, n->dir.cluster, ID_BYTES);
+    memcpy(hello.directory, n->dir.directory, ID_BYTES);
+    hello_encode(&hello, &out);
+    part = buf_slice(&out);
+    if (conn_send(c, &h, &part, 1, CONN_CONTROL) != STATUS_OK)
+        conn_close(c, STATUS_BUSY, "no room for a hello");
+    buf_release(&out);
+}
+
+static const struct cluster_map *map_of(const struct links *l)
+{
+    return l->n->shard ? shard_map(l->n->shard) : NULL;
+}
+
+/* ---- dialed ---- */
+
+static void on_dialed(struct dialer *d, struct conn *c)
+{
+    struct lane *lane = dialer_user(d);
+
+    say_hello(lane->link->links, c, MESSAGE_HELLO, 1, lane->link->node,
+              lane->channel, STATUS_OK, "");
+}
+
+static void on_dialed_frame(struct dialer *d, const struct frame_header *h,
+                            struct slice payload)
+{
+    struct lane *lane = dialer_user(d);
+    struct links *l = lane->link->links;
+    struct conn *c = dialer_conn(d);
+    struct hello hello;
+    const char *why = "";
+    enum status st;
+
+    if (!c)
+        return;
+    if (lane->conn == c) {
+        lane_items(lane, h, payload);
+        return;
+    }
+    st = h->type == MESSAGE_HELLO_REPLY ? hello_decode(payload, &hello)
+                                        : STATUS_BAD_MESSAGE;
+    if (st == STATUS_OK && hello.status != STATUS_OK) {
+        log_warn("peer_refused_us", "node=%u status=%s detail=\"%.*s\"",
+                 lane->link->node, status_name(hello.status),
+                 (int)hello.detail.size, (const char *)hello.detail.data);
+        conn_close(c, hello.status, NULL);
+        return;
+    }
+    if (st == STATUS_OK)
+        st = hello_check(&hello, map_of(l), l->n->id, &l->boots, &why);
+    if (st == STATUS_OK && hello.node != lane->link->node)
+        st = STATUS_WRONG_NODE;
+    if (st != STATUS_OK) {
+        log_warn("peer_refused", "node=%u status=%s why=\"%s\"",
+                 lane->link->node, status_name(st), why);
+        conn_close(c, st, why);
+        return;
+    }
+    lane_up(lane, c, true);
+}
+
+static void on_dialed_down(struct dialer *d, enum status why,
+                           const char *detail)
+{
+    struct lane *lane = dialer_user(d);
+
+    if (lane->dialed)
+        lane_down(lane, lane->conn, why, detail);
+}
+
+static const struct dialer_events dialer_callbacks = {
+    .on_up = on_dialed,
+    .on_frame = on_dialed_frame,
+    .on_down = on_dialed_down,
+};
+
+/* ---- accepted ---- */
+
+static void answer_hello(struct accepted *a, const struct frame_header *h,
+                         struct slice payload)
+{
+    struct links *l = a->links;
+    struct hello hello = {0};
+    struct link *link;
+    const char *why = "the first frame has to be a hello";
+    enum status st = h->type == MESSAGE_HELLO ? hello_decode(payload, &hello)
+                                              : STATUS_BAD_MESSAGE;
+
+    if (st == STATUS_WRONG_VERSION)
+        why = "the peer speaks another version";
+    if (st == STATUS_OK)
+        st = hello_check(&hello, map_of(l), l->n->id, &l->boots, &why);
+    link = st == STATUS_OK ? link_of(l, hello.node) : NULL;
+    if (st == STATUS_OK && !link) {
+        st = STATUS_WRONG_NODE;
+        why = "the peer is not known yet";
+    }
+    say_hello(l, a->conn, MESSAGE_HELLO_REPLY, h->id, hello.node,
+              hello.channel, st, st == STATUS_OK ? "" : why);
+    if (st != STATUS_OK) {
+        log_warn("peer_refused", "node=%u status=%s why=\"%s\"", hello.node,
+                 status_name(st), why);
+        conn_finish(a->conn, st, why);
+        return;
+    }
+    a->lane = &link->lanes[hello.channel];
+    lane_up(a->lane, a->conn, false);
+}
+
+static void on_accepted_frame(struct conn *c, const struct frame_header *h,
+                              struct slice payload)
+{
+    struct accepted *a = conn_user(c);
+
+    if (!a->lane) {
+        answer_hello(a, h, payload);
+        return;
+    }
+    if (a->lane->conn == c)
+        lane_items(a->lane, h, payload);
+}
+
+static void on_accepted_close(struct conn *c, enum status why,
+                              const char *detail)
+{
+    struct accepted *a = conn_user(c);
+
+    if (a->lane)
+        lane_down(a->lane, c, why, detail);
+    else if (why != STATUS_CLOSED && !a->links->stopping)
+        log_info("peer_conn_closed", "why=%s detail=\"%s\"",
+                 status_name(why), detail);
+    *a->slot = a->next;
+    if (a->next)
+        a->next->slot = a->slot;
+    if (a->links->listener)
+        listener_left(a->links->listener);
+    free(a);
+}
+
+static const struct conn_events accepted_callbacks = {
+    .on_frame = on_accepted_frame,
+    .on_close = on_accepted_close,
+};
+
+static void on_accept(struct listener *listener, struct stream *stream,
+                      void *user)
+{
+    struct links *l = user;
+    struct accepted *a = xcalloc(1, sizeof *a);
+
+    (void)listener;
+    a->links = l;
+    a->since = node_now();
+    a->next = l->accepted;
+    a->slot = &l->accepted;
+    if (a->next)
+        a->next->slot = &a->next;
+    l->accepted = a;
+    a->conn = conn_new(l->n->peer_conns, stream, &accepted_callbacks, a);
+}
+
+bool links_listen(struct node *n, char *error)
+{
+    struct listener_options o = {
+        .address = n->o.peer_listen,
+        .conns_max = ACCEPTED_MAX,
+    };
+
+    n->links->listener = listener_new(n->loop, &o, on_accept, n->links, error);
+    return n->links->listener != NULL;
+}
+
+/* ---- following the map ---- */
+
+/* Does the map know where we are? */
+static bool known_where(const struct node *n, const struct cluster_map *map)
+{
+    const struct map_node *self = map_node_find(map, n->id);
+
+    return self && !strcmp(self->peer_address, n->o.peer_advertise);
+}
+
+static void dial(struct links *l, struct lane *lane, const char *text,
+                 bool wanted)
+{
+    struct dialer_options o;
+    struct address address;
+    char error[ADDRESS_ERROR_SIZE];
+
+    if (!wanted || address_parse(slice_str(text), 0, &address, error)) {
+        if (lane->dialer && !wanted) {
+            dialer_free(lane->dialer);
+            lane->dialer = NULL;
+            if (lane->dialed)
+                lane_down(lane, lane->conn, STATUS_CANCELLED, "redialed");
+        }
+        return;
+    }
+    if (lane->dialer) {
+        if (!address_equal(dialer_address(lane->dialer), &address))
+            dialer_move(lane->dialer, &address);
+        return;
+    }
+    o = dialer_options_default(&address, (uint64_t)lane->link->node * 2 +
+                                             lane->channel + node_wall_ms());
+    o.backoff_max = MS(500);
+    lane->dialer =
+        dialer_new(l->n->peer_conns, &o, &dialer_callbacks, lane);
+    dialer_start(lane->dialer);
+}
+
+void links_follow_map(struct node *n)
+{
+    struct links *l = n->links;
+    const struct cluster_map *map = map_of(l);
+
+    if (!map || l->stopping)
+        return;
+    for (unsigned i = 0; i < map->n_nodes; i++) {
+        const struct map_node *m = &map->nodes[i];
+        struct link *link = link_of(l, m->id);
+        bool wanted = n->id > m->id || !known_where(n, map);
+        if (m->id == n->id)
+            continue;
+        if (!link) {
+            link = xcalloc(1, sizeof *link);
+            link->links = l;
+            link->node = m->id;
+            for (unsigned c = 0; c < 2; c++)
+                link->lanes[c] = (struct lane){.link = link,
+                                               .channel = (enum channel)c};
+            l->v = xrealloc(l->v, (l->count + 1) * sizeof *l->v);
+            l->v[l->count++] = link;
+        }
+        for (unsigned c = 0; c < 2; c++)
+            dial(l, &link->lanes[c], m->peer_address, wanted);
+    }
+}
+
+/* Connections that never said hello do not stay. */
+void links_tick(struct node *n)
+{
+    instant now = node_now();
+
+    for (struct accepted *a = n->links->accepted; a; a = a->next)
+        if (!a->lane && instant_since(now, a->since).ms > HELLO_MS)
+            conn_close(a->conn, STATUS_TIMEOUT, "no hello came");
+}
+
+void links_stop(struct node *n)
+{
+    struct links *l = n->links;
+
+    l->stopping = true;
+    for (unsigned i = 0; i < l->count; i++)
+        for (unsigned c = 0; c < 2; c++)
+            dialer_free(l->v[i]->lanes[c].dialer);
+    listener_free(l->listener);
+    l->listener = NULL;
+}

@@ -1,0 +1,443 @@
+/* stores.c - the replicas' stores: opened, read, written, flushed.
+ *
+ * groups/N/CURRENT names the store's directory inside groups/N and the install
+ * id under which it came there (zero: made here): "COATCU" | u16 level |
+ * u32 crc of the rest | install id | u8 size | name. */
+#include "node/shell/node.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "proto/base/log.h"
+#include "proto/crc.h"
+
+enum { CURRENT_LEVEL = 1, CURRENT_HEADER = 12, PATH_SIZE = 4300 };
+
+struct slot {
+    uint32_t group;
+    struct store *store;
+    bool flushing;
+};
+
+struct stores {
+    struct node *n;
+    struct store_env *env;
+    struct slot *v; /* sorted by group */
+    unsigned n_slots, cap;
+};
+
+struct stores *stores_new(struct node *n)
+{
+    struct stores *s = xcalloc(1, sizeof *s);
+    struct store_env_options o = {.cache_bytes = n->o.cache_bytes};
+
+    s->n = n;
+    s->env = store_env_new(&o);
+    return s;
+}
+
+struct store_env *stores_env(const struct node *n)
+{
+    return n->stores->env;
+}
+
+static struct slot *slot_of_group(const struct stores *s, uint32_t group)
+{
+    unsigned lo = 0, hi = s->n_slots;
+
+    while (lo < hi) {
+        unsigned mid = lo + (hi - lo) / 2;
+        if (s->v[mid].group < group)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo < s->n_slots && s->v[lo].group == group ? &s->v[lo] : NULL;
+}
+
+struct store *stores_find(const struct node *n, uint32_t group)
+{
+    struct slot *x = slot_of_group(n->stores, group);
+
+    return x ? x->store : NULL;
+}
+
+struct store *stores_replace(struct node *n, uint32_t group,
+                             struct store *store)
+{
+    struct stores *s = n->stores;
+    struct slot *x = slot_of_group(s, group);
+    struct store *old;
+    unsigned at;
+
+    if (x) {
+        old = x->store;
+        x->store = store;
+        x->flushing = false;
+        return old;
+    }
+    if (s->n_slots == s->cap) {
+        s->cap = s->cap ? s->cap * 2 : 8;
+        s->v = xrealloc(s->v, s->cap * sizeof *s->v);
+    }
+    for (at = s->n_slots++; at > 0 && s->v[at - 1].group > group; at--)
+        s->v[at] = s->v[at - 1];
+    s->v[at] = (struct slot){group, store, false};
+    return NULL;
+}
+
+void stores_group_path(const struct node *n, uint32_t group, char *path,
+                       size_t size)
+{
+    snprintf(path, size, "%s/groups/%u", n->dir.path, group);
+}
+
+enum status stores_write_current(struct node *n, uint32_t group,
+                                 const char *name, const uint8_t *install_id)
+{
+    char dir[PATH_SIZE];
+    struct buf b = {0};
+    enum status st;
+
+    buf_grow(&b, CURRENT_HEADER);
+    buf_append(&b, install_id, WAL_INSTALL_ID_BYTES);
+    buf_u8(&b, (uint8_t)strlen(name));
+    buf_append(&b, name, strlen(name));
+    memcpy(b.data, "COATCU", 6);
+    put_u16(b.data + 6, CURRENT_LEVEL);
+    put_u32(b.data + 8,
+            crc32c(0, b.data + CURRENT_HEADER, b.size - CURRENT_HEADER));
+    stores_group_path(n, group, dir, sizeof dir);
+    st = file_replace(dir, "CURRENT", buf_slice(&b));
+    buf_release(&b);
+    return st;
+}
+
+static enum status read_current(const char *dir, char *name,
+                                uint8_t *install_id)
+{
+    struct buf b = {0};
+    struct reader r;
+    struct slice text;
+    enum status st = file_read(dir, "CURRENT", &b);
+
+    if (st != STATUS_OK)
+        goto out;
+    r = reader_of(buf_slice(&b));
+    if (b.size < CURRENT_HEADER || memcmp(b.data, "COATCU", 6) ||
+        get_u32(b.data + 8) !=
+            crc32c(0, b.data + CURRENT_HEADER, b.size - CURRENT_HEADER)) {
+        st = STATUS_CORRUPT;
+        goto out;
+    }
+    if (get_u16(b.data + 6) > CURRENT_LEVEL) {
+        st = STATUS_WRONG_VERSION;
+        goto out;
+    }
+    reader_bytes(&r, CURRENT_HEADER);
+    text = reader_bytes(&r, WAL_INSTALL_ID_BYTES);
+    if (!r.failed)
+        memcpy(install_id, text.data, WAL_INSTALL_ID_BYTES);
+    text = reader_bytes(&r, reader_u8(&r));
+    if (r.failed || reader_left(&r) || memchr(text.data, '/', text.size)) {
+        st = STATUS_CORRUPT;
+        goto out;
+    }
+    memcpy(name, text.data, text.size);
+    name[text.size] = 0;
+out:
+    buf_release(&b);
+    return st;
+}
+
+enum status stores_open(struct node *n, uint32_t group, uint8_t *install_id,
+                        char *error)
+{
+    char dir[PATH_SIZE], path[PATH_SIZE + 300], name[256];
+    struct store_options o = {.dir = path, .mode = STORE_OPEN, .tag = group};
+    struct store *store;
+    enum status st;
+
+    stores_group_path(n, group, dir, sizeof dir);
+    st = read_current(dir, name, install_id);
+    if (st != STATUS_OK) {
+        snprintf(error, DATADIR_ERROR_SIZE, "%s/CURRENT: %s", dir,
+                 status_text(st));
+        return st;
+    }
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    st = store_open(n->stores->env, &o, &store, error, DATADIR_ERROR_SIZE);
+    if (st == STATUS_OK)
+        stores_replace(n, group, store);
+    /* A store that CURRENT names and is not there is damage, not news. */
+    return st == STATUS_NOT_FOUND ? STATUS_CORRUPT : st;
+}
+
+enum status stores_create(struct node *n, uint32_t group,
+                          const struct write_set *set, char *error)
+{
+    static const uint8_t none[WAL_INSTALL_ID_BYTES];
+    char dir[PATH_SIZE], path[PATH_SIZE + 300];
+    struct store_options o = {.dir = path, .mode = STORE_OPEN_OR_CREATE,
+                              .tag = group};
+    struct store *store = NULL;
+    enum status st;
+
+    snprintf(dir, sizeof dir, "%s/groups", n->dir.path);
+    st = dir_make(dir);
+    stores_group_path(n, group, dir, sizeof dir);
+    if (st == STATUS_OK)
+        st = dir_make(dir);
+    snprintf(path, sizeof path, "%s/store-0", dir);
+    error[0] = 0;
+    if (st == STATUS_OK)
+        st = store_open(n->stores->env, &o, &store, error,
+                        DATADIR_ERROR_SIZE);
+    if (st == STATUS_OK)
+        st = store_apply(store, set);
+    if (st == STATUS_OK)
+        st = store_flush_wait(store);
+    store_close(store);
+    if (st == STATUS_OK)
+        st = stores_write_current(n, group, "store-0", none);
+    if (st != STATUS_OK && !error[0])
+        snprintf(error, DATADIR_ERROR_SIZE, "cannot make %s: %s", path,
+                 status_text(st));
+    return st;
+}
+
+/* ---- effects ---- */
+
+static void pin(struct node *n, struct store_value *v)
+{
+    if (n->n_pins == n->cap_pins) {
+        n->cap_pins = n->cap_pins ? n->cap_pins * 2 : 64;
+        n->pins = xrealloc(n->pins, n->cap_pins * sizeof *n->pins);
+    }
+    n->pins[n->n_pins++] = *v;
+}
+
+void stores_apply(struct node *n, const struct effect *e)
+{
+    struct store *store = stores_find(n, e->group);
+    struct event done = {.type = EVENT_APPLIED, .now = node_now()};
+
+    done.applied.group = e->group;
+    done.applied.status = store ? store_apply(store, e->apply.set)
+                                : STATUS_IO_ERROR;
+    node_step(n, &done);
+}
+
+struct read_job {
+    uv_work_t work;
+    struct node *n;
+    struct store_view *view;
+    uint32_t group;
+    uint64_t token;
+    enum status status;
+    struct store_value value;
+    struct buf key;
+};
+
+static void read_work(uv_work_t *w)
+{
+    struct read_job *j = w->data;
+
+    j->status = store_get(store_view_store(j->view), j->view,
+                          buf_slice(&j->key), STORE_ANY, &j->value);
+}
+
+static void read_done(uv_work_t *w, int canceled)
+{
+    struct read_job *j = w->data;
+    struct event e = {.type = EVENT_READ, .now = node_now()};
+
+    (void)canceled;
+    e.read.token = j->token;
+    e.read.status = j->status;
+    e.read.record = j->value.bytes;
+    node_step(j->n, &e);
+    store_value_release(&j->value);
+    store_view_unref(j->view);
+    buf_release(&j->key);
+    free(j);
+}
+
+static void read_on_worker(struct node *n, struct store *store,
+                           const struct effect *e)
+{
+    struct read_job *j = xcalloc(1, sizeof *j);
+
+    j->work.data = j;
+    j->n = n;
+    j->group = e->group;
+    j->token = e->read.token;
+    j->view = store_view_take(store);
+    buf_append(&j->key, e->read.key.data, e->read.key.size);
+    if (uv_queue_work(n->loop, &j->work, read_work, read_done))
+        node_die("worker", "cannot queue");
+}
+
+void stores_read(struct node *n, const struct effect *e)
+{
+    struct store *store = stores_find(n, e->group);
+    struct store_value value = {0};
+    struct event done = {.type = EVENT_READ, .now = node_now()};
+
+    done.read.token = e->read.token;
+    done.read.status = store ? store_get(store, NULL, e->read.key,
+                                         STORE_CACHE_ONLY, &value)
+                             : STATUS_IO_ERROR;
+    if (done.read.status == STATUS_INCOMPLETE) {
+        read_on_worker(n, store, e);
+        return;
+    }
+    done.read.record = value.bytes;
+    /* The reply borrows the bytes until it has been carried out. */
+    pin(n, &value);
+    node_step(n, &done);
+}
+
+struct fetch_job {
+    uv_work_t work;
+    struct node *n;
+    struct store_view *view;
+    uint32_t group;
+    const struct slice *keys; /* the shard keeps them until EVENT_FETCHED */
+    unsigned count;
+    bool *present;
+    enum status status;
+};
+
+static enum status fetch(struct store *store, const struct store_view *view,
+                         enum store_tier tier, const struct slice *keys,
+                         unsigned n, bool *present)
+{
+    for (unsigned i = 0; i < n; i++) {
+        struct store_value v = {0};
+        enum status st = store_get(store, view, keys[i], tier, &v);
+        store_value_release(&v);
+        if (st != STATUS_OK && st != STATUS_NOT_FOUND)
+            return st;
+        present[i] = st == STATUS_OK;
+    }
+    return STATUS_OK;
+}
+
+static void fetch_work(uv_work_t *w)
+{
+    struct fetch_job *j = w->data;
+
+    j->status = fetch(store_view_store(j->view), j->view, STORE_ANY, j->keys,
+                      j->count, j->present);
+}
+
+static void fetched(struct node *n, uint32_t group, enum status st,
+                    const bool *present)
+{
+    struct event e = {.type = EVENT_FETCHED, .now = node_now()};
+
+    e.fetched.group = group;
+    e.fetched.status = st;
+    e.fetched.present = present;
+    node_step(n, &e);
+}
+
+static void fetch_done(uv_work_t *w, int canceled)
+{
+    struct fetch_job *j = w->data;
+
+    (void)canceled;
+    fetched(j->n, j->group, j->status, j->present);
+    store_view_unref(j->view);
+    free(j->present);
+    free(j);
+}
+
+void stores_fetch(struct node *n, const struct effect *e)
+{
+    struct store *store = stores_find(n, e->group);
+    bool *present = xcalloc(e->fetch.n, sizeof *present);
+    enum status st = store ? fetch(store, NULL, STORE_CACHE_ONLY,
+                                   e->fetch.keys, e->fetch.n, present)
+                           : STATUS_IO_ERROR;
+    struct fetch_job *j;
+
+    if (st != STATUS_INCOMPLETE) {
+        fetched(n, e->group, st, present);
+        free(present);
+        return;
+    }
+    j = xcalloc(1, sizeof *j);
+    j->work.data = j;
+    j->n = n;
+    j->group = e->group;
+    j->view = store_view_take(store);
+    j->keys = e->fetch.keys;
+    j->count = e->fetch.n;
+    j->present = present;
+    if (uv_queue_work(n->loop, &j->work, fetch_work, fetch_done))
+        node_die("worker", "cannot queue");
+}
+
+/* ---- flushing ---- */
+
+static void flushed(struct node *n, struct slot *x)
+{
+    struct event e = {.type = EVENT_FLUSHED, .now = node_now()};
+    struct group_record record;
+    struct buf bytes = {0};
+
+    x->flushing = false;
+    e.flushed.group = x->group;
+    e.flushed.status = store_flushed_record(x->store, &bytes, &record);
+    if (e.flushed.status == STATUS_OK)
+        e.flushed.index = record.applied_index;
+    node_step(n, &e);
+    buf_release(&bytes);
+}
+
+void stores_flush(struct node *n, const struct effect *e)
+{
+    struct slot *x = slot_of_group(n->stores, e->group);
+    struct event failed = {.type = EVENT_FLUSHED, .now = node_now()};
+    enum status st = x ? store_flush_begin(x->store) : STATUS_IO_ERROR;
+
+    if (st == STATUS_OK) {
+        x->flushing = true;
+        return;
+    }
+    log_warn("flush_refused", "group=%u status=%s", e->group,
+             status_name(st));
+    failed.flushed.group = e->group;
+    failed.flushed.status = st;
+    node_step(n, &failed);
+}
+
+void stores_tick(struct node *n)
+{
+    struct stores *s = n->stores;
+
+    for (unsigned i = 0; i < s->n_slots; i++)
+        if (s->v[i].flushing && !store_flush_busy(s->v[i].store))
+            flushed(n, &s->v[i]);
+}
+
+void stores_close(struct node *n)
+{
+    struct stores *s = n->stores;
+
+    for (unsigned i = 0; i < s->n_slots; i++) {
+        enum status st = store_flush_wait(s->v[i].store);
+        if (st != STATUS_OK)
+            log_warn("flush_failed", "group=%u status=%s", s->v[i].group,
+                     status_name(st));
+        store_close(s->v[i].store);
+    }
+    if (!store_env_open_count(s->env))
+        store_env_free(s->env);
+    free(s->v);
+    free(s);
+    n->stores = NULL;
+}
