@@ -118,7 +118,8 @@ struct store_value {
     void *pin;
 };
 
-/* Release the pin; a zero-initialised or released value is legal. Any thread. */
+/* Release the pin; a zero-initialised or released value is legal. Any
+ * thread. */
 void store_value_release(struct store_value *v);
 
 /* Read one key, in `view` or (NULL; owner only) as of the last store_apply.

@@ -12,7 +12,12 @@
 #include "proto/base/bytes.h"
 #include "proto/base/log.h"
 
-enum { LEVEL_COUNT = 7 };
+enum {
+    LEVEL_COUNT = 7,
+    /* rocksdb_block_based_table_data_block_index_type_..., of which c.h's
+     * name does not fit into a line */
+    BINARY_SEARCH_AND_HASH = 1,
+};
 #define MIB ((uint64_t)1024 * 1024)
 
 static struct store_env_options with_defaults(
@@ -49,8 +54,6 @@ static void set_tables(struct store_env *e, rocksdb_options_t *o)
     /* Index and filter blocks count against the cache's budget: otherwise
      * memory would grow with the data. */
     rocksdb_block_based_options_set_cache_index_and_filter_blocks(t, 1);
-    rocksdb_block_based_options_set_cache_index_and_filter_blocks_with_high_priority(
-        t, 1);
     rocksdb_block_based_options_set_pin_l0_filter_and_index_blocks_in_cache(
         t, 1);
     /* 10 bits per key: about 1 in 100 absent keys reads a block. The options
@@ -59,7 +62,7 @@ static void set_tables(struct store_env *e, rocksdb_options_t *o)
         t, rocksdb_filterpolicy_create_bloom_full(10));
     rocksdb_block_based_options_set_whole_key_filtering(t, 1);
     rocksdb_block_based_options_set_data_block_index_type(
-        t, rocksdb_block_based_table_data_block_index_type_binary_search_and_hash);
+        t, BINARY_SEARCH_AND_HASH);
     rocksdb_options_set_block_based_table_factory(o, t);
     rocksdb_block_based_options_destroy(t);
 }

@@ -54,8 +54,8 @@ struct store_env_stats {
     uint64_t cache_bytes;          /* in the block cache */
     uint64_t cache_pinned_bytes;   /* of them in use right now */
     uint64_t memtable_bytes;       /* unflushed, all stores, as last polled */
-    uint64_t largest_tag;          /* the store with the largest memtable that */
-    uint64_t largest_bytes;        /* is not flushing; bytes 0: there is none */
+    uint64_t largest_tag;          /* the store with the largest memtable */
+    uint64_t largest_bytes;        /* that is not flushing; 0: there is none */
 };
 
 /* Takes a mutex for a few hundred nanoseconds; calls nothing of RocksDB that

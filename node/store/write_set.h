@@ -57,7 +57,8 @@ static inline uint32_t write_set_count(const struct write_set *w)
     return w->count;
 }
 
-/* Bytes of keys, values and record headers: what a memtable will hold, about. */
+/* Bytes of keys, values and record headers: about what a memtable will
+ * hold. */
 static inline size_t write_set_bytes(const struct write_set *w)
 {
     return w->records.size;

@@ -158,7 +158,8 @@ static void apply(struct store *s, const struct write_set *w)
 /* Batches go round the groups; `random` numbers repeat keys, as overwrites. */
 static void put_all(struct bench *b, const char *what, bool random)
 {
-    struct group_record r = {.applied_term = 1, .members = slice_str("members")};
+    struct group_record r = {.applied_term = 1,
+                             .members = slice_str("members")};
     struct layout_value v = {.version = 1};
     struct write_set w = {0};
     uint8_t *value = xcalloc(1, LAYOUT_VALUE_HEADER_BYTES + b->value_bytes);

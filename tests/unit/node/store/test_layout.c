@@ -131,7 +131,8 @@ static const struct group_record sample = {
     .format_level = 3,
 };
 
-/* A field that is lost makes a restarted replica continue from a wrong place. */
+/* A field that is lost makes a restarted replica continue from a wrong
+ * place. */
 static void group_record_round_trip(void **state)
 {
     struct group_record r = sample, back;
