@@ -759,13 +759,21 @@ static bool all_applied(struct cluster *c, uint64_t index)
 void cluster_settle(struct cluster *c, uint64_t ms)
 {
     uint64_t end = c->now + ms;
-    uint64_t goal = 0;
+    uint64_t goal = 0, term = 0;
     unsigned tick = 0;
 
     while (c->now < end) {
+        struct node *leader;
         cluster_tick(c);
-        if (!goal && tick++ % 20 == 0 && cluster_submit(c, 30))
-            goal = MAX_OF(c->acknowledged, group_last(cluster_leader(c)->g));
+        leader = cluster_leader(c);
+        /* What was submitted to a leader that is none any more may be lost. */
+        if (leader && group_term(leader->g) != term)
+            goal = 0;
+        if (!goal && tick++ % 20 == 0 && cluster_submit(c, 30)) {
+            leader = cluster_leader(c);
+            goal = MAX_OF(c->acknowledged, group_last(leader->g));
+            term = group_term(leader->g);
+        }
         if (goal && c->acknowledged >= goal && all_applied(c, goal))
             return;
     }
