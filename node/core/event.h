@@ -98,6 +98,7 @@ enum event_type {
     EVENT_CHECKPOINT,    /* answers CHECKPOINT */
     EVENT_INSTALL,       /* answers INSTALL_* */
     EVENT_MAP,           /* the cluster map was made durable or loaded */
+    EVENT_PINNED,        /* a replica's entries keep the log from shrinking */
     EVENT_DISK,          /* how the disk is doing, at least every 100 ms */
     EVENT_STOP,          /* hand leaderships over, then flush */
 };
@@ -165,6 +166,9 @@ struct event {
             const struct cluster_map *map; /* copied */
         } map;
         struct {
+            uint32_t group;
+        } pinned;
+        struct {
             duration write_age;  /* the oldest wal write not durable yet */
             bool nearly_full;    /* refuse what adds data */
         } disk;
@@ -190,6 +194,8 @@ enum effect_type {
     EFFECT_INSTALL_COMMIT, /* sync, check, switch over, RESET the log */
     EFFECT_SERVE_CHUNK,    /* read a checkpoint's bytes and send them */
     EFFECT_MAP_SAVE,       /* make a newer map durable, answer EVENT_MAP */
+    EFFECT_RESTART,        /* start this replica again from what is on disk,
+                              once its persists are: shard_replica_restart() */
     EFFECT_STOPPED,        /* nothing is led here any more */
 };
 

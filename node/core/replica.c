@@ -56,6 +56,7 @@ void replica_stop(struct shard *s, struct replica *r, enum replica_mode mode,
     r->done_seq = r->proposals.done;
     r->role = GROUP_FAILED;
     r->leader = 0;
+    r->restart_at = INSTANT_NEVER;
     snapshots_end(s, r, r->send.to, fx);
     snapshots_release(r);
     group_free(r->raft);
@@ -89,7 +90,7 @@ void replica_start(struct shard *s, struct replica *r,
         .election = s->o.election,
         .heartbeat = s->o.heartbeat,
         .budget = &s->tail_budget,
-        .trailing = 4096,
+        .trailing = LOG_TRAILING,
     };
 
     if (o->broken) {
@@ -103,6 +104,9 @@ void replica_start(struct shard *s, struct replica *r,
         return;
     }
     r->mode = REPLICA_SERVING;
+    r->apply.state = APPLY_IDLE;
+    r->flushing = false;
+    r->restart_at = INSTANT_NEVER;
     r->raft = group_new(&options);
     if (group_start(r->raft, s->now, &o->raft, &s->raft_fx) != STATUS_OK) {
         group_effects_clear(&s->raft_fx);
@@ -238,6 +242,31 @@ static void carry_one(struct shard *s, struct replica *r,
     }
 }
 
+/* Raft stopped itself (a snapshot that could not be installed, or a message
+ * that does not fit). What is on disk is whole: begin again from it, but not
+ * for ever. */
+static void restart_later(struct shard *s, struct replica *r)
+{
+    enum { RESTARTS_MAX = 8, RESTART_MS = 500 };
+
+    if (r->restarts == RESTARTS_MAX)
+        return;
+    r->restart_at = instant_add(s->now, MS(RESTART_MS << r->restarts));
+    r->restarts++;
+    shard_wake_by(&s->next_stall, r->restart_at);
+}
+
+void replica_restart_if_due(struct shard *s, struct replica *r,
+                            struct effects *fx)
+{
+    if (r->mode == REPLICA_FAILED && !r->raft &&
+        r->apply.state != APPLY_WRITING &&
+        instant_reached(s->now, r->restart_at)) {
+        r->restart_at = INSTANT_NEVER;
+        effects_add(fx, EFFECT_RESTART, r->group);
+    }
+}
+
 void replica_carry(struct shard *s, struct replica *r, struct effects *fx)
 {
     struct group_effects *list = &s->raft_fx;
@@ -254,8 +283,10 @@ void replica_carry(struct shard *s, struct replica *r, struct effects *fx)
             break;
     }
     group_effects_clear(list);
-    if (stopped && r->raft)
+    if (stopped && r->raft) {
         replica_stop(s, r, REPLICA_FAILED, stopped, fx);
+        restart_later(s, r);
+    }
 }
 
 /* ---- flushing: so that the log can be cut ---- */
@@ -286,6 +317,20 @@ void replica_flush_if_due(struct shard *s, struct replica *r,
         return;
     if (r->unflushed_bytes < s->o.group_flush_bytes &&
         !(unflushed_total(s) > s->o.node_flush_bytes && largest(s, r)))
+        return;
+    r->flushing = true;
+    r->unflushed_bytes = 0;
+    effects_add(fx, EFFECT_FLUSH, r->group);
+}
+
+/* Entries of an idle group must not keep the whole node's log alive. */
+void replica_on_pinned(struct shard *s, const struct event *e,
+                       struct effects *fx)
+{
+    struct replica *r = shard_find(s, e->pinned.group);
+
+    if (!r || !r->raft || r->flushing || r->mode != REPLICA_SERVING ||
+        r->applied <= r->flushed)
         return;
     r->flushing = true;
     r->unflushed_bytes = 0;

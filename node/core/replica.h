@@ -84,6 +84,9 @@ struct replica {
     uint64_t unflushed_bytes;  /* of log, applied since the last flush began */
     bool flushing;
 
+    unsigned restarts;         /* after failures, without success between */
+    instant restart_at;        /* INSTANT_NEVER: stays as it is */
+
     struct machine machine;
     struct applying apply;
     struct group_clock clock;

@@ -106,6 +106,20 @@ void shard_replica_add(struct shard *s, instant now,
     s->next_deadline = (instant){0};
 }
 
+void shard_replica_restart(struct shard *s, instant now,
+                           const struct replica_restore *restore,
+                           struct effects *fx)
+{
+    struct replica *r = shard_find(s, restore->group);
+
+    s->now = now;
+    if (!r || r->raft)
+        return;
+    log_info("replica_restart", "group=%u try=%u", r->group, r->restarts);
+    replica_start(s, r, restore, fx);
+    s->next_deadline = (instant){0};
+}
+
 void shard_mark(struct shard *s, struct replica *r)
 {
     if (r->dirty)
@@ -210,6 +224,7 @@ static void slow_ticks(struct shard *s, struct effects *fx)
         for (unsigned i = 0; i < s->n_replicas; i++) {
             snapshots_tick(s, s->replicas[i], fx);
             replica_flush_if_due(s, s->replicas[i], fx);
+            replica_restart_if_due(s, s->replicas[i], fx);
         }
         if (s->stopping && !s->stopped)
             hand_over(s, fx);
@@ -360,6 +375,9 @@ void shard_step(struct shard *s, const struct event *e, struct effects *fx)
         break;
     case EVENT_MAP:
         peers_adopt_map(s, e->map.map);
+        break;
+    case EVENT_PINNED:
+        replica_on_pinned(s, e, fx);
         break;
     case EVENT_DISK:
         on_disk(s, e, fx);

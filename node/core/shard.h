@@ -46,6 +46,11 @@ struct replica_restore {
 void shard_replica_add(struct shard *s, instant now,
                        const struct replica_restore *r, struct effects *fx);
 
+/* Answers EFFECT_RESTART: the group begins again from what is on disk now. */
+void shard_replica_restart(struct shard *s, instant now,
+                           const struct replica_restore *r,
+                           struct effects *fx);
+
 void shard_step(struct shard *s, const struct event *e, struct effects *fx);
 
 /* When EVENT_TURN is wanted even if nothing happens. */
@@ -62,6 +67,8 @@ unsigned shard_replicas(const struct shard *s, struct replica_status *out,
                         unsigned max);
 /* Why this group's replica takes no part; NULL when it does, or is not here. */
 const char *shard_replica_reason(const struct shard *s, uint32_t group);
+/* Is everything that this group has applied flushed? */
+bool shard_flushed_up(const struct shard *s, uint32_t group);
 /* Nodes with a live control channel. */
 unsigned shard_peers_up(const struct shard *s, uint32_t *out, unsigned max);
 /* Is every replica of a group this node should have taking part? */

@@ -35,6 +35,7 @@ enum {
     STALL_RETRY_MS = 10,
     BULK_BYTES = 32 * 1024,    /* entries beyond this go by the bulk channel */
     BULK_STICKY_MS = 100,
+    LOG_TRAILING = 4096,       /* flushed entries kept for slow followers */
 };
 
 /* The last batch in which an origin has a write, per group. */
@@ -149,6 +150,10 @@ void replica_flush_if_due(struct shard *s, struct replica *r,
                           struct effects *fx);
 void replica_on_flushed(struct shard *s, const struct event *e,
                         struct effects *fx);
+void replica_on_pinned(struct shard *s, const struct event *e,
+                       struct effects *fx);
+void replica_restart_if_due(struct shard *s, struct replica *r,
+                            struct effects *fx);
 uint32_t replica_leader_node(const struct shard *s, const struct replica *r);
 
 /* ---- apply.c ---- */

@@ -108,6 +108,8 @@ static unsigned notes_of(const struct node *n, struct slice *notes,
 
     if (n->disk_low)
         notes[count++] = slice_str("the disk is nearly full: sets are refused");
+    if (relief_damage(n))
+        notes[count++] = slice_str(relief_damage(n));
     for (unsigned i = 0; i < replicas && count < NOTES_MAX; i++) {
         const char *why = shard_replica_reason(n->shard, r[i].group);
         if (!why)

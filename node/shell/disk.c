@@ -300,13 +300,14 @@ struct read_job {
     unsigned count;
 };
 
-static bool read_span(struct read_job *j, uint8_t *to)
+bool disk_read_span(const char *dir, const struct wal_span *span,
+                    uint8_t *to)
 {
     uint32_t at = 0;
 
-    for (unsigned i = 0; i < j->span.ranges; i++) {
-        const struct wal_range *r = &j->span.range[i];
-        int fd = walfiles_descriptor(j->dir, r->segment, false);
+    for (unsigned i = 0; i < span->ranges; i++) {
+        const struct wal_range *r = &span->range[i];
+        int fd = walfiles_descriptor(dir, r->segment, false);
         ssize_t got = fd < 0 ? -1 : pread(fd, to + at, r->size, r->offset);
         if (fd >= 0)
             close(fd);
@@ -323,7 +324,7 @@ static void read_work(uv_work_t *w)
     uint8_t *bytes = xmalloc(j->span.bytes);
     struct wal_entry out[WAL_SPAN_ENTRIES];
 
-    if (read_span(j, bytes) &&
+    if (disk_read_span(j->dir, &j->span, bytes) &&
         wal_span_decode(&j->span, slice_of(bytes, j->span.bytes), out) ==
             STATUS_OK) {
         for (unsigned i = 0; i < j->span.count; i++)

@@ -113,6 +113,9 @@ static void carry_out(struct node *n, const struct effect *e)
     case EFFECT_MAP_SAVE:
         save_map(n, e);
         break;
+    case EFFECT_RESTART:
+        stores_restart_wanted(n, e->group);
+        break;
     case EFFECT_STOPPED:
         stop_now(n);
         break;
@@ -217,6 +220,7 @@ static void on_tick(uv_timer_t *t)
             n->disk_low || !wal_accepts_entries(n->journal.wal);
         node_step(n, &e);
         stores_tick(n);
+        relief_tick(n);
     }
     links_tick(n);
 }
@@ -295,6 +299,7 @@ static void shut_down(struct node *n)
         node_die("log_not_synced", "at stop");
     disk_stop(n);
     stores_close(n);
+    relief_stop(n);
     shard_free(n->shard);
     n->shard = NULL;
     log_info("node_stopped", "node=%u", n->id);

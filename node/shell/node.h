@@ -42,6 +42,7 @@ struct disk;     /* disk.c: the log's writer */
 struct stores;   /* stores.c: the replicas' stores */
 struct links;    /* links.c: connections to other nodes */
 struct native;   /* front/native.c: the door for clients */
+struct relief;   /* relief.c: the log kept short and checked */
 struct checkpoints; /* checkpoints.c: snapshots on disk */
 
 struct node {
@@ -57,11 +58,13 @@ struct node {
     unsigned n_pins, cap_pins;
 
     struct journal journal;
+    struct wal_options wal_options;
     struct disk *disk;
     struct stores *stores;
     struct links *links;
     struct native *native;
     struct checkpoints *checkpoints;
+    struct relief *relief;
     struct conn_set *conns;       /* of clients */
     struct conn_set *peer_conns;
 
@@ -102,6 +105,10 @@ MUST_CHECK enum status start_create(struct node *n,
                                     const struct cluster_map *map,
                                     char *error);
 
+/* Start a replica again that stopped itself (EFFECT_RESTART). False: its log
+ * is not all on disk yet, try again. */
+bool start_again(struct node *n, uint32_t group);
+
 /* ---- walfiles.c ---- */
 
 /* Recover the log in DATA/wal into n->journal; calls `each` for every group
@@ -117,6 +124,14 @@ MUST_CHECK enum status walfiles_remove(const char *dir, uint64_t segment);
 /* An open descriptor for reading (and writing) a segment, or -1. */
 int walfiles_descriptor(const char *dir, uint64_t segment, bool write);
 
+/* ---- relief.c ---- */
+
+/* Every 100 ms: keep the log short, check finished segments. */
+void relief_tick(struct node *n);
+/* What scrubbing found, for status; NULL: nothing. */
+const char *relief_damage(const struct node *n);
+void relief_stop(struct node *n);
+
 /* ---- disk.c ---- */
 
 struct disk *disk_new(struct node *n);
@@ -127,6 +142,9 @@ bool disk_pump(struct node *n);
 MUST_CHECK enum status disk_settle(struct node *n);
 /* Read entries back: answers EVENT_LOG_READ. */
 void disk_log_read(struct node *n, const struct effect *e);
+/* Read a span's ranges one behind the other; false: they cannot be read. */
+bool disk_read_span(const char *dir, const struct wal_span *span,
+                    uint8_t *to);
 void disk_stop(struct node *n);
 uint64_t disk_syncs(const struct disk *d);
 
@@ -150,6 +168,8 @@ void stores_apply(struct node *n, const struct effect *e);
 void stores_read(struct node *n, const struct effect *e);
 void stores_flush(struct node *n, const struct effect *e);
 void stores_tick(struct node *n);
+/* start_again() this group's replica from the next tick on until it works. */
+void stores_restart_wanted(struct node *n, uint32_t group);
 /* Flush and close all; waits. */
 void stores_close(struct node *n);
 /* groups/N as a path. */

@@ -46,25 +46,13 @@ struct starting {
 
 /* ---- the stores ---- */
 
-static void read_store(struct node *n, struct found *f)
+static void read_records(struct node *n, struct found *f)
 {
-    char error[DATADIR_ERROR_SIZE] = "";
+    struct store *s = stores_find(n, f->group);
     struct group_record flushed;
-    struct store *s;
-    enum status st = stores_open(n, f->group, f->install_id, error);
+    enum status st =
+        store_group_record(s, NULL, &f->record_bytes, &f->record);
 
-    if (st == STATUS_NOT_FOUND) {
-        f->broken = "its store is missing";
-        f->lost = true;
-        return;
-    }
-    if (st != STATUS_OK) {
-        log_error("store_refused", "group=%u error=\"%s\"", f->group, error);
-        f->broken = "its store cannot be opened";
-        return;
-    }
-    s = stores_find(n, f->group);
-    st = store_group_record(s, NULL, &f->record_bytes, &f->record);
     if (st == STATUS_OK)
         st = store_flushed_record(s, &f->flushed_bytes, &flushed);
     if (st == STATUS_OK)
@@ -78,6 +66,24 @@ static void read_store(struct node *n, struct found *f)
         return;
     }
     f->flushed = flushed.applied_index;
+}
+
+static void read_store(struct node *n, struct found *f)
+{
+    char error[DATADIR_ERROR_SIZE] = "";
+    enum status st = stores_open(n, f->group, f->install_id, error);
+
+    if (st == STATUS_NOT_FOUND) {
+        f->broken = "its store is missing";
+        f->lost = true;
+        return;
+    }
+    if (st != STATUS_OK) {
+        log_error("store_refused", "group=%u error=\"%s\"", f->group, error);
+        f->broken = "its store cannot be opened";
+        return;
+    }
+    read_records(n, f);
 }
 
 /* ---- the log ---- */
@@ -144,7 +150,7 @@ static void each_group(void *arg, const struct wal_recovered *log, unsigned i)
 
 /* ---- together ---- */
 
-static void add_replica(struct node *n, struct found *f)
+static void add_replica(struct node *n, struct found *f, bool again)
 {
     struct replica_restore r = {
         .group = f->group,
@@ -178,7 +184,10 @@ static void add_replica(struct node *n, struct found *f)
              f->group, f->replica, f->log.term, f->record.applied_index,
              f->log.first, f->log.last, f->flushed,
              r.broken ? r.broken : "");
-    shard_replica_add(n->shard, node_now(), &r, &n->fx);
+    if (again)
+        shard_replica_restart(n->shard, node_now(), &r, &n->fx);
+    else
+        shard_replica_add(n->shard, node_now(), &r, &n->fx);
 }
 
 static void release_found(struct found *f)
@@ -335,13 +344,80 @@ enum status start_replicas(struct node *n, char *error)
     }
     make_shard(n);
     for (unsigned i = 0; i < s.count; i++)
-        add_replica(n, &s.v[i]);
+        add_replica(n, &s.v[i], false);
     node_step(n, &none); /* carries out what starting wanted */
 out:
     for (unsigned i = 0; i < s.count; i++)
         release_found(&s.v[i]);
     free(s.v);
     return st;
+}
+
+/* ---- again, while the node runs ---- */
+
+static bool take_span(struct node *n, struct found *f, uint64_t index,
+                      uint64_t *next)
+{
+    enum { SPAN_BYTES = 1 << 20 };
+    struct wal_entry out[WAL_SPAN_ENTRIES];
+    struct wal_span span;
+    char dir[4300];
+    uint8_t *bytes;
+    bool ok;
+
+    snprintf(dir, sizeof dir, "%s/wal", n->dir.path);
+    if (wal_find(n->journal.wal, f->group, index, SPAN_BYTES, &span) !=
+        STATUS_OK)
+        return false;
+    bytes = xmalloc(span.bytes);
+    ok = disk_read_span(dir, &span, bytes) &&
+         wal_span_decode(&span, slice_of(bytes, span.bytes), out) ==
+             STATUS_OK;
+    for (unsigned i = 0; ok && i < span.count; i++) {
+        struct group_entry *e = &f->entries[index - f->log.first + i];
+        e->term = out[i].term;
+        e->type = (uint8_t)out[i].type;
+        f->sizes[index - f->log.first + i] = (uint32_t)out[i].data.size;
+        if (out[i].data.size && (index + i > f->record.applied_index ||
+                                 e->type == ENTRY_CHANGE))
+            e->payload = blob_copy(out[i].data);
+    }
+    *next = index + span.count;
+    free(bytes);
+    return ok;
+}
+
+bool start_again(struct node *n, uint32_t group)
+{
+    const struct map_group *g = map_group_find(n->dir.map, group);
+    const struct map_replica *m = g ? map_replica_on(g, n->id) : NULL;
+    struct found f = {.group = group, .replica = m ? m->id : 0};
+    struct event none = {.type = EVENT_TURN, .now = node_now(),
+                         .wall_ms = node_wall_ms()};
+    struct wal_group_info info;
+    bool ok = m && wal_group(n->journal.wal, group, &info) &&
+              wal_pending_bytes(n->journal.wal) == 0;
+
+    if (!ok)
+        return !m;
+    read_records(n, &f);
+    f.log = (struct wal_recovered_group){.group = group, .term = info.term,
+                                         .vote = info.vote,
+                                         .first = info.first,
+                                         .last = info.last};
+    if (!f.broken && info.last >= info.first) {
+        f.n_entries = info.last - info.first + 1;
+        f.entries = xcalloc(f.n_entries, sizeof *f.entries);
+        f.sizes = xcalloc(f.n_entries, sizeof *f.sizes);
+        for (uint64_t i = info.first; ok && i <= info.last;)
+            ok = take_span(n, &f, i, &i);
+    }
+    if (ok) {
+        add_replica(n, &f, true);
+        node_step(n, &none);
+    }
+    release_found(&f);
+    return ok;
 }
 
 /* ---- making replicas (cluster init, step CREATE) ---- */

@@ -18,6 +18,7 @@ struct slot {
     uint32_t group;
     struct store *store;
     bool flushing;
+    bool restart_wanted;
 };
 
 struct stores {
@@ -83,7 +84,7 @@ struct store *stores_replace(struct node *n, uint32_t group,
     }
     for (at = s->n_slots++; at > 0 && s->v[at - 1].group > group; at--)
         s->v[at] = s->v[at - 1];
-    s->v[at] = (struct slot){group, store, false};
+    s->v[at] = (struct slot){.group = group, .store = store};
     return NULL;
 }
 
@@ -419,9 +420,21 @@ void stores_tick(struct node *n)
 {
     struct stores *s = n->stores;
 
-    for (unsigned i = 0; i < s->n_slots; i++)
-        if (s->v[i].flushing && !store_flush_busy(s->v[i].store))
-            flushed(n, &s->v[i]);
+    for (unsigned i = 0; i < s->n_slots; i++) {
+        struct slot *x = &s->v[i];
+        if (x->flushing && !store_flush_busy(x->store))
+            flushed(n, x);
+        if (x->restart_wanted && start_again(n, x->group))
+            x->restart_wanted = false;
+    }
+}
+
+void stores_restart_wanted(struct node *n, uint32_t group)
+{
+    struct slot *x = slot_of_group(n->stores, group);
+
+    if (x)
+        x->restart_wanted = true;
 }
 
 void stores_close(struct node *n)

@@ -271,6 +271,7 @@ enum status walfiles_open(struct node *n, walfiles_each *each, void *arg,
     options = wal_options_default(id);
     if (n->o.segment_bytes)
         options.segment_bytes = n->o.segment_bytes;
+    n->wal_options = options;
     o.recovery = wal_recovery_new(&options);
     st = map_all(&o);
     if (st != STATUS_OK)

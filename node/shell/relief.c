@@ -1,0 +1,185 @@
+/* relief.c - the log kept short and checked, in the background.
+ *
+ * A group that is seldom written keeps its last entries in an old segment, and
+ * with it every younger one. When the log has grown beyond SEGMENTS_MANY, the
+ * group that holds the oldest segment is flushed; if it is flushed already,
+ * the few entries kept for slow followers are written again into the newest
+ * segment. One finished segment at a time is read back and its checksums are
+ * checked; damage is told in the status and made to go by flushing everything,
+ * while the entries still are in memory or in the stores. */
+#include "node/shell/node.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "proto/base/log.h"
+
+enum {
+    SEGMENTS_MANY = 8,
+    SCRUB_EVERY_TICKS = 300, /* of 100 ms: one segment in 30 s */
+    REWRITE_BYTES = 1 << 20,
+};
+
+struct relief {
+    uint64_t scrubbed;       /* segment checked last */
+    bool scrubbing;
+    char damage[160];
+};
+
+struct scrub_job {
+    uv_work_t work;
+    struct node *n;
+    char dir[4300];
+    struct wal_options options;
+    struct wal_segment_info segment;
+    uint32_t bad;
+    enum status status;
+};
+
+static struct relief *relief_of(struct node *n)
+{
+    if (!n->relief)
+        n->relief = xcalloc(1, sizeof *n->relief);
+    return n->relief;
+}
+
+const char *relief_damage(const struct node *n)
+{
+    return n->relief && n->relief->damage[0] ? n->relief->damage : NULL;
+}
+
+void relief_stop(struct node *n)
+{
+    free(n->relief);
+    n->relief = NULL;
+}
+
+/* ---- the oldest segment ---- */
+
+static void flush_group(struct node *n, uint32_t group)
+{
+    struct event e = {.type = EVENT_PINNED, .now = node_now()};
+
+    e.pinned.group = group;
+    node_step(n, &e);
+}
+
+/* Write the group's oldest entries again. */
+static void rewrite(struct node *n, uint32_t group)
+{
+    struct wal_entry out[WAL_SPAN_ENTRIES];
+    struct wal_span span;
+    char dir[4300];
+    uint8_t *bytes;
+
+    if (wal_find(n->journal.wal, group, wal_first(n->journal.wal, group),
+                 REWRITE_BYTES, &span) != STATUS_OK)
+        return;
+    snprintf(dir, sizeof dir, "%s/wal", n->dir.path);
+    bytes = xmalloc(span.bytes);
+    if (disk_read_span(dir, &span, bytes) &&
+        wal_span_decode(&span, slice_of(bytes, span.bytes), out) ==
+            STATUS_OK)
+        wal_append(n->journal.wal, group, span.first, out, span.count, true,
+                   node_now_us());
+    free(bytes);
+}
+
+static void shorten(struct node *n)
+{
+    uint64_t many = (uint64_t)SEGMENTS_MANY *
+                    (n->o.segment_bytes ? n->o.segment_bytes : 64u << 20);
+    uint32_t group;
+
+    if (wal_bytes(n->journal.wal) < many ||
+        !wal_pinning(n->journal.wal, &group))
+        return;
+    if (shard_flushed_up(n->shard, group))
+        rewrite(n, group);
+    else
+        flush_group(n, group);
+}
+
+/* ---- scrubbing ---- */
+
+static void scrub_work(uv_work_t *w)
+{
+    struct scrub_job *j = w->data;
+    int fd = walfiles_descriptor(j->dir, j->segment.segment, false);
+    void *at;
+
+    if (fd < 0) /* freed meanwhile */
+        return;
+    at = mmap(NULL, j->segment.end, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (at != MAP_FAILED) {
+        j->status = wal_scrub_segment(&j->options, &j->segment,
+                                      slice_of(at, j->segment.end), &j->bad);
+        munmap(at, j->segment.end);
+    }
+    close(fd);
+}
+
+static bool still_there(const struct node *n, uint64_t segment)
+{
+    struct wal_segment_info s;
+
+    return wal_segment_next(n->journal.wal, segment - 1, &s) &&
+           s.segment == segment;
+}
+
+static void scrub_done(uv_work_t *w, int canceled)
+{
+    struct scrub_job *j = w->data;
+    struct node *n = j->n;
+
+    (void)canceled;
+    n->relief->scrubbing = false;
+    if (j->status != STATUS_OK && n->journal.wal &&
+        still_there(n, j->segment.segment)) {
+        snprintf(n->relief->damage, sizeof n->relief->damage,
+                 "log segment %016" PRIx64 " is damaged at offset %u: check "
+                 "the disk",
+                 j->segment.segment, j->bad);
+        log_error("wal_scrub_damage", "segment=%" PRIu64 " offset=%u",
+                  j->segment.segment, j->bad);
+        for (unsigned g = 0; g <= GROUP_COUNT_MAX; g++)
+            if (stores_find(n, g))
+                flush_group(n, g);
+    }
+    free(j);
+}
+
+static void scrub(struct node *n)
+{
+    struct relief *r = n->relief;
+    struct wal_segment_info s;
+    struct scrub_job *j;
+
+    if (r->scrubbing)
+        return;
+    if (!wal_segment_next(n->journal.wal, r->scrubbed, &s)) {
+        r->scrubbed = 0; /* from the oldest again, next time */
+        return;
+    }
+    r->scrubbed = s.segment;
+    r->scrubbing = true;
+    j = xcalloc(1, sizeof *j);
+    j->work.data = j;
+    j->n = n;
+    j->segment = s;
+    j->options = n->wal_options;
+    snprintf(j->dir, sizeof j->dir, "%s/wal", n->dir.path);
+    if (uv_queue_work(n->loop, &j->work, scrub_work, scrub_done))
+        node_die("worker", "cannot queue");
+}
+
+void relief_tick(struct node *n)
+{
+    relief_of(n);
+    shorten(n);
+    if (n->ticks % SCRUB_EVERY_TICKS == 0)
+        scrub(n);
+}
