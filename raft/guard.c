@@ -143,7 +143,9 @@ bool guard_transfer_ready(uint64_t match, uint64_t last, uint64_t durable)
 bool guard_may_truncate(bool installing, bool sending, uint64_t index,
                         uint64_t snapshot, uint64_t commit)
 {
-    return !installing && !sending && index > snapshot && index <= commit;
+    if (installing || sending || index <= 1)
+        return false;
+    return index > snapshot && index <= commit;
 }
 
 instant guard_deadline(uint64_t raw, instant fired, duration grid)

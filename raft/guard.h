@@ -1,7 +1,7 @@
 /* guard.h - what stands between us and the known hazards of libraft 0.22.1.
  *
  * Internal to raft/. One function per hazard; L1 .. L22 are the numbers of the
- * list they come from, L23 is ours. Each was seen by running the library into
+ * list they come from, L23 and L24 are ours. Each was seen by running the library into
  * it, and each has a test that still does (tests/unit/raft/test_guard.c).
  * libraft is distributed without assertions: what is not stopped here corrupts
  * its state silently.
@@ -92,7 +92,9 @@ enum { GUARD_PROMOTE_LAG_MAX = 1024 };
 /* L12: leadership can be handed over only to who has the whole log. */
 bool guard_transfer_ready(uint64_t match, uint64_t last, uint64_t durable);
 
-/* L14: may RAFT_SNAPSHOT(index) be stepped now? */
+/* L14, L24: may RAFT_SNAPSHOT(index) be stepped now? Not at 1: libraft would
+ * take the snapshot's term for that of an entry 1 that it still has, and never
+ * send anything to a follower that needs it. */
 bool guard_may_truncate(bool installing, bool sending, uint64_t index,
                         uint64_t snapshot, uint64_t commit);
 

@@ -843,6 +843,40 @@ static void L23_an_old_append_begins_at_our_snapshot(void **state)
     message_free(m);
 }
 
+/* A new follower answers everything and gets nothing, for ever. */
+static void snapshot_at_one(void)
+{
+    bool helped = false;
+    struct raw x;
+
+    raw_start(&x, 1, 1, 1, 1, 3, voters);
+    raw_append(&x, 2, 1, 1, 1, 1, NULL, 0);
+    raw_elect(&x);
+    raw_snapshot(&x, 1, 0);
+    raw_submit(&x, raw_entries(1, 2, NULL), 1);
+    for (int i = 0; i < 100; i++) {
+        x.now += 100;
+        raw_result(&x, 2, 0, 1);
+        raw_result(&x, 3, i ? 0 : 1, 0);
+        raw_event(&x, RAFT_TIMEOUT);
+        for (unsigned k = 0; k < x.update.messages.n; k++) {
+            const struct raft_message *m = &x.update.messages.batch[k];
+            helped |= m->server_id == 3 &&
+                      (m->type == RAFT_INSTALL_SNAPSHOT ||
+                       m->append_entries.n_entries > 0);
+        }
+    }
+    seen_if(!helped);
+}
+
+static void L24_no_snapshot_at_the_first_entry(void **state)
+{
+    (void)state;
+    assert_true(hazard_shows(snapshot_at_one));
+    assert_false(guard_may_truncate(false, false, 1, 0, 5));
+    assert_true(guard_may_truncate(false, false, 2, 0, 5));
+}
+
 /* Only the line of versions that all of this was tried with. */
 static void the_version_is_pinned(void **state)
 {
@@ -880,6 +914,7 @@ int main(void)
         cmocka_unit_test(L20_a_snapshot_that_moved_is_sent_again),
         cmocka_unit_test(L21_a_silent_leader_is_forgotten),
         cmocka_unit_test(L23_an_old_append_begins_at_our_snapshot),
+        cmocka_unit_test(L24_no_snapshot_at_the_first_entry),
         cmocka_unit_test(the_version_is_pinned),
     };
 
