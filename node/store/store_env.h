@@ -24,8 +24,7 @@ struct store_env_options {
     uint64_t cache_bytes;        /* block cache, index and filter blocks
                                   * included; default 64 MiB */
     uint64_t group_flush_bytes;  /* a store wants a flush; default 16 MiB of
-                                  * memtable: 8-12 MiB of log at small values,
-                                  * and cheaper puts than 32 (README.md) */
+                                  * memtable; see README.md */
     uint64_t node_flush_bytes;   /* the largest one wants it; default 128 MiB */
     uint64_t write_rate_bytes;   /* flush and compaction, bytes per second;
                                   * default 0: unlimited */

@@ -1,6 +1,7 @@
 /* store_bench.c - what node/store costs: CPU per put and per get, idle memory.
  *
  *     store_bench [-d DIR] [-g GROUPS] [-k KEYS] [-b BATCH] [-v BYTES]
+ *                 [-c CACHE_MIB]
  *
  * Opens GROUPS stores in one process below DIR (default: a temporary directory
  * in the working directory), writes KEYS random keys in batches of BATCH as the
@@ -27,6 +28,7 @@ struct bench {
     unsigned keys;
     unsigned batch;
     unsigned value_bytes;
+    unsigned cache_mib; /* 0: the default */
     struct store_env *env;
     struct store *stores[GROUPS_MAX];
     struct rng rng;
@@ -61,7 +63,7 @@ static void report(const char *what, struct meter from, double n)
 {
     struct meter to = meter_now();
 
-    printf("%-34s %8.2f us own  %8.2f us all  %8.0f /s\n", what,
+    printf("%-46s %8.2f us own  %8.2f us all  %8.0f /s\n", what,
            1e6 * (to.own - from.own) / n, 1e6 * (to.all - from.all) / n,
            n / (to.wall - from.wall));
 }
@@ -111,8 +113,10 @@ static struct slice key_of(uint8_t *at, uint64_t n)
 static void open_all(struct bench *b)
 {
     double before = resident_mib();
+    struct store_env_options shared = {
+        .cache_bytes = (uint64_t)b->cache_mib * 1024 * 1024};
 
-    b->env = store_env_new(NULL);
+    b->env = store_env_new(&shared);
     for (unsigned g = 0; g < b->groups; g++) {
         char dir[300], error[256] = "";
         struct store_options options = {.dir = dir,
@@ -303,8 +307,8 @@ static void run(struct bench *b)
     small.env = b->env;
     small.keys = MIN_OF(b->keys, 15000u * b->groups);
     put_all(&small, "put, small", false);
-    get_some(&small, "memtable", STORE_CACHE_ONLY, 0, false);
-    get_some(&small, "absent", STORE_CACHE_ONLY, 1u << 30, false);
+    get_some(&small, "from memtables", STORE_CACHE_ONLY, 0, false);
+    get_some(&small, "absent, past memtables", STORE_CACHE_ONLY, 1u << 30, false);
 
     put_all(b, "put, new keys", false);
     put_all(b, "put, overwriting", true);
@@ -312,11 +316,11 @@ static void run(struct bench *b)
     from = meter_now();
     settle(b);
     report("flush and compact, per key", from, b->keys);
-    get_some(b, "tables, cold", STORE_ANY, 0, false);
-    get_some(b, "tables", STORE_ANY, 0, false);
-    get_some(b, "tables", STORE_CACHE_ONLY, 0, false);
-    get_some(b, "tables, view", STORE_CACHE_ONLY, 0, true);
-    get_some(b, "absent", STORE_ANY, 1u << 30, false);
+    get_some(b, "tables, first time", STORE_ANY, 0, false);
+    get_some(b, "tables, any tier", STORE_ANY, 0, false);
+    get_some(b, "tables, cache only", STORE_CACHE_ONLY, 0, false);
+    get_some(b, "tables, any tier, view", STORE_ANY, 0, true);
+    get_some(b, "absent, past tables", STORE_ANY, 1u << 30, false);
     multi_get_some(b, 16);
     scan(b);
     views(b);
@@ -330,7 +334,7 @@ int main(int argc, char **argv)
                       .keys = 1000000, .batch = 64, .value_bytes = 128};
     int c;
 
-    while ((c = getopt(argc, argv, "d:g:k:b:v:")) != -1) {
+    while ((c = getopt(argc, argv, "d:g:k:b:v:c:")) != -1) {
         switch (c) {
         case 'd':
             snprintf(b.root, sizeof b.root, "%s/store-bench-XXXXXX", optarg);
@@ -346,6 +350,9 @@ int main(int argc, char **argv)
             break;
         case 'v':
             b.value_bytes = (unsigned)atoi(optarg);
+            break;
+        case 'c':
+            b.cache_mib = (unsigned)atoi(optarg);
             break;
         default:
             return 2;
