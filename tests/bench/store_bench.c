@@ -308,7 +308,8 @@ static void run(struct bench *b)
     small.keys = MIN_OF(b->keys, 15000u * b->groups);
     put_all(&small, "put, small", false);
     get_some(&small, "from memtables", STORE_CACHE_ONLY, 0, false);
-    get_some(&small, "absent, past memtables", STORE_CACHE_ONLY, 1u << 30, false);
+    get_some(&small, "absent, past memtables", STORE_CACHE_ONLY,
+             1u << 30, false);
 
     put_all(b, "put, new keys", false);
     put_all(b, "put, overwriting", true);
