@@ -103,16 +103,14 @@ node_pid() { # N
 
 # Start node N in the background; its output goes to its log. Does not wait.
 start_node() { # N
-    local dir threads
+    local dir
     dir=$(node_dir "$1")
     mkdir -p "$dir/data"
-    threads=$(($(nproc) / nodes))
     log_start=$(stat -c %s "$dir/log" 2>/dev/null || echo 0)
     # Descriptor 9 is the lock of `up`: a daemon must not keep it.
     setsid "$daemon" --data "$dir/data" \
         --listen "127.0.0.1:$(port_of "$1" 0)" \
         --peer-listen "127.0.0.1:$(port_of "$1" 1)" \
-        --threads $((threads > 1 ? threads : 1)) \
         >>"$dir/log" 2>&1 </dev/null 9>&- &
     echo $! >"$dir/pid"
     disown
@@ -166,4 +164,31 @@ slot_of_key() { # KEY
         done
     done
     echo $((crc % 16384))
+}
+
+# Wait until `coatcheck status` calls the cluster healthy: every node answers,
+# every group has a leader and all of its replicas.
+wait_healthy() { # SECONDS
+    local end=$((SECONDS + $1)) shown=0
+    until "$cli" status >/dev/null 2>&1; do
+        if ((SECONDS >= end)); then
+            "$cli" status >&2 || true
+            die "not healthy after $1 s: see above, and $run/nN/log"
+        fi
+        [ $shown = 1 ] || say "waiting until every group has its leader"
+        shown=1
+        sleep 0.2
+    done
+}
+
+leader_of_group() { # GROUP
+    "$cli" status | awk -v group="$1" \
+        '/^ *GROUP / { on = 1 } on && $1 == group { print $3 }'
+}
+
+group_of_slot() { # SLOT
+    "$cli" -o json map | tr -d '[:space:]' |
+        grep -o '"first":[0-9]*,"last":[0-9]*,"group":[0-9]*' |
+        tr -c '0-9\n' ' ' |
+        awk -v slot="$1" '$1 <= slot && slot <= $2 { print $3 }'
 }

@@ -35,18 +35,18 @@ def expect(condition, what):
 def setup(build):
     """Find the programs in a build folder and a place for data."""
     global _root
-    for name in ("coatcheckd", "coatcheck", "hammer"):
-        for base, _, files in os.walk(build):
+    for base, _, files in os.walk(build):
+        for name in ("coatcheckd", "coatcheck", "hammer"):
             path = os.path.join(base, name)
             if name in files and os.access(path, os.X_OK):
                 _programs[name] = path
-                break
-        else:
-            raise SystemExit(f"{name} is not in {build}: build it first")
     _root = _real_disk(build)
 
 
 def program(name):
+    """Where a program is."""
+    if name not in _programs:
+        raise SystemExit(f"{name} is not built: see tests/system/README.md")
     return _programs[name]
 
 
@@ -117,8 +117,7 @@ class Node:
     def arguments(self):
         return [program("coatcheckd"), "--data", self.data,
                 "--listen", self.endpoint,
-                "--peer-listen", f"127.0.0.1:{self.peer_port}",
-                "--threads", "1", *self.extra]
+                "--peer-listen", f"127.0.0.1:{self.peer_port}", *self.extra]
 
     def start(self):
         """Start the daemon; does not wait. See wait_ready."""
@@ -266,9 +265,9 @@ class Cluster:
     def status(self, endpoint=None):
         """`coatcheck status -o json`, or None while nobody answers."""
         done = self.cli("-o", "json", "status", endpoint=endpoint)
-        if done.code != 0:
-            return None
-        return json.loads(done.text)
+        # 3: it is not healthy, or nobody answered at all.
+        expect(done.code in (0, 3), f"status: {done.code} {done.err}")
+        return json.loads(done.text) if done.out else None
 
     def replicas_seen(self):
         """{(group, node): replica} from status; {} while nobody answers."""
@@ -276,7 +275,7 @@ class Cluster:
         if not status:
             return {}
         return {(int(r["group"]), int(node["node"])): r
-                for node in status["nodes"]
+                for node in status["nodes"] if node["reachable"]
                 for r in node.get("replicas", [])}
 
     def leader_of(self, group):
