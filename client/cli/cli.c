@@ -1,0 +1,265 @@
+/* cli.c - exit codes, error lines, and the options before the command. */
+#include "client/cli/cli.h"
+
+#include <argp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct command commands[] = {
+    {"set", "write a value", cmd_set},
+    {"get", "read a value", cmd_get},
+    {"del", "delete keys", cmd_del},
+    {"status", "nodes, groups and leaders as they are", cmd_status},
+    {"map", "the cluster map: who keeps what", cmd_map},
+    {"cluster", "cluster init: make a cluster of blank nodes", cmd_cluster},
+    {"bench", "measure throughput and latency", cmd_bench},
+};
+
+enum exit_code exit_code_of(enum coat_status status)
+{
+    switch (status) {
+    case COAT_OK:
+        return EXIT_DONE;
+    case COAT_NOT_FOUND:
+    case COAT_NOT_MET:
+        return EXIT_NOT_FOUND;
+    case COAT_INVALID:
+    case COAT_KEY_EMPTY:
+    case COAT_KEY_TOO_LARGE:
+    case COAT_VALUE_TOO_LARGE:
+    case COAT_NO_KEYSPACE:
+        return EXIT_USAGE;
+    case COAT_NOT_LEADER:
+    case COAT_MOVED:
+    case COAT_UNAVAILABLE:
+    case COAT_TIMEOUT:
+    case COAT_CANCELLED:
+    case COAT_NOT_INITIALISED:
+    case COAT_QUARANTINED:
+    case COAT_CLOSED:
+    case COAT_CONNECTION:
+        return EXIT_UNAVAILABLE;
+    case COAT_UNKNOWN:
+    case COAT_IO_ERROR:
+    case COAT_INTERNAL:
+        return EXIT_UNKNOWN;
+    default:
+        return coat_status_retry(status) == COAT_RETRY_UNSAFE ? EXIT_UNKNOWN
+                                                              : EXIT_REFUSED;
+    }
+}
+
+/* What whoever reads the error can do. */
+static const char *advice(enum coat_status status)
+{
+    switch (status) {
+    case COAT_UNKNOWN:
+    case COAT_IO_ERROR:
+    case COAT_INTERNAL:
+        return "it may have been done: read it back before repeating";
+    case COAT_NOT_INITIALISED:
+        return "see `coatcheck cluster init --help`";
+    case COAT_TIMEOUT:
+    case COAT_UNAVAILABLE:
+    case COAT_CONNECTION:
+        return "check -e and `coatcheck status`, or allow more --timeout";
+    case COAT_NOT_LEADER:
+    case COAT_MOVED:
+    case COAT_QUARANTINED:
+    case COAT_CLOSED:
+        return "nothing was done: see `coatcheck status`, then try again";
+    case COAT_BUSY:
+    case COAT_STALLED:
+        return "nothing was done: try again with less at once";
+    case COAT_DISK_FULL:
+        return "nothing was done: delete keys or add disk space";
+    case COAT_KEY_EMPTY:
+    case COAT_KEY_TOO_LARGE:
+    case COAT_VALUE_TOO_LARGE:
+        return "shorten it: keys have 1 to 65535 bytes, values up to 16 MiB";
+    case COAT_NO_KEYSPACE:
+        return "check -k";
+    default:
+        return "";
+    }
+}
+
+int cli_fail(struct cli *cli, const char *what, enum coat_status status,
+             const char *detail)
+{
+    const char *hint = advice(status);
+    bool more = detail[0] && strcmp(detail, coat_status_text(status)) != 0;
+
+    fprintf(cli->err, "coatcheck: %s: %s%s%s%s%s%s\n", what,
+            coat_status_text(status), more ? " (" : "", more ? detail : "",
+            more ? ")" : "", hint[0] ? "; " : "", hint);
+    return exit_code_of(status);
+}
+
+int cli_error(struct cli *cli, enum exit_code code, const char *fmt, ...)
+{
+    va_list ap;
+
+    fprintf(cli->err, "coatcheck: ");
+    va_start(ap, fmt);
+    vfprintf(cli->err, fmt, ap);
+    va_end(ap);
+    fputc('\n', cli->err);
+    return (int)code;
+}
+
+bool cli_endpoints(struct cli *cli, struct address *out, unsigned *n)
+{
+    char error[ADDRESS_ERROR_SIZE];
+
+    if (address_parse_list(slice_str(cli->endpoints), 7410, out,
+                           CLI_NODES_MAX, n, error)) {
+        (void)cli_error(cli, EXIT_USAGE, "-e: %s", error);
+        return false;
+    }
+    return true;
+}
+
+struct coat_options cli_options(const struct cli *cli)
+{
+    struct coat_options o = COAT_OPTIONS;
+
+    o.endpoints = cli->endpoints;
+    o.keyspace = cli->keyspace;
+    o.timeout = cli->timeout;
+    return o;
+}
+
+/* ---- options before the command ---- */
+
+const char *argp_program_version = "coatcheck " COAT_VERSION;
+
+enum { KEY_TIMEOUT = 256 };
+
+static const struct argp_option options[] = {
+    {"endpoints", 'e', "HOST:PORT,...", 0,
+     "Nodes to begin with (default: $COATCHECK_ENDPOINTS, else "
+     "127.0.0.1:7410)", 0},
+    {"keyspace", 'k', "NAME", 0, "Keyspace (default: default)", 0},
+    {"output", 'o', "table|json|raw", 0, "How results are written", 0},
+    {"timeout", KEY_TIMEOUT, "MS", 0, "For each request (default: 5000)", 0},
+    {0},
+};
+
+struct parse {
+    struct cli *cli;
+    const struct command *command;
+    int at; /* argv's index of the command */
+};
+
+static error_t take_output(struct cli *cli, const char *arg,
+                           struct argp_state *state)
+{
+    if (!strcmp(arg, "table"))
+        cli->output = OUTPUT_TABLE;
+    else if (!strcmp(arg, "json"))
+        cli->output = OUTPUT_JSON;
+    else if (!strcmp(arg, "raw"))
+        cli->output = OUTPUT_RAW;
+    else
+        argp_error(state, "-o is table, json or raw, not '%s'", arg);
+    return 0;
+}
+
+static error_t take_timeout(struct cli *cli, const char *arg,
+                            struct argp_state *state)
+{
+    char *end;
+    unsigned long ms = strtoul(arg, &end, 10);
+
+    if (*end || end == arg || arg[0] == '-' || !ms || ms > COAT_TIMEOUT_MAX)
+        argp_error(state, "--timeout is 1 to %d milliseconds, not '%s'",
+                   (int)COAT_TIMEOUT_MAX, arg);
+    cli->timeout = (unsigned)ms;
+    return 0;
+}
+
+static const struct command *command_named(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+        if (!strcmp(commands[i].name, name))
+            return &commands[i];
+    return NULL;
+}
+
+static error_t take(int key, char *arg, struct argp_state *state)
+{
+    struct parse *p = state->input;
+
+    switch (key) {
+    case 'e':
+        p->cli->endpoints = arg;
+        return 0;
+    case 'k':
+        p->cli->keyspace = arg;
+        return 0;
+    case 'o':
+        return take_output(p->cli, arg, state);
+    case KEY_TIMEOUT:
+        return take_timeout(p->cli, arg, state);
+    case ARGP_KEY_ARG:
+        p->command = command_named(arg);
+        if (!p->command)
+            argp_error(state, "there is no command '%s'", arg);
+        p->at = state->next - 1;
+        state->next = state->argc; /* the rest belongs to the command */
+        return 0;
+    case ARGP_KEY_NO_ARGS:
+        argp_error(state, "which command?");
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+/* The list of commands, behind the options in --help. */
+static char *help_filter(int key, const char *text, void *input UNUSED)
+{
+    char *list;
+    size_t size;
+    FILE *f;
+
+    if (key != ARGP_KEY_HELP_POST_DOC)
+        return (char *)(size_t)text;
+    f = open_memstream(&list, &size);
+    if (!f)
+        return (char *)(size_t)text;
+    fprintf(f, "Commands:\n");
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+        fprintf(f, "  %-10s %s\n", commands[i].name, commands[i].summary);
+    fprintf(f, "\nExit codes: 0 done, 1 not found, 2 usage, 3 unavailable or "
+               "timed out, 4 refused, 5 outcome unknown.\n"
+               "`coatcheck COMMAND --help` tells more; so does docs/CLI.md.");
+    fclose(f);
+    return list;
+}
+
+static const struct argp argp = {
+    .options = options,
+    .parser = take,
+    .args_doc = "COMMAND [ARGUMENTS...]",
+    .doc = "Talk to a Coatcheck cluster.\v ",
+    .help_filter = help_filter,
+};
+
+int cli_main(struct cli *cli, int argc, char **argv)
+{
+    const char *endpoints = getenv("COATCHECK_ENDPOINTS");
+    struct parse p = {.cli = cli};
+    char name[64];
+
+    cli->endpoints = endpoints && *endpoints ? endpoints : "127.0.0.1:7410";
+    cli->timeout = 5000;
+    argp_err_exit_status = EXIT_USAGE;
+    if (argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &p) || !p.command)
+        return EXIT_USAGE;
+    snprintf(name, sizeof name, "coatcheck %s", p.command->name);
+    argv[p.at] = name;
+    return p.command->run(cli, argc - p.at, argv + p.at);
+}

@@ -1,0 +1,74 @@
+/* cli.h - what the commands of `coatcheck` share.
+ *
+ * A command gets its own arguments (argv[0] is "coatcheck NAME") and the
+ * options that were given before its name, and gives the exit code. */
+#ifndef CLIENT_CLI_CLI_H
+#define CLIENT_CLI_CLI_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "client/coatcheck.h"
+#include "proto/base/macros.h"
+#include "rpc/address.h"
+
+enum exit_code {
+    EXIT_DONE = 0,
+    EXIT_NOT_FOUND = 1,   /* not found, or a condition was not met */
+    EXIT_USAGE = 2,
+    EXIT_UNAVAILABLE = 3, /* nobody there, no leader, out of time */
+    EXIT_REFUSED = 4,     /* a limit, a permission, another cluster */
+    EXIT_UNKNOWN = 5,     /* it may have been executed */
+};
+
+/* The exit code that a request's status becomes. */
+enum exit_code exit_code_of(enum coat_status status);
+
+enum output { OUTPUT_TABLE, OUTPUT_JSON, OUTPUT_RAW };
+
+enum { CLI_NODES_MAX = 64 };
+
+struct cli {
+    const char *endpoints;
+    const char *keyspace; /* NULL: default */
+    enum output output;
+    unsigned timeout;     /* ms */
+    FILE *out;            /* results; stdout */
+    FILE *err;            /* one line per error; stderr */
+    bool out_is_terminal;
+};
+
+struct command {
+    const char *name;
+    const char *summary;
+    int (*run)(struct cli *cli, int argc, char **argv);
+};
+
+int cmd_set(struct cli *cli, int argc, char **argv);
+int cmd_get(struct cli *cli, int argc, char **argv);
+int cmd_del(struct cli *cli, int argc, char **argv);
+int cmd_status(struct cli *cli, int argc, char **argv);
+int cmd_map(struct cli *cli, int argc, char **argv);
+int cmd_cluster(struct cli *cli, int argc, char **argv);
+int cmd_bench(struct cli *cli, int argc, char **argv);
+
+/* `coatcheck` with these arguments; gives the exit code. `cli` has out, err
+ * and out_is_terminal set; the rest is filled in. */
+int cli_main(struct cli *cli, int argc, char **argv);
+
+/* Options for the library, from the command line's. */
+struct coat_options cli_options(const struct cli *cli);
+
+/* "coatcheck: WHAT: TEXT (DETAIL); ADVICE" on one line, and the exit code for
+ * the status. Detail may be "". */
+int cli_fail(struct cli *cli, const char *what, enum coat_status status,
+             const char *detail);
+/* The same for errors without a status. */
+int cli_error(struct cli *cli, enum exit_code code, const char *fmt, ...)
+    PRINTF(3, 4);
+
+/* The endpoints as addresses; false after saying what is wrong with them. */
+MUST_CHECK bool cli_endpoints(struct cli *cli, struct address *out,
+                              unsigned *n);
+
+#endif
