@@ -98,7 +98,7 @@ enum event_type {
     EVENT_CHECKPOINT,    /* answers CHECKPOINT */
     EVENT_INSTALL,       /* answers INSTALL_* */
     EVENT_MAP,           /* the cluster map was made durable or loaded */
-    EVENT_PINNED,        /* a replica's entries keep the log from shrinking */
+    EVENT_FLUSH_WANTED,  /* a store's memory or the log's length asks for it */
     EVENT_DISK,          /* how the disk is doing, at least every 100 ms */
     EVENT_STOP,          /* hand leaderships over, then flush */
 };
@@ -167,7 +167,7 @@ struct event {
         } map;
         struct {
             uint32_t group;
-        } pinned;
+        } flush_wanted;
         struct {
             duration write_age;  /* the oldest wal write not durable yet */
             bool nearly_full;    /* refuse what adds data */

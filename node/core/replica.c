@@ -323,11 +323,12 @@ void replica_flush_if_due(struct shard *s, struct replica *r,
     effects_add(fx, EFFECT_FLUSH, r->group);
 }
 
-/* Entries of an idle group must not keep the whole node's log alive. */
-void replica_on_pinned(struct shard *s, const struct event *e,
+/* The store's memory is full, or entries of an idle group keep the whole
+ * node's log alive. */
+void replica_on_flush_wanted(struct shard *s, const struct event *e,
                        struct effects *fx)
 {
-    struct replica *r = shard_find(s, e->pinned.group);
+    struct replica *r = shard_find(s, e->flush_wanted.group);
 
     if (!r || !r->raft || r->flushing || r->mode != REPLICA_SERVING ||
         r->applied <= r->flushed)
@@ -346,6 +347,8 @@ void replica_on_flushed(struct shard *s, const struct event *e,
     if (!r)
         return;
     r->flushing = false;
+    if (e->flushed.status != STATUS_OK) /* try again soon */
+        r->unflushed_bytes += s->o.group_flush_bytes;
     if (!r->raft || e->flushed.status != STATUS_OK ||
         e->flushed.index <= r->flushed)
         return;

@@ -376,8 +376,8 @@ void shard_step(struct shard *s, const struct event *e, struct effects *fx)
     case EVENT_MAP:
         peers_adopt_map(s, e->map.map);
         break;
-    case EVENT_PINNED:
-        replica_on_pinned(s, e, fx);
+    case EVENT_FLUSH_WANTED:
+        replica_on_flush_wanted(s, e, fx);
         break;
     case EVENT_DISK:
         on_disk(s, e, fx);

@@ -150,7 +150,7 @@ void replica_flush_if_due(struct shard *s, struct replica *r,
                           struct effects *fx);
 void replica_on_flushed(struct shard *s, const struct event *e,
                         struct effects *fx);
-void replica_on_pinned(struct shard *s, const struct event *e,
+void replica_on_flush_wanted(struct shard *s, const struct event *e,
                        struct effects *fx);
 void replica_restart_if_due(struct shard *s, struct replica *r,
                             struct effects *fx);

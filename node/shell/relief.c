@@ -61,9 +61,9 @@ void relief_stop(struct node *n)
 
 static void flush_group(struct node *n, uint32_t group)
 {
-    struct event e = {.type = EVENT_PINNED, .now = node_now()};
+    struct event e = {.type = EVENT_FLUSH_WANTED, .now = node_now()};
 
-    e.pinned.group = group;
+    e.flush_wanted.group = group;
     node_step(n, &e);
 }
 

@@ -228,6 +228,11 @@ void stores_apply(struct node *n, const struct effect *e)
     done.applied.status = store ? store_apply(store, e->apply.set)
                                 : STATUS_IO_ERROR;
     node_step(n, &done);
+    if (store && store_flush_wanted(store)) {
+        struct event wanted = {.type = EVENT_FLUSH_WANTED, .now = done.now};
+        wanted.flush_wanted.group = e->group;
+        node_step(n, &wanted);
+    }
 }
 
 struct read_job {
