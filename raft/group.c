@@ -9,7 +9,7 @@
 #include "raft/group_impl.h"
 
 enum {
-    ELECTION_MS = 500,  /* L21: failover takes one to two of these */
+    ELECTION_MS = 500, /* L21: failover takes one to two of these */
     HEARTBEAT_MS = 100,
     GRID_MS = 50,
     INFLIGHT_ENTRIES = MESSAGE_ENTRIES_MAX,
@@ -263,8 +263,7 @@ bool group_installing(const struct group *g)
     return g->install.active;
 }
 
-const struct group_entry *group_entry_at(const struct group *g,
-                                         uint64_t index)
+const struct group_entry *group_entry_at(const struct group *g, uint64_t index)
 {
     return tail_at(&g->tail, index);
 }

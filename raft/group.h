@@ -46,14 +46,14 @@ enum group_role {
 
 struct group_options {
     uint32_t group;
-    uint64_t replica; /* never 0 */
-    uint64_t seed;    /* of election timeouts; different per replica */
+    uint64_t replica;   /* never 0 */
+    uint64_t seed;      /* of election timeouts; different per replica */
     duration election;  /* 0 means 500 ms; the timeout is 1 to 2 times this */
     duration heartbeat; /* 0 means 100 ms */
     duration grid;      /* 0 means 50 ms: deadlines are multiples of it */
     unsigned inflight_entries_max; /* 0 means 1024: uncommitted, and per peer */
     size_t inflight_bytes_max;     /* 0 means 16 MiB */
-    unsigned trailing;  /* flushed entries that stay for slow followers */
+    unsigned trailing; /* flushed entries that stay for slow followers */
     struct tail_budget *budget; /* borrowed until group_free; may be NULL */
 };
 
@@ -221,8 +221,8 @@ void group_persisted(struct group *g, instant now, uint64_t seq,
  * STATUS_OK           handled, or rightly ignored
  * STATUS_BAD_MESSAGE  malformed or not for us; nothing was done
  * STATUS_QUARANTINED  FAILED now or before */
-enum status group_receive(struct group *g, instant now,
-                          const struct message *m, struct group_effects *fx);
+enum status group_receive(struct group *g, instant now, const struct message *m,
+                          struct group_effects *fx);
 
 /* When group_timeout wants to be called; INSTANT_NEVER while STARTING or
  * FAILED. A multiple of the grid; after a timeout at least 10 ms later. */
@@ -266,10 +266,9 @@ void group_flushed(struct group *g, instant now, uint64_t index,
  * STATUS_NOT_FOUND  not wanted any more (an END came): drop the checkpoint
  * STATUS_INVALID    older than what was wanted, or not in our log: drop it */
 MUST_CHECK enum status
-group_snapshot_ready(struct group *g, instant now, uint64_t to,
-                     uint64_t index, uint64_t term,
-                     const struct members *members, uint64_t members_index,
-                     struct group_effects *fx);
+group_snapshot_ready(struct group *g, instant now, uint64_t to, uint64_t index,
+                     uint64_t term, const struct members *members,
+                     uint64_t members_index, struct group_effects *fx);
 /* It could not be made or delivered; no END follows. If still needed, another
  * WANTED comes once `to` is heard of again. */
 void group_snapshot_failed(struct group *g, instant now, uint64_t to,
@@ -303,8 +302,8 @@ void group_log_read_done(struct group *g, instant now, uint64_t token,
  * STATUS_NOT_LEADER, STATUS_QUARANTINED
  * STATUS_BUSY     one is under way already
  * STATUS_INVALID  not another voter, or there is none */
-MUST_CHECK enum status group_transfer(struct group *g, instant now,
-                                      uint64_t to, struct group_effects *fx);
+MUST_CHECK enum status group_transfer(struct group *g, instant now, uint64_t to,
+                                      struct group_effects *fx);
 
 /* Propose a new member list, one step from the latest (members_step). It is
  * used at once and final with GROUP_MEMBERS{committed}.
@@ -351,7 +350,6 @@ uint64_t group_commit(const struct group *g);  /* as of GROUP_COMMIT */
 uint64_t group_match(const struct group *g, uint64_t replica);
 /* NULL: not in the log any more, or not yet. The payload is NULL if it left
  * memory. Valid until the next call that is not a question. */
-const struct group_entry *group_entry_at(const struct group *g,
-                                         uint64_t index);
+const struct group_entry *group_entry_at(const struct group *g, uint64_t index);
 
 #endif

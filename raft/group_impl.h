@@ -68,10 +68,10 @@ struct group {
     struct members start_members;
     uint64_t start_members_index;
 
-    uint64_t term, vote;          /* as last given to GROUP_PERSIST_VOTE */
-    uint64_t seq;                 /* of the latest persist effect */
+    uint64_t term, vote; /* as last given to GROUP_PERSIST_VOTE */
+    uint64_t seq;        /* of the latest persist effect */
     uint64_t durable_seq;
-    uint64_t vote_seq;            /* messages wait for this one */
+    uint64_t vote_seq; /* messages wait for this one */
     struct guard_writes writes;
     uint64_t durable;
     struct waiting *waiting;
@@ -120,7 +120,7 @@ struct step {
     uint64_t from;                     /* sender of a received message */
     bool stale;                        /* it was of a lower term */
     uint64_t prev_term;                /* of an append */
-    bool rejected; /* out: it was answered by a rejection */
+    bool rejected;                     /* out: it was answered by a rejection */
 };
 
 /* ---- group_effects.c ---- */

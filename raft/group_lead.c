@@ -84,10 +84,10 @@ static bool submit(struct group *g, const struct group_entry *entries,
     struct raft_entry *raw = group_scratch(g, n);
 
     for (unsigned i = 0; i < n; i++) {
-        raw[i] = (struct raft_entry){
-            .term = entries[i].term,
-            .type = (enum raft_entry_type)entries[i].type,
-            .batch = no_bytes};
+        raw[i] =
+            (struct raft_entry){.term = entries[i].term,
+                                .type = (enum raft_entry_type)entries[i].type,
+                                .batch = no_bytes};
         if (entries[i].type == ENTRY_CHANGE) {
             raw[i].buf.base = entries[i].payload->data;
             raw[i].buf.len = entries[i].payload->size;
@@ -186,16 +186,15 @@ static bool new_voters_ready(const struct group *g, const struct members *to)
         if (to->v[i].role != MEMBER_VOTER || replica == g->o.replica ||
             members_is_voter(&g->members, replica))
             continue;
-        if (!guard_promotable(
-                group_caught_up(g, g->now, replica, UINT64_MAX), match,
-                g->tail.last))
+        if (!guard_promotable(group_caught_up(g, g->now, replica, UINT64_MAX),
+                              match, g->tail.last))
             return false;
     }
     return true;
 }
 
-enum status group_change(struct group *g, instant now,
-                         const struct members *to, struct group_effects *fx)
+enum status group_change(struct group *g, instant now, const struct members *to,
+                         struct group_effects *fx)
 {
     struct group_entry change = {0, ENTRY_CHANGE, NULL};
     struct buf bytes = {0};

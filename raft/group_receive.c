@@ -93,13 +93,11 @@ static bool step_segment(struct group *g, const struct message *m,
 /* Before a CHANGE, make sure that libraft takes the one before it for
  * committed (L1). */
 static bool settle_pending(struct group *g, const struct message *m,
-                           const struct segment *seg,
-                           struct group_effects *fx)
+                           const struct segment *seg, struct group_effects *fx)
 {
     uint64_t index = seg->prev_index + 1;
-    uint64_t pending = g->members_index > g->committed_index
-                           ? g->members_index
-                           : 0;
+    uint64_t pending =
+        g->members_index > g->committed_index ? g->members_index : 0;
     bool agree;
 
     if (seg->n == 0 || seg->entries[0].type != ENTRY_CHANGE)
@@ -116,8 +114,8 @@ static bool settle_pending(struct group *g, const struct message *m,
 static void receive_append(struct group *g, const struct message *m,
                            struct group_effects *fx)
 {
-    struct segment seg = {m->append.prev_index, m->append.prev_term,
-                          m->entries, 0};
+    struct segment seg = {m->append.prev_index, m->append.prev_term, m->entries,
+                          0};
     unsigned at = 0;
     bool more = true;
 
@@ -173,9 +171,9 @@ static void receive_append_result(struct group *g, const struct message *m,
         if (guard_rejection_stale(m, group_match(g, m->from)))
             return;
         if (m->append_result.rejected)
-            last = may_agree(g, MIN_OF(last, g->tail.last),
-                             m->append_result.last_term,
-                             group_match(g, m->from));
+            last =
+                may_agree(g, MIN_OF(last, g->tail.last),
+                          m->append_result.last_term, group_match(g, m->from));
     }
     begin(&x, g, m, RAFT_APPEND_ENTRIES_RESULT);
     x.raw.append_entries_result = (struct raft_append_entries_result){
@@ -323,8 +321,8 @@ static uint64_t leader_of_term(const struct group *g)
     return g->leader_term == g->term ? g->leader_seen : 0;
 }
 
-enum status group_receive(struct group *g, instant now,
-                          const struct message *m, struct group_effects *fx)
+enum status group_receive(struct group *g, instant now, const struct message *m,
+                          struct group_effects *fx)
 {
     if (m->group != g->o.group || m->to != g->o.replica ||
         message_check(m) != STATUS_OK)

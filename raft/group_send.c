@@ -33,8 +33,8 @@ static void hold(struct group *g, struct message *m)
     }
     if (g->n_waiting == g->waiting_cap) {
         g->waiting_cap = g->waiting_cap ? g->waiting_cap * 2 : 16;
-        g->waiting = xrealloc(g->waiting,
-                              g->waiting_cap * sizeof g->waiting[0]);
+        g->waiting =
+            xrealloc(g->waiting, g->waiting_cap * sizeof g->waiting[0]);
     }
     g->waiting[g->n_waiting++] = (struct waiting){g->vote_seq, m};
 }
@@ -84,8 +84,7 @@ static bool can_anchor(const struct group *g, uint64_t prev)
 
 /* How many entries from `first` on, at most up to `end`, are in memory and go
  * into one message. */
-static unsigned count_ready(const struct group *g, uint64_t first,
-                            uint64_t end)
+static unsigned count_ready(const struct group *g, uint64_t first, uint64_t end)
 {
     uint64_t bytes = 0;
     unsigned n = 0;
@@ -199,8 +198,7 @@ void group_log_read_done(struct group *g, instant now, uint64_t token,
         blob_ref(entries[i].payload);
     }
     group_send(g, m, fx);
-    p->read_next =
-        send_ready(g, p->replica, p->read_next + n, p->read_end, fx);
+    p->read_next = send_ready(g, p->replica, p->read_next + n, p->read_end, fx);
     if (p->read_next <= p->read_end)
         read_on(g, p, fx);
 }
@@ -210,8 +208,7 @@ void group_log_read_done(struct group *g, instant now, uint64_t token,
 /* libraft goes back by one entry per round trip. What has a higher term than
  * the entry that the leader asked for cannot be the leader's: skip it. The
  * term at the hint lets the leader do the same. */
-static void hint(const struct group *g, const struct step *s,
-                 struct message *m)
+static void hint(const struct group *g, const struct step *s, struct message *m)
 {
     uint64_t index = m->append_result.last_index;
 

@@ -35,10 +35,10 @@ static bool step_snapshot(struct group *g, uint64_t index, unsigned trailing,
         return false;
     for (unsigned i = 0; i < g->n_peers && g->role == GROUP_LEADER; i++) {
         struct peer *p = &g->peers[i];
-        bool heard = p->heard && instant_since(g->now, p->heard_at).ms <
-                                     g->o.election.ms;
-        if (p->snapshot != PEER_SNAPSHOT_NONE &&
-            guard_snapshot_moved(p->asked_index, index,
+        bool heard = p->heard &&
+                     instant_since(g->now, p->heard_at).ms < g->o.election.ms;
+        /* Also when ours has ended: libraft may wait for a later one. */
+        if (guard_snapshot_moved(p->asked_index, index,
                                  group_match(g, p->replica), heard) &&
             !group_reject_snapshot(g, p, fx))
             return false;
@@ -62,8 +62,8 @@ void group_try_truncate(struct group *g, struct group_effects *fx)
     uint64_t index = g->flushed;
 
     if (g->role == GROUP_STARTING || g->role == GROUP_FAILED ||
-        !guard_may_truncate(g->install.active, group_snapshot_sending(g),
-                            index, g->snapshot_index, g->commit))
+        !guard_may_truncate(g->install.active, group_snapshot_sending(g), index,
+                            g->snapshot_index, g->commit))
         return;
     if (!step_snapshot(g, index, (unsigned)trailing, fx))
         return;
@@ -204,8 +204,8 @@ void group_begin_install(struct group *g, const struct step *s,
     assert(!g->install.active);
     for (unsigned i = 0; i < meta->configuration.n; i++) {
         const struct raft_server *server = &meta->configuration.servers[i];
-        bool added = members_add(&members, server->id,
-                                 (enum member_role)server->role);
+        bool added =
+            members_add(&members, server->id, (enum member_role)server->role);
         assert(added);
         (void)added;
     }
@@ -215,8 +215,7 @@ void group_begin_install(struct group *g, const struct step *s,
     g->install.term = meta->term;
     g->install.members = members;
     g->install.members_index = meta->configuration_index;
-    raft_configuration_close(
-        (struct raft_configuration *)&meta->configuration);
+    raft_configuration_close((struct raft_configuration *)&meta->configuration);
 
     /* libraft has forgotten its log already; what is on disk stays until the
      * owner's RESET. No write of it counts any more (L6). */
@@ -238,8 +237,7 @@ void group_installed(struct group *g, instant now, bool ok,
                      struct group_effects *fx)
 {
     struct step s = {.event.type = RAFT_PERSISTED_SNAPSHOT};
-    struct raft_snapshot_metadata *meta =
-        &s.event.persisted_snapshot.metadata;
+    struct raft_snapshot_metadata *meta = &s.event.persisted_snapshot.metadata;
 
     if (!group_enter(g, now) || !g->install.active)
         return;

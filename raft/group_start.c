@@ -141,8 +141,7 @@ static enum status bootstrap(struct group *g, const struct group_restore *r,
 }
 
 enum status group_start(struct group *g, instant now,
-                        const struct group_restore *r,
-                        struct group_effects *fx)
+                        const struct group_restore *r, struct group_effects *fx)
 {
     assert(g->role == GROUP_STARTING && g->seq == 0);
     g->now = now;

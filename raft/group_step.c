@@ -169,8 +169,7 @@ static void take_role(struct group *g, const struct step *s,
                       struct group_effects *fx)
 {
     unsigned flags = s->update.flags;
-    bool barrier =
-        (flags & (RAFT_UPDATE_ENTRIES)) && is_library_barrier(g, s);
+    bool barrier = (flags & (RAFT_UPDATE_ENTRIES)) && is_library_barrier(g, s);
 
     g->role = role_of(&g->r);
     if (g->lead_term && (g->role != GROUP_LEADER || g->lead_term != g->term))

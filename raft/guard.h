@@ -1,10 +1,10 @@
 /* guard.h - what stands between us and the known hazards of libraft 0.22.1.
  *
  * Internal to raft/. One function per hazard; L1 .. L22 are the numbers of the
- * list they come from, L23 and L24 are ours. Each was seen by running the library into
- * it, and each has a test that still does (tests/unit/raft/test_guard.c).
- * libraft is distributed without assertions: what is not stopped here corrupts
- * its state silently.
+ * list they come from, L23 and L24 are ours. Each was seen by running the
+ * library into it, and each has a test that still does
+ * (tests/unit/raft/test_guard.c). libraft is distributed without assertions:
+ * what is not stopped here corrupts its state silently.
  *
  * Where the rest of the list lives: L6 and L15 are in struct guard_writes and
  * group_step.c; L9 is members_decode; L8 is message_check; L3, L12, L13, L14

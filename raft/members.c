@@ -91,8 +91,7 @@ static bool same_but_one_role(const struct members *a, const struct members *b,
     return roles <= 1;
 }
 
-static bool one_difference(const struct members *from,
-                           const struct members *to)
+static bool one_difference(const struct members *from, const struct members *to)
 {
     struct members less;
 

@@ -35,7 +35,7 @@ enum {
      * alone. */
     MESSAGE_BYTES_SPLIT = 1024 * 1024,
     MESSAGE_HEADER_BYTES = 32,
-    /* No term or index beyond this is believed (and none can overflow). */
+/* No term or index beyond this is believed (and none can overflow). */
 #define MESSAGE_NUMBER_MAX (UINT64_C(1) << 62)
 };
 
@@ -105,8 +105,7 @@ MUST_CHECK bool message_peek(struct slice bytes, struct message_header *out);
  * message_check does. On success gives a message that the caller frees.
  *
  * STATUS_BAD_MESSAGE  malformed; `*out` is NULL */
-MUST_CHECK enum status message_decode(struct slice bytes,
-                                      struct message **out);
+MUST_CHECK enum status message_decode(struct slice bytes, struct message **out);
 
 /* Do the fields make sense by themselves (hazards L8, L9)? Ids and terms are
  * not zero and believable; from is not to; entries' terms neither decrease nor

@@ -10,26 +10,8 @@
 
 #include <cmocka.h>
 
+#include "cluster_disk.h"
 #include "proto/base/bytes.h"
-
-#define CHECK(c, what)                                                         \
-    do {                                                                       \
-        if (!(what)) {                                                         \
-            print_error("seed %" PRIu64 " at %" PRIu64 " ms: %s\n", (c)->seed, \
-                        (c)->now, #what);                                      \
-            fail();                                                            \
-        }                                                                      \
-    } while (0)
-
-enum persist_kind { PERSIST_VOTE, PERSIST_TRUNCATE, PERSIST_ENTRIES };
-
-struct pending_persist {
-    enum persist_kind kind;
-    uint64_t seq, due;
-    uint64_t term, vote, from;
-    struct logged *entries;
-    unsigned n;
-};
 
 struct flying {
     uint64_t due;
@@ -63,112 +45,15 @@ static bool chance(struct cluster *c, unsigned in_1000)
     return rng_below(&c->rng, 1000) < in_1000;
 }
 
-/* ---- the disk ---- */
-
-static struct logged *logged_at(struct node *x, uint64_t index)
-{
-    if (index < x->first || index >= x->first + x->n_log)
-        return NULL;
-    return &x->log[index - x->first];
-}
-
-static void log_cut(struct node *x, uint64_t from)
-{
-    while (x->n_log && x->first + x->n_log - 1 >= from)
-        blob_unref(x->log[--x->n_log].payload);
-}
-
-/* The wal has let go of what is below `first`. */
-static void log_drop(struct node *x, uint64_t first)
-{
-    uint64_t n = first > x->first ? first - x->first : 0;
-
-    if (n > x->n_log)
-        n = x->n_log;
-    for (uint64_t i = 0; i < n; i++)
-        blob_unref(x->log[i].payload);
-    if (n)
-        memmove(x->log, x->log + n, (x->n_log - n) * sizeof x->log[0]);
-    x->n_log -= n;
-    x->first += n;
-}
-
-static void log_add(struct cluster *c, struct node *x, uint64_t index,
-                    const struct logged *e)
-{
-    CHECK(c, index == x->first + x->n_log);
-    if (x->n_log == x->log_cap) {
-        x->log_cap = x->log_cap ? x->log_cap * 2 : 64;
-        x->log = xrealloc(x->log, x->log_cap * sizeof x->log[0]);
-    }
-    x->log[x->n_log] = *e;
-    blob_ref(e->payload);
-    x->n_log++;
-}
-
-static void persist_free(struct pending_persist *p)
-{
-    for (unsigned i = 0; i < p->n; i++)
-        blob_unref(p->entries[i].payload);
-    free(p->entries);
-}
-
-static struct pending_persist *persist_add(struct cluster *c, struct node *x,
-                                           enum persist_kind kind,
-                                           uint64_t seq)
-{
-    struct pending_persist *p;
-    uint64_t took = rng_below(&c->rng, c->disk_max + 1);
-
-    if (x->lagging)
-        took *= 10;
-    if (x->n_persists == x->persists_cap) {
-        x->persists_cap = x->persists_cap ? x->persists_cap * 2 : 16;
-        x->persists = xrealloc(x->persists,
-                               x->persists_cap * sizeof x->persists[0]);
-    }
-    if (x->disk_free_at < c->now)
-        x->disk_free_at = c->now;
-    /* A disk is late, but not for ever. */
-    if (x->disk_free_at + took < c->now + 1500)
-        x->disk_free_at += took;
-    p = &x->persists[x->n_persists++];
-    *p = (struct pending_persist){
-        .kind = kind, .seq = seq, .due = x->disk_free_at};
-    return p;
-}
-
-static void persist_write(struct cluster *c, struct node *x,
-                          struct pending_persist *p)
-{
-    x->fresh = false;
-    switch (p->kind) {
-    case PERSIST_VOTE:
-        CHECK(c, p->term > x->term ||
-                     (p->term == x->term && (!x->vote || x->vote == p->vote)));
-        x->term = p->term;
-        x->vote = p->vote;
-        break;
-    case PERSIST_TRUNCATE:
-        CHECK(c, p->from > x->flushed.index);
-        log_cut(x, p->from);
-        break;
-    case PERSIST_ENTRIES:
-        for (unsigned i = 0; i < p->n; i++)
-            log_add(c, x, p->from + i, &p->entries[i]);
-        break;
-    }
-}
-
 static void persist_due(struct cluster *c, struct node *x)
 {
     unsigned done = 0;
     uint64_t seq = 0;
 
     while (done < x->n_persists && x->persists[done].due <= c->now) {
-        persist_write(c, x, &x->persists[done]);
+        cluster_persist_write(c, x, &x->persists[done]);
         seq = x->persists[done].seq;
-        persist_free(&x->persists[done]);
+        cluster_persist_free(&x->persists[done]);
         done++;
     }
     if (!done)
@@ -185,8 +70,8 @@ static void persist_due(struct cluster *c, struct node *x)
 static uint64_t mix(uint64_t digest, uint64_t index, const struct logged *e)
 {
     struct slice s = blob_slice(e->payload);
-    uint64_t h = digest ^ (index * 0x9e3779b97f4a7c15u) ^ (e->term << 8) ^
-                 e->type;
+    uint64_t h =
+        digest ^ (index * 0x9e3779b97f4a7c15u) ^ (e->term << 8) ^ e->type;
 
     for (size_t i = 0; i < s.size; i++)
         h = (h ^ s.data[i]) * 0x100000001b3u;
@@ -214,7 +99,7 @@ static void apply_upto(struct cluster *c, struct node *x, uint64_t index)
     while (x->live.index < index) {
         uint64_t i = x->live.index + 1;
         const struct group_entry *mem = group_entry_at(x->g, i);
-        struct logged *disk = logged_at(x, i);
+        struct logged *disk = cluster_logged_at(x, i);
         /* I4: only what is durable here. */
         CHECK(c, disk);
         CHECK(c, !mem || (mem->term == disk->term && mem->type == disk->type));
@@ -245,7 +130,7 @@ static void put_on_wire(struct cluster *c, struct node *x, struct message *m)
         CHECK(c, m->term <= x->term);
     if (m->type == MESSAGE_APPEND_RESULT && m->append_result.rejected == 0 &&
         m->append_result.last_index > x->flushed.index)
-        CHECK(c, logged_at(x, m->append_result.last_index));
+        CHECK(c, cluster_logged_at(x, m->append_result.last_index));
     CHECK(c, message_check(m) == STATUS_OK);
     if (!to || c->blocked[place(c, x)][place(c, to)])
         return;
@@ -255,8 +140,8 @@ static void put_on_wire(struct cluster *c, struct node *x, struct message *m)
             continue;
         if (c->n_flying == c->flying_cap) {
             c->flying_cap = c->flying_cap ? c->flying_cap * 2 : 64;
-            c->flying = xrealloc(c->flying,
-                                 c->flying_cap * sizeof c->flying[0]);
+            c->flying =
+                xrealloc(c->flying, c->flying_cap * sizeof c->flying[0]);
         }
         f = &c->flying[c->n_flying++];
         *f = (struct flying){.due = c->now + rng_below(&c->rng, c->delay_max),
@@ -285,8 +170,8 @@ static void on_role(struct cluster *c, struct node *x,
     if (e->role.role != GROUP_LEADER)
         return;
     CHECK(c, e->role.term < 4096);
-    CHECK(c, c->leaders[e->role.term] == 0 ||
-                 c->leaders[e->role.term] == x->id);
+    CHECK(c,
+          c->leaders[e->role.term] == 0 || c->leaders[e->role.term] == x->id);
     if (!c->leaders[e->role.term])
         c->elections++;
     c->leaders[e->role.term] = x->id;
@@ -303,24 +188,24 @@ static void on_commit(struct cluster *c, struct node *x,
         c->acknowledged = e->commit.index;
 }
 
-static void on_effect(struct cluster *c, struct node *x,
-                      struct group_effect *e)
+static void on_effect(struct cluster *c, struct node *x, struct group_effect *e)
 {
     struct pending_persist *p;
     struct node *to;
 
     switch (e->type) {
     case GROUP_PERSIST_VOTE:
-        p = persist_add(c, x, PERSIST_VOTE, e->persist_vote.seq);
+        p = cluster_persist_add(c, x, PERSIST_VOTE, e->persist_vote.seq);
         p->term = e->persist_vote.term;
         p->vote = e->persist_vote.vote;
         break;
     case GROUP_PERSIST_TRUNCATE:
-        p = persist_add(c, x, PERSIST_TRUNCATE, e->persist_truncate.seq);
+        p = cluster_persist_add(c, x, PERSIST_TRUNCATE,
+                                e->persist_truncate.seq);
         p->from = e->persist_truncate.from;
         break;
     case GROUP_PERSIST_ENTRIES:
-        p = persist_add(c, x, PERSIST_ENTRIES, e->persist_entries.seq);
+        p = cluster_persist_add(c, x, PERSIST_ENTRIES, e->persist_entries.seq);
         copy_entries(c, x, p, e->persist_entries.first, e->persist_entries.n);
         break;
     case GROUP_SEND:
@@ -395,9 +280,9 @@ static void checkpoints_due(struct cluster *c, struct node *x)
         if (!x->checkpoint_at[i] || x->checkpoint_at[i] > c->now || s->index)
             continue;
         *s = x->live;
-        enum status r = group_snapshot_ready(
-            x->g, at(c), c->nodes[i].id, s->index, s->term, &s->members,
-            s->members_index, &x->fx);
+        enum status r =
+            group_snapshot_ready(x->g, at(c), c->nodes[i].id, s->index, s->term,
+                                 &s->members, s->members_index, &x->fx);
         CHECK(c, r == STATUS_OK);
         run_effects(c, x);
     }
@@ -412,8 +297,8 @@ static void drop_before_reset(struct cluster *c, struct node *x)
     for (unsigned i = 0; i < x->n_persists; i++) {
         seq = x->persists[i].seq;
         if (x->persists[i].kind == PERSIST_VOTE)
-            persist_write(c, x, &x->persists[i]);
-        persist_free(&x->persists[i]);
+            cluster_persist_write(c, x, &x->persists[i]);
+        cluster_persist_free(&x->persists[i]);
     }
     x->n_persists = 0;
     if (seq)
@@ -440,7 +325,7 @@ static void install_due(struct cluster *c, struct node *x)
         CHECK(c, members_equal(&s->members, &x->install.install.members));
         CHECK(c, s->digest == c->committed[s->index]);
         x->flushed = x->live = *s;
-        log_cut(x, 0);
+        cluster_log_cut(x, 0);
         x->first = s->index + 1;
         c->installs++;
         drop_before_reset(c, x);
@@ -465,8 +350,9 @@ static void read_due(struct cluster *c, struct node *x)
             continue;
         }
         x->reads[i] = x->reads[--x->n_reads];
-        while (n < 5 && n < asked.log_read.n && logged_at(x, first + n)) {
-            struct logged *e = logged_at(x, first + n);
+        while (n < 5 && n < asked.log_read.n &&
+               cluster_logged_at(x, first + n)) {
+            struct logged *e = cluster_logged_at(x, first + n);
             entries[n++] = (struct group_entry){e->term, e->type, e->payload};
         }
         group_log_read_done(x->g, at(c), asked.log_read.token, entries, n,
@@ -569,7 +455,7 @@ static void stop(struct cluster *c, struct node *x)
     x->up = false;
     group_effects_release(&x->fx);
     for (unsigned i = 0; i < x->n_persists; i++)
-        persist_free(&x->persists[i]);
+        cluster_persist_free(&x->persists[i]);
     x->n_persists = 0;
     x->install_at = x->n_reads = 0;
     memset(x->checkpoint_at, 0, sizeof x->checkpoint_at);
@@ -585,7 +471,7 @@ void cluster_crash(struct cluster *c, unsigned i)
     if (!x->up)
         return;
     for (unsigned k = 0; k < done; k++)
-        persist_write(c, x, &x->persists[k]);
+        cluster_persist_write(c, x, &x->persists[k]);
     stop(c, x);
 }
 
@@ -599,14 +485,13 @@ void cluster_flush(struct cluster *c, unsigned i)
 {
     struct node *x = &c->nodes[i];
 
-    if (!x->up || group_installing(x->g) ||
-        group_role(x->g) == GROUP_FAILED ||
+    if (!x->up || group_installing(x->g) || group_role(x->g) == GROUP_FAILED ||
         group_role(x->g) == GROUP_STARTING)
         return;
     x->flushed = x->live;
     group_flushed(x->g, at(c), x->flushed.index, &x->fx);
     run_effects(c, x);
-    log_drop(x, group_first(x->g));
+    cluster_log_drop(x, group_first(x->g));
 }
 
 static struct node *add_node(struct cluster *c)
@@ -648,7 +533,7 @@ void cluster_release(struct cluster *c)
         struct node *x = &c->nodes[i];
         if (x->up)
             stop(c, x);
-        log_cut(x, 0);
+        cluster_log_cut(x, 0);
         free(x->log);
         free(x->persists);
     }
@@ -782,12 +667,13 @@ void cluster_settle(struct cluster *c, uint64_t ms)
     for (unsigned i = 0; i < c->n; i++) {
         struct node *x = &c->nodes[i];
         if (x->up)
-            print_error("  %" PRIu64 ": role %d term %" PRIu64 " leader %" PRIu64
-                        " first %" PRIu64 " last %" PRIu64 " durable %" PRIu64
-                        " applied %" PRIu64 " installing %d\n",
+            print_error("  %" PRIu64 ": role %d term %" PRIu64
+                        " leader %" PRIu64 " first %" PRIu64 " last %" PRIu64
+                        " durable %" PRIu64 " applied %" PRIu64
+                        " installing %d\n",
                         x->id, (int)group_role(x->g), group_term(x->g),
-                        group_leader(x->g), group_first(x->g),
-                        group_last(x->g), group_durable(x->g), x->live.index,
+                        group_leader(x->g), group_first(x->g), group_last(x->g),
+                        group_durable(x->g), x->live.index,
                         (int)group_installing(x->g));
     }
     fail();

@@ -55,16 +55,16 @@ struct node {
 
     /* checkpoints for others, by their place in cluster.nodes */
     struct stored checkpoint[CLUSTER_NODES_MAX];
-    uint64_t checkpoint_at[CLUSTER_NODES_MAX];    /* when ready; 0: none */
-    uint64_t install_at;                          /* 0: none */
+    uint64_t checkpoint_at[CLUSTER_NODES_MAX]; /* when ready; 0: none */
+    uint64_t install_at;                       /* 0: none */
     struct group_effect install;
     struct {
         uint64_t due;
         struct group_effect asked;
     } reads[CLUSTER_NODES_MAX];
     unsigned n_reads;
-    bool lagging;    /* its disk takes long */
-    unsigned stops;  /* how often its group stopped itself */
+    bool lagging;   /* its disk takes long */
+    unsigned stops; /* how often its group stopped itself */
     const char *stop_reason;
 };
 

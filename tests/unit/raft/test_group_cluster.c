@@ -224,9 +224,8 @@ static void a_sole_voter_grows_to_three(void **state)
                 else if (m->role == MEMBER_STANDBY)
                     to.v[m - to.v].role = MEMBER_VOTER;
                 else
-                    done = members_voters(
-                               group_members_committed(leader->g, NULL)) ==
-                           goal;
+                    done = members_voters(group_members_committed(
+                               leader->g, NULL)) == goal;
                 if (!done && group_change(leader->g, (instant){c.now}, &to,
                                           &leader->fx) == STATUS_OK)
                     cluster_effects(&c, (unsigned)(leader - c.nodes));

@@ -861,9 +861,8 @@ static void snapshot_at_one(void)
         raw_event(&x, RAFT_TIMEOUT);
         for (unsigned k = 0; k < x.update.messages.n; k++) {
             const struct raft_message *m = &x.update.messages.batch[k];
-            helped |= m->server_id == 3 &&
-                      (m->type == RAFT_INSTALL_SNAPSHOT ||
-                       m->append_entries.n_entries > 0);
+            helped |= m->server_id == 3 && (m->type == RAFT_INSTALL_SNAPSHOT ||
+                                            m->append_entries.n_entries > 0);
         }
     }
     seen_if(!helped);

@@ -120,11 +120,9 @@ static void the_encoding_is_that_of_libraft(void **state)
     raft_configuration_init(&conf);
     assert_int_equal(raft_configuration_add(&conf, 1, "1", RAFT_VOTER), 0);
     assert_int_equal(
-        raft_configuration_add(&conf, 987654321, "987654321", RAFT_STANDBY),
-        0);
+        raft_configuration_add(&conf, 987654321, "987654321", RAFT_STANDBY), 0);
     assert_int_equal(raft_configuration_add(&conf, UINT64_MAX,
-                                            "18446744073709551615",
-                                            RAFT_SPARE),
+                                            "18446744073709551615", RAFT_SPARE),
                      0);
     assert_int_equal(raft_configuration_encode(&conf, &theirs), 0);
     members_encode(&m, &ours);

@@ -40,8 +40,8 @@ static struct message *new_append(void)
     m->append.prev_index = 9;
     m->append.prev_term = 3;
     m->append.commit = 8;
-    m->entries[0] = (struct group_entry){3, ENTRY_COMMAND,
-                                         blob_copy(slice_str("payload"))};
+    m->entries[0] =
+        (struct group_entry){3, ENTRY_COMMAND, blob_copy(slice_str("payload"))};
     m->entries[1] = (struct group_entry){4, ENTRY_BARRIER, NULL};
     m->entries[2] = (struct group_entry){5, ENTRY_CHANGE, members_blob()};
     return m;
@@ -77,8 +77,8 @@ static struct message *new_of(enum message_type type)
         m->install.index_term = 4;
         m->install.members_index = 2;
         assert_true(members_add(&m->install.members, 11, MEMBER_VOTER));
-        assert_true(members_add(&m->install.members, 1234567890123,
-                                MEMBER_STANDBY));
+        assert_true(
+            members_add(&m->install.members, 1234567890123, MEMBER_STANDBY));
         break;
     case MESSAGE_TIMEOUT_NOW:
         m->timeout_now.last_index = 9;
