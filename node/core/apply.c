@@ -152,6 +152,41 @@ void apply_more(struct shard *s, struct replica *r, struct effects *fx)
     e->fetch.n = a->step.view.n;
 }
 
+/* Whoever waits for a step that did not happen: it may still happen, when the
+ * replica starts again from its log. */
+static void abandon(struct shard *s, struct replica *r, struct effects *fx)
+{
+    struct applying *a = &r->apply;
+    struct answering answering = {s, r, fx};
+
+    for (unsigned i = 0; i < a->n_settled; i++) {
+        struct waiter w = {.from = a->settled[i].from, .op = a->settled[i].op};
+        requests_answer_waiter(&answering, &w,
+                               (struct result){STATUS_UNKNOWN, 0});
+    }
+    a->n_settled = 0;
+    a->done_seq = r->proposals.done;
+}
+
+void apply_cancel(struct shard *s, struct replica *r, struct effects *fx)
+{
+    struct applying *a = &r->apply;
+
+    abandon(s, r, fx);
+    /* The shell still holds what these two point to: their events end them. */
+    a->cancelled = a->state == APPLY_FETCHING || a->state == APPLY_WRITING;
+    if (!a->cancelled)
+        a->state = APPLY_IDLE;
+}
+
+/* The event of a cancelled step came. */
+static void cancelled(struct shard *s, struct replica *r, struct effects *fx)
+{
+    r->apply.cancelled = false;
+    r->apply.state = APPLY_IDLE;
+    apply_more(s, r, fx);
+}
+
 void apply_on_fetched(struct shard *s, const struct event *e,
                       struct effects *fx)
 {
@@ -159,11 +194,12 @@ void apply_on_fetched(struct shard *s, const struct event *e,
 
     if (!r || r->apply.state != APPLY_FETCHING)
         return;
-    if (!r->raft || r->mode != REPLICA_SERVING) {
-        r->apply.state = APPLY_IDLE;
+    if (r->apply.cancelled) {
+        cancelled(s, r, fx);
         return;
     }
     if (e->fetched.status != STATUS_OK) {
+        r->apply.state = APPLY_IDLE;
         replica_stop(s, r, REPLICA_QUARANTINED, "the store cannot be read",
                      fx);
         return;
@@ -216,22 +252,6 @@ static void applied(struct shard *s, struct replica *r, struct effects *fx)
     apply_more(s, r, fx);
 }
 
-/* Whoever waits for a step that did not happen: it may still happen, when the
- * replica starts again from its log. */
-static void abandon(struct shard *s, struct replica *r, struct effects *fx)
-{
-    struct applying *a = &r->apply;
-    struct answering answering = {s, r, fx};
-
-    for (unsigned i = 0; i < a->n_settled; i++) {
-        struct waiter w = {.from = a->settled[i].from, .op = a->settled[i].op};
-        requests_answer_waiter(&answering, &w,
-                               (struct result){STATUS_UNKNOWN, 0});
-    }
-    a->n_settled = 0;
-    a->state = APPLY_IDLE;
-}
-
 void apply_on_applied(struct shard *s, const struct event *e,
                       struct effects *fx)
 {
@@ -239,8 +259,8 @@ void apply_on_applied(struct shard *s, const struct event *e,
 
     if (!r || r->apply.state != APPLY_WRITING)
         return;
-    if (!r->raft || r->mode != REPLICA_SERVING) {
-        abandon(s, r, fx);
+    if (r->apply.cancelled) {
+        cancelled(s, r, fx);
         return;
     }
     switch (e->applied.status) {
@@ -254,7 +274,7 @@ void apply_on_applied(struct shard *s, const struct event *e,
         shard_wake_by(&s->next_stall, r->apply.retry_at);
         return;
     default:
-        abandon(s, r, fx);
+        r->apply.state = APPLY_IDLE;
         replica_stop(s, r, REPLICA_FAILED, "the store cannot be written", fx);
         return;
     }

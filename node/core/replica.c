@@ -50,6 +50,7 @@ void replica_stop(struct shard *s, struct replica *r, enum replica_mode mode,
               r->group, (unsigned long)r->id, (int)mode, reason);
     r->mode = mode;
     snprintf(r->reason, sizeof r->reason, "%s", reason);
+    apply_cancel(s, r, fx);
     requests_deposed(s, r, fx);
     /* What was proposed may be decided by the others. */
     proposals_jumped(&r->proposals, UINT64_MAX, requests_answer_waiter, &a);
@@ -104,7 +105,6 @@ void replica_start(struct shard *s, struct replica *r,
         return;
     }
     r->mode = REPLICA_SERVING;
-    r->apply.state = APPLY_IDLE;
     r->flushing = false;
     r->restart_at = INSTANT_NEVER;
     r->raft = group_new(&options);
@@ -260,7 +260,7 @@ void replica_restart_if_due(struct shard *s, struct replica *r,
                             struct effects *fx)
 {
     if (r->mode == REPLICA_FAILED && !r->raft &&
-        r->apply.state != APPLY_WRITING &&
+        r->apply.state == APPLY_IDLE &&
         instant_reached(s->now, r->restart_at)) {
         r->restart_at = INSTANT_NEVER;
         effects_add(fx, EFFECT_RESTART, r->group);

@@ -60,6 +60,7 @@ struct applying {
     struct settled *settled;
     unsigned n_settled, cap_settled;
     instant retry_at;          /* of STALLED */
+    bool cancelled;            /* FETCHING or WRITING for nothing any more */
 };
 
 struct replica {

@@ -162,6 +162,9 @@ void apply_on_fetched(struct shard *s, const struct event *e,
                       struct effects *fx);
 void apply_on_applied(struct shard *s, const struct event *e,
                       struct effects *fx);
+/* The state is being replaced, or the replica stops: what a step was about to
+ * do must not happen any more. */
+void apply_cancel(struct shard *s, struct replica *r, struct effects *fx);
 void apply_retry(struct shard *s, struct replica *r, struct effects *fx);
 
 /* ---- readpath.c ---- */

@@ -190,8 +190,10 @@ void snapshots_install(struct shard *s, struct replica *r,
              node_of(s, r->group, e->install.from),
              (unsigned long)e->install.index);
     assert(in->state == RECEIVE_NONE);
+    apply_cancel(s, r, fx);
     proposals_jumped(&r->proposals, e->install.index, requests_answer_waiter,
                      &a);
+    r->done_seq = r->proposals.done;
     *in = (struct snapshot_receive){
         .state = RECEIVE_MANIFEST,
         .from = e->install.from,
