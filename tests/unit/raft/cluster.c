@@ -342,7 +342,7 @@ static void read_due(struct cluster *c, struct node *x)
 {
     for (unsigned i = 0; i < x->n_reads;) {
         struct group_effect asked = x->reads[i].asked;
-        struct group_entry entries[5];
+        struct group_entry entries[50];
         uint64_t first = asked.log_read.index;
         unsigned n = 0;
         if (x->reads[i].due > c->now) {
@@ -350,7 +350,7 @@ static void read_due(struct cluster *c, struct node *x)
             continue;
         }
         x->reads[i] = x->reads[--x->n_reads];
-        while (n < 5 && n < asked.log_read.n &&
+        while (n < ARRAY_LEN(entries) && n < asked.log_read.n &&
                cluster_logged_at(x, first + n)) {
             struct logged *e = cluster_logged_at(x, first + n);
             entries[n++] = (struct group_entry){e->term, e->type, e->payload};

@@ -20,6 +20,19 @@ static unsigned seeds(unsigned usual)
     return text ? (unsigned)atoi(text) : usual;
 }
 
+/* Only one seed, as printed by a failure: COAT_SEED=17 ... */
+static bool skipped(uint64_t seed)
+{
+    const char *text = getenv("COAT_SEED");
+
+    return text && seed != (uint64_t)atoll(text);
+}
+
+static bool all_seeds(void)
+{
+    return !getenv("COAT_SEED");
+}
+
 static unsigned any(struct cluster *c)
 {
     return (unsigned)rng_below(&c->rng, c->n);
@@ -93,6 +106,8 @@ static void groups_survive_storms(void **state)
     (void)state;
     for (unsigned seed = 1; seed <= seeds(60); seed++) {
         struct cluster c;
+        if (skipped(seed))
+            continue;
         cluster_init(&c, 3 + 2 * (seed % 2), seed);
         c.options.trailing = seed % 3 ? 0 : 20;
         for (unsigned round = 0; round < 3; round++) {
@@ -109,6 +124,8 @@ static void groups_survive_storms(void **state)
         installs += c.installs;
         cluster_release(&c);
     }
+    if (!all_seeds())
+        return;
     /* Otherwise the storms were too gentle to prove anything. */
     assert_true(snapshots > 10);
     assert_true(installs > 10);
@@ -163,6 +180,8 @@ static void members_change_in_storms(void **state)
     for (unsigned seed = 1; seed <= seeds(40); seed++) {
         struct cluster c;
         uint64_t index = 0;
+        if (skipped(1000 + seed))
+            continue;
         cluster_init(&c, 3, 1000 + seed);
         cluster_elect(&c);
         for (unsigned round = 0; round < 12; round++) {
@@ -180,7 +199,7 @@ static void members_change_in_storms(void **state)
         changes += index > 1;
         cluster_release(&c);
     }
-    assert_true(changes > seeds(40) / 2);
+    assert_true(changes > seeds(40) / 2 || !all_seeds());
 }
 
 /* One replica alone, then two, then three, with crashes in between: the
@@ -192,7 +211,9 @@ static void a_sole_voter_grows_to_three(void **state)
     for (unsigned seed = 1; seed <= seeds(30); seed++) {
         struct cluster c;
         uint64_t term = 0;
-        cluster_init(&c, 1, 2000 + seed);
+        if (skipped(200000 + seed))
+            continue;
+        cluster_init(&c, 1, 200000 + seed);
         for (unsigned goal = 2; goal <= 3; goal++) {
             unsigned at = cluster_join(&c);
             uint64_t id = c.nodes[at].id;

@@ -210,7 +210,7 @@ static void torn_batch_is_cut_at_every_sector(void **state)
     for (uint32_t i = 0; i <= e.size / SECTOR; i++) {
         for (int one = 0; one < 2; one++) {
             struct wal_recovered *found;
-            bool whole = one ? i * SECTOR >= used : i * SECTOR >= used;
+            bool whole = i * SECTOR >= used;
             memcpy(at, before, e.size);
             if (one && i < e.size / SECTOR) {
                 memcpy(at, e.data, e.size);
@@ -421,7 +421,6 @@ static void lost_creation_is_said(void **state)
     b = batches - 1;
     create(3);
     flush();
-    b = batches - 2;
     append_alone(1, 10);
     spoil_header(b);
     found = disk_recover(&disk, &options);
@@ -869,6 +868,7 @@ static void seal_tells_damage_from_a_torn_tail(void **state)
     (void)state;
 
     create(1);
+    flush();
     b = append_alone(1, 10);
     spoil_body(b);
     found = disk_recover(&disk, &options);
