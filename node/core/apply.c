@@ -70,10 +70,11 @@ static void execute(struct shard *s, struct replica *r, struct effects *fx)
         a->term = entry->term;
         if (entry->type == ENTRY_CHANGE)
             a->change_index = i;
-        if (entry->type != ENTRY_COMMAND)
-            continue;
+        /* A barrier too decides what it has overwritten. */
         b = proposals_match(&r->proposals, i, entry->term,
                             requests_answer_waiter, &answering);
+        if (entry->type != ENTRY_COMMAND)
+            continue;
         st = machine_apply(&r->machine, &a->step, i,
                            blob_slice(entry->payload),
                            b ? s->results : NULL, ARRAY_LEN(s->results),

@@ -22,6 +22,7 @@ void hello_encode(const struct hello *h, struct buf *out)
 enum status hello_decode(struct slice bytes, struct hello *out)
 {
     struct reader r = reader_of(bytes);
+    struct slice cluster, directory;
     uint8_t channel;
     uint32_t status;
 
@@ -31,8 +32,8 @@ enum status hello_decode(struct slice bytes, struct hello *out)
     out->node = reader_u32(&r);
     out->to = reader_u32(&r);
     status = reader_u32(&r);
-    memcpy(out->cluster, reader_bytes(&r, ID_BYTES).data, r.failed ? 0 : 16);
-    memcpy(out->directory, reader_bytes(&r, ID_BYTES).data, r.failed ? 0 : 16);
+    cluster = reader_bytes(&r, ID_BYTES);
+    directory = reader_bytes(&r, ID_BYTES);
     out->boot_count = reader_u64(&r);
     out->map_epoch = reader_u64(&r);
     out->detail = reader_bytes(&r, reader_u16(&r));
@@ -40,6 +41,8 @@ enum status hello_decode(struct slice bytes, struct hello *out)
         return STATUS_BAD_MESSAGE;
     if (out->level != HELLO_LEVEL)
         return STATUS_WRONG_VERSION;
+    memcpy(out->cluster, cluster.data, ID_BYTES);
+    memcpy(out->directory, directory.data, ID_BYTES);
     out->channel = (enum channel)channel;
     out->status = status_known(status) ? (enum status)status : STATUS_INTERNAL;
     return STATUS_OK;

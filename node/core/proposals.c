@@ -126,10 +126,12 @@ struct batch *proposals_match(struct proposals *p, uint64_t index,
 {
     while (p->count) {
         struct batch *b = flight_at(p, 0);
-        if (b->index > index)
-            return NULL;
         if (b->index == index && b->term == term)
             return b;
+        /* Behind a committed entry of a later term nothing of an earlier one
+         * can ever be committed. */
+        if (b->index > index && b->term >= term)
+            return NULL;
         answer_all(p, b, STATUS_NOT_LEADER, answer, arg);
         pop(p);
     }
