@@ -86,10 +86,10 @@ typedef void proposals_answer(void *arg, const struct waiter *w,
 void proposals_refuse_open(struct proposals *p, enum status why,
                            proposals_answer *answer, void *arg);
 
-/* The entry at (index, term) is about to be applied, of whatever type. Gives the
- * batch that waits for exactly that entry, or NULL. Batches before it, at it
- * with another term, or of an earlier term behind it were overwritten: they are
- * answered with NOT_LEADER and dropped. */
+/* The entry at (index, term), of whatever type, is about to be applied. Gives
+ * the batch that waits for exactly that entry, or NULL. Batches before it, at
+ * it with another term, or of an earlier term behind it were overwritten: they
+ * are answered with NOT_LEADER and dropped. */
 struct batch *proposals_match(struct proposals *p, uint64_t index,
                               uint64_t term, proposals_answer *answer,
                               void *arg);
