@@ -43,16 +43,21 @@ static enum status failed(const char *what, const char *path)
     return e == ENOSPC || e == EDQUOT ? STATUS_DISK_FULL : STATUS_IO_ERROR;
 }
 
+/* In small synced pieces: one sync of the whole file would hold up the syncs of
+ * the log itself, which share the file system's journal, for half a second. */
 static enum status fill_zeros(int fd, uint32_t bytes, const char *path)
 {
     uint8_t *zeros = xcalloc(1, ZERO_BYTES);
     enum status st = STATUS_OK;
 
+    if (fallocate(fd, 0, 0, bytes) && errno == ENOSPC)
+        st = failed("allocate", path);
     for (uint32_t done = 0; done < bytes && st == STATUS_OK;) {
-        ssize_t n = pwrite(fd, zeros, MIN_OF(bytes - done, (uint32_t)ZERO_BYTES), done);
+        uint32_t part = MIN_OF(bytes - done, (uint32_t)ZERO_BYTES);
+        ssize_t n = pwrite(fd, zeros, part, done);
         if (n < 0 && errno == EINTR)
             continue;
-        if (n <= 0)
+        if (n <= 0 || fdatasync(fd))
             st = failed("fill", path);
         else
             done += (uint32_t)n;
