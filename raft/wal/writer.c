@@ -15,15 +15,13 @@ static wal_instant after(wal_instant t, uint32_t us)
 
 /* ---- segments ---- */
 
-/* The oldest segment's file is needed by nobody: no entry in it can be found,
- * a younger opening that restates every group is durable, and so is whatever
- * made its entries obsolete. */
-static bool oldest_free(struct wal *w)
+/* Nobody needs the file of segment `id`, nor older ones: no entry in them can
+ * be found, a younger opening that restates every group is durable, and so is
+ * whatever made their entries obsolete. */
+static bool segment_free(struct wal *w, uint64_t id)
 {
-    uint64_t id = w->segments.first;
-
     if (id >= w->opened || id >= wal_segments_needed(&w->segments) ||
-        id == w->recycling)
+        id <= w->recycling)
         return false;
     if (w->flying && w->flying->pin <= id)
         return false;
@@ -31,6 +29,11 @@ static bool oldest_free(struct wal *w)
         if (b->pin <= id)
             return false;
     return true;
+}
+
+static bool oldest_free(struct wal *w)
+{
+    return segment_free(w, w->segments.first);
 }
 
 /* Are there fewer files ahead than wanted? One more than the reserve, so that
@@ -72,8 +75,11 @@ static bool next_remove(struct wal *w, struct wal_effect *out)
         bool missing = oldest->missing;
         bool fit = oldest->size == w->options.segment_bytes;
 
-        if (!missing && fit && (w->creating || wants_segment(w)))
-            return false; /* will be recycled */
+        /* One that fits is kept: the next switch recycles it. */
+        if (!missing && fit &&
+            (w->creating || wants_segment(w) ||
+             !segment_free(w, w->segments.first + 1)))
+            return false;
         *out = (struct wal_effect){
             .kind = WAL_REMOVE,
             .segment = w->segments.first,

@@ -75,7 +75,7 @@ static wal_instant drain(struct wal *w, const struct wal_options *o,
 static void crashes_lose_only_what_was_not_acknowledged(void **state)
 {
     (void)state;
-    for (uint64_t seed = 0; seed < 1200; seed++) {
+    for (uint64_t seed = 0; seed < 700; seed++) {
         struct wal_options o = small_options(seed % 3 ? 128 << 10 : 64 << 10);
         struct rng rng;
         wal_instant now = {1000};
@@ -190,7 +190,7 @@ static void damage_never_goes_unnoticed(void **state)
     unsigned whole = 0, groups = 0;
     (void)state;
 
-    for (uint64_t seed = 0; seed < 1500; seed++) {
+    for (uint64_t seed = 0; seed < 1300; seed++) {
         struct wal_options o = small_options(64 << 10);
         bool was_bad[MODEL_GROUPS] = {false};
         struct wal_recovered *found;

@@ -208,7 +208,7 @@ static void damaged_or_recycled_bytes_are_refused(void **state)
 /* A copy forward is read from its new place, once that is durable. */
 static void copies_are_read_where_they_are_now(void **state)
 {
-    uint8_t data[20];
+    uint8_t data[20] = {0};
     struct wal_entry e = {1, 5, slice_of(data, sizeof data)};
     struct wal_span s;
     (void)state;
