@@ -602,8 +602,7 @@ unsigned cluster_elect(struct cluster *c)
             return place(c, x);
         cluster_tick(c);
     }
-    print_error("seed %" PRIu64 ": no leader\n", c->seed);
-    fail();
+    cluster_fail(c, "no leader");
     return 0;
 }
 
@@ -641,6 +640,25 @@ static bool all_applied(struct cluster *c, uint64_t index)
     return true;
 }
 
+void cluster_fail(struct cluster *c, const char *why)
+{
+    print_error("seed %" PRIu64 " at %" PRIu64 " ms: %s\n", c->seed, c->now,
+                why);
+    for (unsigned i = 0; i < c->n; i++) {
+        struct node *x = &c->nodes[i];
+        if (x->up)
+            print_error("  %" PRIu64 ": role %d term %" PRIu64
+                        " leader %" PRIu64 " first %" PRIu64 " last %" PRIu64
+                        " durable %" PRIu64 " applied %" PRIu64
+                        " installing %d\n",
+                        x->id, (int)group_role(x->g), group_term(x->g),
+                        group_leader(x->g), group_first(x->g), group_last(x->g),
+                        group_durable(x->g), x->live.index,
+                        (int)group_installing(x->g));
+    }
+    fail();
+}
+
 void cluster_settle(struct cluster *c, uint64_t ms)
 {
     uint64_t end = c->now + ms;
@@ -662,19 +680,6 @@ void cluster_settle(struct cluster *c, uint64_t ms)
         if (goal && c->acknowledged >= goal && all_applied(c, goal))
             return;
     }
-    print_error("seed %" PRIu64 ": not settled: goal %" PRIu64 "\n", c->seed,
-                goal);
-    for (unsigned i = 0; i < c->n; i++) {
-        struct node *x = &c->nodes[i];
-        if (x->up)
-            print_error("  %" PRIu64 ": role %d term %" PRIu64
-                        " leader %" PRIu64 " first %" PRIu64 " last %" PRIu64
-                        " durable %" PRIu64 " applied %" PRIu64
-                        " installing %d\n",
-                        x->id, (int)group_role(x->g), group_term(x->g),
-                        group_leader(x->g), group_first(x->g), group_last(x->g),
-                        group_durable(x->g), x->live.index,
-                        (int)group_installing(x->g));
-    }
-    fail();
+    cluster_fail(c, goal ? "what was submitted is not everywhere"
+                         : "nothing can be submitted");
 }

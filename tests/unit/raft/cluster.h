@@ -111,6 +111,9 @@ bool cluster_submit(struct cluster *c, size_t size);
  * command; fails after `ms`. */
 void cluster_settle(struct cluster *c, uint64_t ms);
 
+/* Fail the test, saying the seed and how everybody is. */
+void cluster_fail(struct cluster *c, const char *why);
+
 void cluster_crash(struct cluster *c, unsigned at);
 void cluster_restart(struct cluster *c, unsigned at);
 /* What is in memory becomes durable, and the log may be truncated. */
