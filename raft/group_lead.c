@@ -187,7 +187,7 @@ static bool new_voters_ready(const struct group *g, const struct members *to)
             members_is_voter(&g->members, replica))
             continue;
         if (!guard_promotable(group_caught_up(g, g->now, replica, UINT64_MAX),
-                              match, g->tail.last))
+                              match, g->tail.last, g->members_index))
             return false;
     }
     return true;

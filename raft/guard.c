@@ -130,9 +130,11 @@ void guard_keep_commit(struct raft *r, uint64_t seen)
         r->commit_index = seen;
 }
 
-bool guard_promotable(bool heard, uint64_t match, uint64_t last)
+bool guard_promotable(bool heard, uint64_t match, uint64_t last,
+                      uint64_t members_index)
 {
-    return heard && match > 0 && last - match <= GUARD_PROMOTE_LAG_MAX;
+    return heard && match >= members_index && match > 0 &&
+           last - match <= GUARD_PROMOTE_LAG_MAX;
 }
 
 bool guard_transfer_ready(uint64_t match, uint64_t last, uint64_t durable)

@@ -84,9 +84,11 @@ uint64_t guard_commit(uint64_t seen, uint64_t durable, bool installing);
 /* L10: give the library back what it has forgotten. */
 void guard_keep_commit(struct raft *r, uint64_t seen);
 
-/* L11, L17: promote only who is reachable and nearly caught up; libraft's own
- * CATCH_UP is never used. */
-bool guard_promotable(bool heard, uint64_t match, uint64_t last);
+/* L11, L17: promote only who is reachable and nearly caught up, and has the
+ * list that it is in (`members_index`), as libraft's vote needs that; libraft's
+ * own CATCH_UP is never used. */
+bool guard_promotable(bool heard, uint64_t match, uint64_t last,
+                      uint64_t members_index);
 enum { GUARD_PROMOTE_LAG_MAX = 1024 };
 
 /* L12: leadership can be handed over only to who has the whole log. */

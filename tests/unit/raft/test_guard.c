@@ -433,11 +433,13 @@ static void L11_promotion_is_decided_without_catch_up(void **state)
     (void)state;
     assert_true(hazard_shows(catch_up_as_follower));
     assert_true(hazard_shows(catch_up_who_has_all));
-    assert_true(guard_promotable(true, 10, 10));
-    assert_true(guard_promotable(true, 10, 10 + GUARD_PROMOTE_LAG_MAX));
-    assert_false(guard_promotable(true, 10, 11 + GUARD_PROMOTE_LAG_MAX));
-    assert_false(guard_promotable(false, 10, 10));
-    assert_false(guard_promotable(true, 0, 5));
+    assert_true(guard_promotable(true, 10, 10, 10));
+    assert_true(guard_promotable(true, 10, 10 + GUARD_PROMOTE_LAG_MAX, 9));
+    assert_false(guard_promotable(true, 10, 11 + GUARD_PROMOTE_LAG_MAX, 9));
+    assert_false(guard_promotable(false, 10, 10, 9));
+    assert_false(guard_promotable(true, 0, 5, 0));
+    /* It would not know that it may vote: see test_group_cluster.c. */
+    assert_false(guard_promotable(true, 10, 11, 11));
 }
 
 static void timeout_now_too_early(void)
