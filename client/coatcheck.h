@@ -43,8 +43,9 @@
  *
  * SIGNALS. Ignore SIGPIPE, as every program on libuv has to.
  *
- * Times are in milliseconds, kept to about 10. Pointers that a function takes are borrowed until
- * it returns, unless it says otherwise: keys and values are copied. */
+ * Times are in milliseconds, kept to about 10. Pointers that a function takes
+ * are borrowed until it returns, unless it says otherwise: keys and values are
+ * copied. */
 #ifndef COATCHECK_H
 #define COATCHECK_H
 

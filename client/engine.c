@@ -15,19 +15,39 @@ void engine_wake(struct coat_client *c)
     uv_timer_start(&c->tick, engine_on_tick, TICK, TICK);
 }
 
+/* A write of this hash went out, came back or ended: the oldest that is not on
+ * its way may have waited for that. */
+void engine_wake_key(struct coat_client *c, uint32_t hash)
+{
+    struct order_write *w = order_first_unsent(&c->order, hash);
+    struct request *r;
+
+    if (!w)
+        return;
+    r = CONTAINER_OF(w, struct request, order);
+    if (r->place == REQUEST_PARKED)
+        request_move(r, REQUEST_READY, &c->ready);
+}
+
+/* `r` is not on its way any more, and was not executed. */
+static void come_back(struct coat_client *c, struct request *r)
+{
+    r->link = NULL;
+    if (!request_is_write(r) || !r->order.sent_on)
+        return;
+    order_refused(&c->order, &r->order);
+    engine_wake_key(c, r->order.hash);
+}
+
 void engine_ready(struct coat_client *c, struct request *r)
 {
-    if (request_is_write(r) && r->order.sent_on)
-        order_refused(&c->order, &r->order);
-    r->link = NULL;
+    come_back(c, r);
     request_move(r, REQUEST_READY, &c->ready);
 }
 
 static void delay(struct coat_client *c, struct request *r, duration d)
 {
-    if (request_is_write(r) && r->order.sent_on)
-        order_refused(&c->order, &r->order);
-    r->link = NULL;
+    come_back(c, r);
     r->wake_at = instant_add(engine_now(c), d);
     request_move(r, REQUEST_DELAYED, &c->delayed);
 }
@@ -83,7 +103,8 @@ void engine_dispatch(struct coat_client *c, struct request *r)
     if (!routes_leader_known(&c->routes, r->slot))
         map_fetch_want(c);
     lane = r->lane ? r->lane : c->routes.group_at[r->slot];
-    l = peer_link(c, choose_peer(c, r), lane % c->settings.connections_per_node);
+    lane %= c->settings.connections_per_node;
+    l = peer_link(c, choose_peer(c, r), lane);
     if (request_is_write(r) && !order_may_send(&c->order, &r->order, l))
         request_move(r, REQUEST_PARKED, &c->parked);
     else
@@ -112,18 +133,11 @@ static const char *text_of(struct slice s, char *text, size_t size)
 static void leave_order(struct coat_client *c, struct request *r,
                         enum status status)
 {
-    struct order_write *next;
-
     /* What was not refused may have been executed. */
     if (r->order.sent_on && status_retry(status) != RETRY_SAFE)
         order_executed(&r->order);
     order_remove(&c->order, &r->order);
-    next = order_first_unsent(&c->order, r->order.hash);
-    if (next) {
-        struct request *n = CONTAINER_OF(next, struct request, order);
-        if (n->place == REQUEST_PARKED)
-            engine_ready(c, n);
-    }
+    engine_wake_key(c, r->order.hash);
 }
 
 void engine_finish(struct coat_client *c, struct request *r,
@@ -299,10 +313,12 @@ void engine_on_tick(uv_timer_t *timer)
     wake_delayed(c);
     if (c->ticks % CHECK_EVERY == 0)
         links_check(c);
+    if (c->peers_leaving)
+        peers_let_go(c);
     map_fetch_tick(c);
     engine_run(c);
     if (!c->outstanding && !c->map_fetch.wanted && !c->map_fetch.pending &&
-        !c->closing) {
+        !c->peers_leaving && !c->closing) {
         c->ticking = false;
         uv_timer_stop(&c->tick);
     }

@@ -61,6 +61,7 @@ struct coat_client {
     struct routes routes;
     struct map_fetch map_fetch;
     struct peer *peers;
+    bool peers_leaving; /* some are not in the map, but not idle yet */
     struct peer **node_peers; /* by node index of the map */
 
     struct calls calls; /* all requests, by id and deadline */
@@ -113,6 +114,8 @@ void engine_finish(struct coat_client *c, struct request *r,
 /* A request that was not sent goes its way again a little later. */
 void engine_delay(struct coat_client *c, struct request *r);
 void engine_ready(struct coat_client *c, struct request *r);
+/* The next write to a key may have waited for what just happened to another. */
+void engine_wake_key(struct coat_client *c, uint32_t hash);
 /* Have the tick run while there is something to do. */
 void engine_wake(struct coat_client *c);
 void engine_on_tick(uv_timer_t *timer);
@@ -152,6 +155,8 @@ void map_fetch_up(struct coat_client *c, struct link *l);
 /* The answer to a map request; `l` is whose. */
 void map_fetch_reply(struct coat_client *c, struct link *l, uint64_t id,
                      struct slice payload);
+/* Free the peers that are not in the map any more, if they are idle. */
+void peers_let_go(struct coat_client *c);
 /* There will be no answer. */
 void map_fetch_failed(struct coat_client *c, const struct outcome *o);
 

@@ -9,6 +9,10 @@ install(FILES ${static_a} DESTINATION ${CMAKE_INSTALL_LIBDIR}
   COMPONENT library)
 
 # The paths are relative to the files: the prefix may be chosen at install time.
+file(RELATIVE_PATH coatcheck_up
+  ${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_LIBDIR}/pkgconfig
+  ${CMAKE_INSTALL_PREFIX})
+string(REGEX REPLACE "/$" "" coatcheck_up ${coatcheck_up})
 configure_file(coatcheck.pc.in coatcheck.pc @ONLY)
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/coatcheck.pc
   DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT library)

@@ -50,14 +50,8 @@ static bool link_send(struct link *l, struct request *r)
     r->link = l;
     request_move(r, REQUEST_SENT, &l->sent);
     if (request_is_write(r)) {
-        struct order_write *next;
         order_sent(&c->order, &r->order, l);
-        next = order_first_unsent(&c->order, r->order.hash);
-        if (next) {
-            struct request *n = CONTAINER_OF(next, struct request, order);
-            if (n->place == REQUEST_PARKED)
-                engine_ready(c, n);
-        }
+        engine_wake_key(c, r->order.hash);
     }
     return true;
 }

@@ -1,7 +1,8 @@
 /* map_fetch.c - asks for the cluster map, and keeps the peers up to date.
  *
- * One question is under way at a time, to any node: first over a connection
- * that is up, else the peers are dialled one after the other, a little apart.
+ * One question is under way at a time. The nodes are asked in turn, those that
+ * failed lately last; one that has to be dialled first gets a little time before
+ * the next one is tried as well.
  * Questions that follow each other closely are spread by growing, random
  * pauses: many clients learn of one failure at the same time. */
 #include <assert.h>
@@ -67,69 +68,70 @@ static struct peer *next_peer(struct coat_client *c, struct peer *p)
     return p && p->next ? p->next : c->peers;
 }
 
-static bool may_dial(const struct peer *p)
+/* Whom to ask: in turn, those that are not suspect first. NULL when there is
+ * nobody. */
+static struct peer *choose(struct coat_client *c)
 {
-    return p->endpoint || p->in_map;
+    struct peer *p = c->map_fetch.turn, *suspect = NULL;
+    unsigned n = 0;
+
+    for (struct peer *q = c->peers; q; q = q->next)
+        n++;
+    while (n-- > 0) {
+        p = next_peer(c, p);
+        if (!p->endpoint && !p->in_map)
+            continue;
+        if (!peer_is_suspect(c, p))
+            return p;
+        suspect = suspect ? suspect : p;
+    }
+    return suspect;
 }
 
 void map_fetch_tick(struct coat_client *c)
 {
     struct map_fetch *f = &c->map_fetch;
-    struct peer *p = f->turn, *dial = NULL;
-    struct link *suspect = NULL;
+    struct peer *p;
+    struct link *l;
 
     if (!f->wanted || f->pending ||
         !instant_reached(engine_now(c), f->next_at))
         return;
-    /* Once around, beginning behind whom we asked last. */
-    do {
-        struct link *l;
-        p = next_peer(c, p);
-        l = peer_up_link(c, p);
-        if (l && !peer_is_suspect(c, p)) {
-            ask(c, l);
-            return;
-        }
-        suspect = l ? l : suspect;
-        if (!dial && !l && may_dial(p))
-            dial = p;
-    } while (p != f->turn && (f->turn || p->next));
-    if (suspect && (!dial || rng_next(&c->rng) % 4 == 0)) {
-        ask(c, suspect);
+    p = choose(c);
+    if (!p)
+        return;
+    f->turn = p;
+    l = peer_up_link(c, p);
+    if (l) {
+        ask(c, l);
         return;
     }
-    if (!dial)
-        return;
-    f->turn = dial;
+    /* When it comes up it is asked, unless another one is by then. */
     f->next_at = instant_add(engine_now(c), MS(DIAL_INTERVAL));
-    link_start(peer_link(c, dial, 0));
+    link_start(peer_link(c, p, 0));
 }
 
 /* ---- answers ---- */
 
-/* Peers for the map's nodes; those that are not in it any more rest. */
-static void peers_follow_map(struct coat_client *c)
+static bool is_busy(const struct coat_client *c, const struct peer *p)
 {
-    const struct cluster_map *map = c->routes.map;
+    for (unsigned i = 0; i < c->settings.connections_per_node; i++) {
+        const struct link *l = p->links[i];
+        if (l && (l->queue.count || l->sent.count))
+            return true;
+    }
+    return false;
+}
+
+void peers_let_go(struct coat_client *c)
+{
     struct peer *p, **at = &c->peers;
 
-    for (p = c->peers; p; p = p->next)
-        p->in_map = false;
-    free(c->node_peers);
-    c->node_peers = xcalloc(map->n_nodes, sizeof *c->node_peers);
-    for (unsigned i = 0; i < map->n_nodes; i++) {
-        struct peer *n = peer_at(c, map->nodes[i].client_address);
-        /* A node with an unreadable address is asked through the others. */
-        c->node_peers[i] = n ? n : c->peers;
-        c->node_peers[i]->in_map = true;
-    }
+    c->peers_leaving = false;
     while ((p = *at)) {
-        bool busy = false;
-        for (unsigned i = 0; i < c->settings.connections_per_node; i++) {
-            struct link *l = p->links[i];
-            busy |= l && (l->queue.count || l->sent.count);
-        }
-        if (!p->in_map)
+        bool busy = !p->in_map && is_busy(c, p);
+        c->peers_leaving |= busy;
+        if (!p->in_map && !busy)
             peer_rest(c, p);
         if (p->in_map || p->endpoint || busy) {
             at = &p->next;
@@ -140,6 +142,25 @@ static void peers_follow_map(struct coat_client *c)
             c->map_fetch.turn = NULL;
         peer_free(c, p);
     }
+}
+
+/* Peers for the map's nodes; those that are not in it any more are let go when
+ * nothing is under way with them. */
+static void peers_follow_map(struct coat_client *c)
+{
+    const struct cluster_map *map = c->routes.map;
+
+    for (struct peer *p = c->peers; p; p = p->next)
+        p->in_map = false;
+    free(c->node_peers);
+    c->node_peers = xcalloc(map->n_nodes, sizeof *c->node_peers);
+    for (unsigned i = 0; i < map->n_nodes; i++) {
+        struct peer *n = peer_at(c, map->nodes[i].client_address);
+        /* A node with an unreadable address is asked through the others. */
+        c->node_peers[i] = n ? n : c->peers;
+        c->node_peers[i]->in_map = true;
+    }
+    peers_let_go(c);
 }
 
 static void routed(struct coat_client *c)

@@ -6,7 +6,7 @@
 
 #include "proto/codec.h"
 
-_Static_assert((int)COAT_ERROR_MAX >= (int)ADDRESS_ERROR_SIZE, "address errors fit");
+_Static_assert((int)COAT_ERROR_MAX >= (int)ADDRESS_ERROR_SIZE, "too short");
 
 static unsigned or_default(unsigned given, unsigned otherwise)
 {

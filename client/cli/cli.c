@@ -89,10 +89,12 @@ int cli_fail(struct cli *cli, const char *what, enum coat_status status,
              const char *detail)
 {
     const char *hint = advice(status);
-    bool more = detail[0] && strcmp(detail, coat_status_text(status)) != 0;
+    const char *text = coat_status_text(status);
+    bool says_it = !strncmp(detail, text, strlen(text));
+    bool more = detail[0] && !says_it;
 
     fprintf(cli->err, "coatcheck: %s: %s%s%s%s%s%s\n", what,
-            coat_status_text(status), more ? " (" : "", more ? detail : "",
+            says_it ? detail : text, more ? " (" : "", more ? detail : "",
             more ? ")" : "", hint[0] ? "; " : "", hint);
     return exit_code_of(status);
 }

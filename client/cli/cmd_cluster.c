@@ -1,8 +1,8 @@
 /* cmd_cluster.c - the command cluster init: blank nodes become a cluster.
  *
  * Three steps, each made durable on every node before the next begins: ACCEPT
- * the cluster id and the initial map, CREATE the replicas, ACTIVATE them. It may
- * be interrupted anywhere and repeated: a map that some node has accepted is
+ * the cluster id and the initial map, CREATE the replicas, ACTIVATE them. It
+ * may be interrupted anywhere and repeated: a map that some node has accepted is
  * taken up again, and a node of another cluster is refused by name. */
 #include <argp.h>
 #include <errno.h>

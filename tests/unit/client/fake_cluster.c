@@ -12,8 +12,8 @@
 
 /* ---- answering ---- */
 
-static void send_reply(struct conn *c, const struct frame_header *to,
-                       uint16_t type, const struct buf *payload)
+void fake_send(struct conn *c, const struct frame_header *to, uint16_t type,
+               const struct buf *payload)
 {
     struct frame_header header = {.id = to->id, .type = type,
                                   .kind = FRAME_REPLY};
@@ -31,11 +31,11 @@ static void answer(struct conn *c, const struct frame_header *to,
     if (to->type == MESSAGE_GET) {
         struct get_reply m = {status, value, version, hint, {NULL, 0}};
         get_reply_encode(&m, &b);
-        send_reply(c, to, MESSAGE_GET_REPLY, &b);
+        fake_send(c, to, MESSAGE_GET_REPLY, &b);
     } else {
         struct write_reply m = {status, version, hint, {NULL, 0}};
         write_reply_encode(&m, &b);
-        send_reply(c, to, MESSAGE_WRITE_REPLY, &b);
+        fake_send(c, to, MESSAGE_WRITE_REPLY, &b);
     }
     buf_release(&b);
 }
@@ -158,7 +158,7 @@ static void on_map(struct fake_node *n, struct conn *c,
             m.map = buf_slice(&map);
     }
     map_reply_encode(&m, &b);
-    send_reply(c, h, MESSAGE_MAP_REPLY, &b);
+    fake_send(c, h, MESSAGE_MAP_REPLY, &b);
     buf_release(&map);
     buf_release(&b);
 }
@@ -196,7 +196,7 @@ static void on_request(struct fake_node *n, struct conn *c,
     case FAKE_GARBAGE: {
         struct buf b = {0};
         buf_append(&b, "\xff\xff", 2);
-        send_reply(c, h, MESSAGE_GET_REPLY, &b);
+        fake_send(c, h, MESSAGE_GET_REPLY, &b);
         buf_release(&b);
         break;
     }
@@ -211,6 +211,10 @@ static void on_frame(struct conn *c, const struct frame_header *h,
     assert_int_equal(h->kind, FRAME_REQUEST);
     if (h->type == MESSAGE_MAP)
         on_map(n, c, h, payload);
+    else if (h->type == MESSAGE_STATUS)
+        fake_status(n, c, h);
+    else if (h->type == MESSAGE_INIT)
+        fake_init(n, c, h, payload);
     else
         on_request(n, c, h, payload);
 }
@@ -233,16 +237,35 @@ static void on_close(struct conn *c, enum status why UNUSED,
 static const struct conn_events events = {.on_frame = on_frame,
                                           .on_close = on_close};
 
+/* What a node says when it has too many connections. */
+static void refuse_connection(struct conn *c)
+{
+    struct error_reply m = {.status = STATUS_BUSY};
+    struct frame_header header = {.type = MESSAGE_ERROR, .kind = FRAME_REPLY};
+    struct buf b = {0};
+    struct slice s;
+
+    error_reply_encode(&m, &b);
+    s = buf_slice(&b);
+    assert_int_equal(conn_send(c, &header, &s, 1, CONN_NORMAL), STATUS_OK);
+    conn_finish(c, STATUS_BUSY, NULL);
+    buf_release(&b);
+}
+
 static void on_accept(struct listener *l UNUSED, struct stream *stream,
                       void *user)
 {
     struct fake_node *n = user;
 
-    n->accepted++;
+    n->connections++;
     for (unsigned i = 0; i < FAKE_CONNS_MAX; i++) {
         if (n->conns[i])
             continue;
         n->conns[i] = conn_new(n->cluster->set, stream, &events, n);
+        if (n->crowded) {
+            n->crowded--;
+            refuse_connection(n->conns[i]);
+        }
         return;
     }
     fail_msg("too many connections for the test");
@@ -305,6 +328,7 @@ void fake_cluster_close(struct fake_cluster *f)
         for (unsigned k = 0; k < n->n_held; k++)
             buf_release(&n->held[k].payload);
         n->n_held = 0;
+        buf_release(&n->accepted);
         if (n->listener)
             fake_stop(n);
     }

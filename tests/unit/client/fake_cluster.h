@@ -1,4 +1,4 @@
-/* fake_cluster.h - nodes of a cluster as a client sees them, on the test's loop.
+/* fake_cluster.h - nodes as a client sees them, on the test's own loop.
  *
  * Each node really listens on a free port of the loopback interface and speaks
  * frames. It keeps a small store, answers from it if it leads the key's group,
@@ -6,6 +6,7 @@
 #ifndef TESTS_UNIT_CLIENT_FAKE_CLUSTER_H
 #define TESTS_UNIT_CLIENT_FAKE_CLUSTER_H
 
+#include <pthread.h>
 #include <uv.h>
 
 #include "client/coatcheck.h"
@@ -43,12 +44,18 @@ struct fake_node {
     bool hint_none;      /* NOT_LEADER without a hint */
     bool map_silent;     /* does not answer map requests */
     bool not_initialised;
+    unsigned crowded;    /* connections still to be refused with BUSY */
     unsigned requests;   /* get, set, delete received */
     unsigned map_requests;
-    unsigned accepted;
+    unsigned connections; /* accepted so far */
     struct conn *conns[FAKE_CONNS_MAX];
     struct fake_held held[FAKE_LOG_MAX];
     unsigned n_held;
+    struct buf accepted; /* cluster init: the map it has, empty if blank */
+    int steps[8];        /* the steps it was asked for */
+    unsigned n_steps;
+    bool active;         /* its accepted map was activated */
+    bool init_fails;     /* CREATE ends with IO_ERROR */
 };
 
 /* One executed write: what key and value, where. */
@@ -68,6 +75,8 @@ struct fake_cluster {
     unsigned n_nodes;
     struct fake_write log[FAKE_LOG_MAX];
     unsigned n_log;
+    pthread_t thread;
+    uv_async_t stop;
     char endpoints[FAKE_NODES_MAX * 300]; /* all nodes */
 };
 
@@ -83,6 +92,19 @@ struct fake_node *fake_leader(struct fake_cluster *f, const char *key);
 void fake_lead(struct fake_cluster *f, const char *key, uint32_t node);
 /* A node that is not the leader of the key's group. */
 struct fake_node *fake_other(struct fake_cluster *f, const char *key);
+
+/* Answers STATUS and INIT; fake_admin.c. */
+void fake_status(struct fake_node *n, struct conn *c,
+                 const struct frame_header *h);
+void fake_init(struct fake_node *n, struct conn *c,
+               const struct frame_header *h, struct slice payload);
+void fake_send(struct conn *c, const struct frame_header *to, uint16_t type,
+               const struct buf *payload);
+
+/* Run the nodes in a thread of their own, for tests that block; ends with
+ * fake_thread_stop, which also closes them. Configure before. */
+void fake_thread_start(struct fake_cluster *f);
+void fake_thread_stop(struct fake_cluster *f);
 
 /* Serve what a node holds (FAKE_HOLD), oldest first or newest first. */
 void fake_release(struct fake_node *n, bool newest_first);
