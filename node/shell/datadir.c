@@ -87,6 +87,7 @@ static enum status read_identity(struct datadir *d, bool *fresh)
 {
     struct buf b = {0};
     struct reader r;
+    uint64_t init;
     enum status st = file_read(d->path, "identity", &b);
 
     *fresh = st == STATUS_NOT_FOUND;
@@ -98,10 +99,12 @@ static enum status read_identity(struct datadir *d, bool *fresh)
         r = reader_of(slice_of(b.data + FILE_HEADER, b.size - FILE_HEADER));
         memcpy(d->directory, reader_bytes(&r, ID_BYTES).data, ID_BYTES);
         d->boot_count = reader_u64(&r);
-        d->init = (enum init_state)reader_u64(&r);
+        init = reader_u64(&r);
         memcpy(d->cluster, reader_bytes(&r, ID_BYTES).data, ID_BYTES);
-        if (d->init > INIT_STATE_ACTIVE)
+        if (init > INIT_STATE_ACTIVE)
             st = STATUS_CORRUPT;
+        else
+            d->init = (enum init_state)init;
     }
     buf_release(&b);
     return *fresh ? STATUS_OK : st;
@@ -192,29 +195,28 @@ static enum status check_filesystem(struct datadir *d, bool unsafe_disk,
     return STATUS_OK;
 }
 
-/* The median of a few 4 KiB overwrites + fdatasync, in microseconds. */
+/* The median of a few 4 KiB overwrites + fdatasync, in microseconds; -1 when
+ * they fail. */
 static double measure_fsync(struct datadir *d)
 {
     enum { TRIES = 9 };
     char path[4200], block[4096] = {0};
-    double us[TRIES];
+    double us[TRIES], median = -1;
     int fd;
 
     snprintf(path, sizeof path, "%s/fsync.probe", d->path);
     fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (fd < 0)
         return -1;
-    if (pwrite(fd, block, sizeof block, 0) != sizeof block || fsync(fd)) {
-        close(fd);
-        return -1;
-    }
+    if (pwrite(fd, block, sizeof block, 0) != sizeof block || fsync(fd))
+        goto out;
     for (unsigned i = 0; i < TRIES; i++) {
         struct timespec a, b;
         clock_gettime(CLOCK_MONOTONIC, &a);
         block[0] = (char)i;
         if (pwrite(fd, block, sizeof block, 0) != sizeof block ||
             fdatasync(fd))
-            break;
+            goto out;
         clock_gettime(CLOCK_MONOTONIC, &b);
         us[i] = (double)(b.tv_sec - a.tv_sec) * 1e6 +
                 (double)(b.tv_nsec - a.tv_nsec) / 1e3;
@@ -224,9 +226,25 @@ static double measure_fsync(struct datadir *d)
             us[j - 1] = t;
         }
     }
+    median = us[TRIES / 2];
+out:
     close(fd);
     unlink(path);
-    return us[TRIES / 2];
+    return median;
+}
+
+/* Does anything here belong to an identity? It is written before all else. */
+static bool holds_data(const struct datadir *d)
+{
+    static const char *const names[] = {"wal", "groups", "map"};
+    char path[4200];
+
+    for (unsigned i = 0; i < ARRAY_LEN(names); i++) {
+        snprintf(path, sizeof path, "%s/%s", d->path, names[i]);
+        if (!access(path, F_OK))
+            return true;
+    }
+    return false;
 }
 
 static void explain(const struct datadir *d, enum status st, const char *what,
@@ -273,9 +291,7 @@ enum status datadir_open(struct datadir *d, const char *path, bool unsafe_disk,
         goto out;
     }
     if (fresh) {
-        char wal[4200];
-        snprintf(wal, sizeof wal, "%s/wal", path);
-        if (!access(wal, F_OK)) {
+        if (holds_data(d)) {
             explain(d, STATUS_CORRUPT, "identity", error);
             st = STATUS_CORRUPT;
             goto out;
