@@ -20,7 +20,7 @@
 enum { PATH_SIZE = 4300, LETTERS_MAX = 16 };
 
 /* Inline syncs are for disks that answer within this. */
-enum { INLINE_US_MAX = 1000 };
+enum { INLINE_US_MAX = 1000, SLOW_US = 100000 };
 
 struct write_job {
     struct letter letter;
@@ -92,6 +92,9 @@ static void written(struct node *n, const struct write_job *j)
     struct event e = {.type = EVENT_PERSISTED};
 
     d->syncs++;
+    if (j->took_us > SLOW_US)
+        log_warn("slow_sync", "ms=%" PRIu64 " bytes=%u", j->took_us / 1000,
+                 j->size);
     d->sync_us += ((double)j->took_us - d->sync_us) / 16;
     wal_on_written(n->journal.wal, j->status, node_now_us());
     /* What is on disk now is unknown, and a later sync may lie: the others
