@@ -35,6 +35,32 @@ static void lost_opening_loses_nothing(void **state)
     wal_recovered_free(found);
 }
 
+/* With the opening, the batch behind it is lost as well: that one did say
+ * something new. */
+static void more_than_the_opening_lost_is_a_loss(void **state)
+{
+    struct wal_recovered *found;
+    unsigned b;
+    (void)state;
+
+    story_create(1);
+    story_create(2);
+    story_create(3);
+    story_flush();
+    story_restart(); /* segment 2 */
+    b = story_append_alone(2, 10);
+    story_append_alone(1, 10);
+    assert_int_equal(batch[b - 1].segment, 2);
+    assert_int_equal(batch[b - 1].offset, 0);
+    spoil_header(b - 1);
+    spoil_header(b);
+    found = disk_recover(&disk, &options);
+    assert_int_equal(last_of(found, 1), 1);
+    assert_true(is_bad(found, 2));
+    assert_true(is_bad(found, 3));
+    wal_recovered_free(found);
+}
+
 /* The oldest opening is all there is of freed segments: without it nothing
  * before the next opening is certain, with that everything behind it is. */
 static void lost_oldest_opening_is_made_up_by_the_next(void **state)
@@ -318,6 +344,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(lost_opening_loses_nothing),
+        TEST(more_than_the_opening_lost_is_a_loss),
         TEST(lost_oldest_opening_is_made_up_by_the_next),
         TEST(lost_segment_is_noticed),
         TEST(lost_newest_segment_is_noticed),

@@ -229,9 +229,11 @@ static void pinning_group_is_named_and_can_be_moved(void **state)
     wal_release(wal, 8, 12);
     assert_true(wal_pinning(wal, &group));
     assert_int_equal(group, 9);
-    wal_append(wal, 9, 2, e + 1, 1, true, at_us(0));
-    assert_true(wal_pinning(wal, &group)); /* entry 1 still does */
     wal_append(wal, 9, 1, e, 1, true, at_us(0));
+    group = 0;
+    assert_true(wal_pinning(wal, &group)); /* entry 2 still does */
+    assert_int_equal(group, 9);
+    wal_append(wal, 9, 2, e + 1, 1, true, at_us(0));
     pump();
     assert_false(wal_pinning(wal, &group));
     assert_null(disk_find(&disk, 1));

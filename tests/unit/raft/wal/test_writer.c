@@ -275,6 +275,35 @@ static void surplus_segments_are_removed(void **state)
     assert_int_equal(disk.files, 1 + options.reserve + 1 + 1);
 }
 
+/* An old segment holds the only durable votes until a younger opening restates
+ * them: a crash while that is being written must find the old one. */
+static void old_segment_stays_until_an_opening_is_durable(void **state)
+{
+    (void)state;
+    begin();
+    for (unsigned i = 0; i < 4; i++) {
+        append(10000, 1000000);
+        disk_pump(&disk, wal, &options, at_us(1000000));
+    }
+    wal_release(wal, 1, wal_last(wal, 1));
+    disk.hold_writes = true;
+    while (!disk.has_flying || disk.flying.segment == 1) {
+        if (disk.has_flying) /* the footer of segment 1 */
+            disk_finish(&disk, wal, &options, STATUS_OK, at_us(1000000));
+        append(10000, 1000000);
+        wal_release(wal, 1, wal_last(wal, 1));
+        disk_pump(&disk, wal, &options, at_us(1000000));
+    }
+    assert_int_equal(disk.flying.segment, 2);
+    assert_int_equal(disk.flying.offset, 0);
+    assert_non_null(disk_find(&disk, 1));
+    assert_int_equal(disk.recycles, 0);
+    disk.hold_writes = false;
+    disk_finish(&disk, wal, &options, STATUS_OK, at_us(1000000));
+    fill_segments(2, 1000000);
+    assert_null(disk_find(&disk, 1));
+}
+
 /* A truncation frees the old entries' segment only once it is durable: else a
  * crash would leave neither. */
 static void obsolete_segment_stays_until_that_is_durable(void **state)
@@ -396,6 +425,7 @@ int main(void)
         TEST(reserve_is_made_in_advance),
         TEST(released_segments_are_recycled),
         TEST(surplus_segments_are_removed),
+        TEST(old_segment_stays_until_an_opening_is_durable),
         TEST(obsolete_segment_stays_until_that_is_durable),
         TEST(full_disk_is_survived_on_the_reserve),
         TEST(full_disk_heals_by_releasing),
