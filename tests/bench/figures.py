@@ -57,7 +57,7 @@ def main():
     with Cluster(nodes=3, groups=o.groups) as c:
         idle(c)
         before, start = common.Snapshot(c), time.monotonic()
-        bench(c, o, "get", 1, 1, 1, "--load")
+        bench(c, o, "set", 50, 16, 0, "--load")
         seconds = time.monotonic() - start
         cost = common.Cost(before, common.Snapshot(c))
         print(f"load: {o.keys} keys of {o.value_size} bytes in "

@@ -107,12 +107,15 @@ class Node:
         self.folder = os.path.join(folder, f"n{number}")
         self.data = os.path.join(self.folder, "data")
         self.log = os.path.join(self.folder, "log")
-        self.port = base_port + 10 * number
-        self.peer_port = self.port + 1
-        self.endpoint = f"127.0.0.1:{self.port}"
         self.process = None
         self.extra = []
+        self.move(base_port + 10 * number)
         os.makedirs(self.data)
+
+    def move(self, port):
+        """Listen on this port and the next one from the next start on."""
+        self.port, self.peer_port = port, port + 1
+        self.endpoint = f"127.0.0.1:{port}"
 
     def arguments(self):
         return [program("coatcheckd"), "--data", self.data,

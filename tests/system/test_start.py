@@ -79,11 +79,11 @@ def wrong_options_are_usage_errors_that_name_the_option():
         data = ("--data", os.path.join(folder, "data"))
         refused(["nonsense"], 2, *data, "--nonsense")
         refused(["threads"], 2, *data, "--threads", "many")
-        refused(["threads"], 2, *data, "--threads", "0")
+        refused(["threads"], 2, *data, "--threads", "99")
         refused(["listen"], 2, *data, "--listen", "127.0.0.1")
         refused(["99999"], 2, *data, "--listen", "127.0.0.1:99999")
-        refused(["loud"], 2, *data, "--log-level", "loud")
-        refused(["config"], 2, "--config", os.path.join(folder, "absent"))
+        refused(["log-level"], 2, *data, "--log-level", "loud")
+        refused(["absent"], 2, "--config", os.path.join(folder, "absent"))
         expect(not os.path.exists(data[1]), "nothing was created")
 
 
