@@ -106,7 +106,8 @@ start_node() { # N
     local dir
     dir=$(node_dir "$1")
     mkdir -p "$dir/data"
-    log_start=$(stat -c %s "$dir/log" 2>/dev/null || echo 0)
+    touch "$dir/log"
+    log_start=$(stat -c %s "$dir/log")
     # Descriptor 9 is the lock of `up`: a daemon must not keep it.
     setsid "$daemon" --data "$dir/data" \
         --listen "127.0.0.1:$(port_of "$1" 0)" \
