@@ -77,7 +77,7 @@ static const char *advice(enum coat_status status)
     case COAT_KEY_EMPTY:
     case COAT_KEY_TOO_LARGE:
     case COAT_VALUE_TOO_LARGE:
-        return "shorten it: keys have 1 to 65535 bytes, values up to 16 MiB";
+        return "keys have 1 to 65535 bytes, values up to 16 MiB";
     case COAT_NO_KEYSPACE:
         return "check -k";
     default:

@@ -357,8 +357,9 @@ static int wait_for_leaders(struct init *in, struct survey *s)
     for (unsigned turn = 0; turn < in->cli->timeout / 50; turn++) {
         const struct timespec pause = {0, 50 * 1000 * 1000};
         unsigned led = 0;
-        if (!survey_map(in->cli, s))
-            return EXIT_UNAVAILABLE;
+        int code = survey_map(in->cli, s);
+        if (code)
+            return code;
         for (unsigned i = 0; s->map && i < s->map->n_groups; i++)
             led += s->leaders[i] != 0;
         if (s->map && led == s->map->n_groups)

@@ -179,19 +179,17 @@ static void print_json(struct cli *cli, const struct survey *s)
 int cmd_map(struct cli *cli, int argc, char **argv)
 {
     struct survey s;
-    int code = EXIT_UNAVAILABLE;
+    int code;
 
     if (argp_parse(&map_argp, argc, argv, 0, NULL, NULL))
         return EXIT_USAGE;
-    if (survey_map(cli, &s)) {
-        code = EXIT_DONE;
-        if (!s.map)
-            code = cli_fail(cli, "map", COAT_NOT_INITIALISED, "");
-        else if (cli->output == OUTPUT_JSON)
-            print_json(cli, &s);
-        else
-            print_table(cli, &s);
-    }
+    code = survey_map(cli, &s);
+    if (!code && !s.map)
+        code = cli_fail(cli, "map", COAT_NOT_INITIALISED, "");
+    else if (!code && cli->output == OUTPUT_JSON)
+        print_json(cli, &s);
+    else if (!code)
+        print_table(cli, &s);
     survey_release(&s);
     return code;
 }

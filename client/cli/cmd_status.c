@@ -292,12 +292,14 @@ int cmd_status(struct cli *cli, int argc, char **argv)
 {
     struct survey s;
     bool healthy;
+    int code;
 
     if (argp_parse(&status_argp, argc, argv, 0, NULL, NULL))
         return EXIT_USAGE;
-    if (!survey_map(cli, &s)) {
+    code = survey_map(cli, &s);
+    if (code) {
         survey_release(&s);
-        return EXIT_UNAVAILABLE;
+        return code;
     }
     survey_nodes(cli, &s);
     healthy = is_healthy(&s);

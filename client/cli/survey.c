@@ -63,17 +63,18 @@ static void add_node(struct survey *s, const char *text,
         s->n_nodes++;
 }
 
-bool survey_map(struct cli *cli, struct survey *s)
+int survey_map(struct cli *cli, struct survey *s)
 {
     struct address addresses[CLI_NODES_MAX];
     struct ask asks[CLI_NODES_MAX] = {0};
     enum status answered = STATUS_CONNECTION;
     unsigned n;
+    int code = 0;
 
     *s = (struct survey){0};
     arena_init(&s->arena, NULL, 0, SIZE_MAX);
     if (!cli_endpoints(cli, addresses, &n))
-        return false;
+        return EXIT_USAGE;
     for (unsigned i = 0; i < n; i++) {
         asks[i].address = addresses[i];
         asks[i].type = MESSAGE_MAP;
@@ -85,8 +86,8 @@ bool survey_map(struct cli *cli, struct survey *s)
             answered = STATUS_OK;
     }
     if (answered)
-        (void)cli_fail(cli, cli->endpoints,
-                       (enum coat_status)asks[0].status, asks[0].detail);
+        code = cli_fail(cli, cli->endpoints,
+                        (enum coat_status)asks[0].status, asks[0].detail);
     s->nodes = xcalloc(s->map ? s->map->n_nodes : n, sizeof *s->nodes);
     for (unsigned i = 0; s->map && i < s->map->n_nodes; i++)
         add_node(s, s->map->nodes[i].client_address, &s->map->nodes[i]);
@@ -96,7 +97,7 @@ bool survey_map(struct cli *cli, struct survey *s)
         add_node(s, text, NULL);
     }
     ask_release(asks, n);
-    return !answered;
+    return code;
 }
 
 /* ---- the nodes ---- */

@@ -27,8 +27,9 @@ struct survey {
     struct arena arena; /* holds the statuses */
 };
 
-/* False when no endpoint answered; the error has been printed. */
-MUST_CHECK bool survey_map(struct cli *cli, struct survey *s);
+/* 0, or the exit code when no endpoint answered; the error has been printed.
+ * survey_release() in either case. */
+MUST_CHECK int survey_map(struct cli *cli, struct survey *s);
 /* After survey_map: ask every node. */
 void survey_nodes(struct cli *cli, struct survey *s);
 void survey_release(struct survey *s);

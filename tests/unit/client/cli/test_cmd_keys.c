@@ -1,0 +1,194 @@
+/* test_cmd_keys.c - set, get and del. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <jansson.h>
+
+#include "tests/unit/client/cli/run_cli.h"
+
+static const char *e; /* the endpoints */
+
+/* Broken: bytes would be added to a value or lost from it. */
+static void raw_is_exactly_the_value(void **state)
+{
+    static const char bytes[] = "a\nb\xff\xfe\n";
+    struct nodes *t = nodes_start(3);
+    struct run *r;
+
+    (void)state;
+    e = t->f.endpoints;
+    r = run_cli_input(bytes, sizeof bytes - 1, false,
+                      (const char *const[]){"-e", e, "set", "k", "-", NULL});
+    assert_int_equal(r->code, 0);
+    assert_string_equal(r->out, "ok\n");
+    free(r);
+    r = RUN("-e", e, "-o", "raw", "get", "k");
+    assert_int_equal(r->code, 0);
+    assert_int_equal(r->out_size, sizeof bytes - 1);
+    assert_memory_equal(r->out, bytes, sizeof bytes - 1);
+    free(r);
+    RUN_CODE(0, "-e", e, "set", "empty", "");
+    r = RUN("-e", e, "-o", "raw", "get", "empty");
+    assert_int_equal(r->code, 0);
+    assert_int_equal(r->out_size, 0);
+    free(r);
+    nodes_stop(t);
+}
+
+/* Broken: the prompt would stand behind the value; or a pipe would get a byte
+ * that is not in it. */
+static void only_a_terminal_gets_an_end_of_line(void **state)
+{
+    struct nodes *t = nodes_start(1);
+    struct run *r;
+
+    (void)state;
+    e = t->f.endpoints;
+    RUN_CODE(0, "-e", e, "set", "k", "v");
+    r = run_cli_input(NULL, 0, true,
+                      (const char *const[]){"-e", e, "get", "k", NULL});
+    assert_string_equal(r->out, "v\n");
+    free(r);
+    r = RUN("-e", e, "get", "k");
+    assert_string_equal(r->out, "v");
+    free(r);
+    r = run_cli_input(NULL, 0, true,
+                      (const char *const[]){"-e", e, "-o", "raw", "get", "k",
+                                            NULL});
+    assert_string_equal(r->out, "v");
+    free(r);
+    nodes_stop(t);
+}
+
+/* Broken: a script would read other fields than are documented. */
+static void json_has_key_status_version_and_value(void **state)
+{
+    struct nodes *t = nodes_start(1);
+    struct run *r;
+    json_t *j;
+
+    (void)state;
+    e = t->f.endpoints;
+    r = RUN("-e", e, "-o", "json", "set", "k", "v");
+    j = json_loads(r->out, 0, NULL);
+    assert_string_equal(json_string_value(json_object_get(j, "key")), "k");
+    assert_string_equal(json_string_value(json_object_get(j, "status")), "OK");
+    assert_string_equal(json_string_value(json_object_get(j, "version")), "1");
+    json_decref(j);
+    free(r);
+    r = RUN("-e", e, "-o", "json", "get", "-s", "k");
+    j = json_loads(r->out, 0, NULL);
+    assert_string_equal(json_string_value(json_object_get(j, "value")), "v");
+    json_decref(j);
+    free(r);
+    r = RUN("-e", e, "-o", "json", "del", "k", "missing");
+    assert_int_equal(r->code, 1);
+    j = json_loads(r->out, 0, NULL);
+    assert_int_equal(json_array_size(j), 2);
+    assert_string_equal(
+        json_string_value(json_object_get(json_array_get(j, 1), "status")),
+        "NOT_FOUND");
+    json_decref(j);
+    free(r);
+    nodes_stop(t);
+}
+
+/* Broken: what is not there would look like a failure, or the other way. */
+static void missing_keys_exit_with_1(void **state)
+{
+    struct nodes *t = nodes_start(3);
+    struct run *r;
+
+    (void)state;
+    e = t->f.endpoints;
+    RUN_CODE(1, "-e", e, "get", "k");
+    RUN_CODE(0, "-e", e, "set", "a", "1");
+    RUN_CODE(0, "-e", e, "set", "b", "1");
+    r = RUN("-e", e, "del", "a", "missing", "b");
+    assert_int_equal(r->code, 1);
+    assert_string_equal(r->out, "2 deleted\n");
+    assert_has(r->err, "del missing: not found");
+    assert_one_line(r->err);
+    free(r);
+    RUN_CODE(1, "-e", e, "get", "b");
+    RUN_CODE(2, "-e", e, "get", "");
+    nodes_stop(t);
+}
+
+/* Broken: files would be cut, or a missing one stored as nothing. */
+static void a_value_can_come_from_a_file(void **state)
+{
+    struct nodes *t = nodes_start(1);
+    char path[] = "test_cmd_keys.XXXXXX";
+    int fd = mkstemp(path);
+    struct run *r;
+
+    (void)state;
+    e = t->f.endpoints;
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, "from\nfile", 9), 9);
+    close(fd);
+    RUN_CODE(0, "-e", e, "set", "k", "--file", path);
+    assert_int_equal(unlink(path), 0);
+    r = RUN("-e", e, "-o", "raw", "get", "k");
+    assert_string_equal(r->out, "from\nfile");
+    free(r);
+    r = RUN("-e", e, "set", "k", "--file", path);
+    assert_int_equal(r->code, 2);
+    assert_has(r->err, path);
+    free(r);
+    RUN_CODE(2, "-e", e, "set", "k", "v", "--file", path);
+    nodes_stop(t);
+}
+
+/* Broken: a write of unknown fate would look like one that failed. */
+static void an_unknown_outcome_exits_with_5(void **state)
+{
+    struct nodes *t = nodes_prepare(1);
+    struct run *r;
+
+    (void)state;
+    t->f.nodes[0].mode = FAKE_DROP;
+    fake_thread_start(&t->f);
+    e = t->f.endpoints;
+    r = RUN("-e", e, "set", "k", "v");
+    assert_int_equal(r->code, 5);
+    assert_one_line(r->err);
+    assert_has(r->err, "may have been done");
+    free(r);
+    nodes_stop(t);
+}
+
+/* Broken: a refusal would look like an absence. */
+static void a_refusal_exits_with_4_and_an_absence_with_3(void **state)
+{
+    struct nodes *t = nodes_prepare(1);
+    static char gone[300];
+
+    (void)state;
+    t->f.nodes[0].mode = FAKE_REFUSE;
+    t->f.nodes[0].refusal = STATUS_DISK_FULL;
+    t->f.nodes[0].refusals = 1;
+    fake_thread_start(&t->f);
+    snprintf(gone, sizeof gone, "%.290s", t->f.endpoints);
+    RUN_CODE(4, "-e", gone, "set", "k", "v");
+    nodes_stop(t);
+    RUN_CODE(3, "-e", gone, "--timeout", "100", "set", "k", "v");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(raw_is_exactly_the_value),
+        cmocka_unit_test(only_a_terminal_gets_an_end_of_line),
+        cmocka_unit_test(json_has_key_status_version_and_value),
+        cmocka_unit_test(missing_keys_exit_with_1),
+        cmocka_unit_test(a_value_can_come_from_a_file),
+        cmocka_unit_test(an_unknown_outcome_exits_with_5),
+        cmocka_unit_test(a_refusal_exits_with_4_and_an_absence_with_3),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
