@@ -1,5 +1,9 @@
 /* event.h - what happens to a shard, and what it wants done.
  *
+ * A node has one shard per loop thread; group G belongs to shard G mod their
+ * number. A shard talks to shards: those of other nodes, and its siblings in
+ * the same node, in the same items.
+ *
  * A shard is a pure function: shard_step(shard, event, effects). Everything it
  * knows of the world is in events; everything it does to the world is in
  * effects. The shell (node/shell in the daemon, the simulator in tests) turns
@@ -112,9 +116,11 @@ struct event {
         struct {
             uint32_t node;
             enum channel channel;
+            unsigned shards; /* of PEER_UP: how many that node has; 0: one */
         } peer;
         struct {
-            uint32_t node;
+            uint32_t node;  /* this node's own id: a sibling shard */
+            unsigned shard; /* whose it is */
             struct slice items;
         } frame;
         struct {
@@ -219,7 +225,8 @@ struct effect {
             uint64_t index;
         } release;
         struct {
-            uint32_t node;
+            uint32_t node;  /* this node's own id: a sibling shard */
+            unsigned shard;
             enum channel channel;
             struct slice items;
         } send;
@@ -258,6 +265,7 @@ struct effect {
         struct {
             uint64_t token; /* the checkpoint's */
             uint32_t node;  /* send it a SNAPSHOT_CHUNK item, bulk channel */
+            unsigned shard;
             struct snapshot_ask ask;
         } serve;
         struct {

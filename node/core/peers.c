@@ -11,11 +11,21 @@
 
 #include "proto/base/log.h"
 
-struct peer *peers_find(struct shard *s, uint32_t node)
+struct peer *peers_find(struct shard *s, uint32_t node, unsigned shard)
 {
     for (unsigned i = 0; i < s->n_peers; i++)
-        if (s->peers[i].node == node)
+        if (s->peers[i].node == node && s->peers[i].shard == shard)
             return &s->peers[i];
+    return NULL;
+}
+
+struct peer *peers_with(struct shard *s, uint32_t node, uint32_t group)
+{
+    for (unsigned i = 0; i < s->n_peers; i++) {
+        struct peer *p = &s->peers[i];
+        if (p->node == node && p->shard == group % p->shards)
+            return p;
+    }
     return NULL;
 }
 
@@ -30,15 +40,19 @@ void peers_release(struct peer *p)
     free(p->sent.seq);
 }
 
-void peers_follow_map(struct shard *s)
+void peers_expect(struct shard *s, uint32_t node, unsigned shards)
 {
-    for (unsigned i = 0; i < s->map->n_nodes; i++) {
-        uint32_t node = s->map->nodes[i].id;
-        if (node == s->o.node || peers_find(s, node))
+    for (unsigned k = 0; k < shards; k++) {
+        bool self = node == s->o.node;
+        if (peers_find(s, node, k) || (self && k == s->o.shard))
             continue;
         s->peers = xrealloc(s->peers, (s->n_peers + 1) * sizeof *s->peers);
-        s->peers[s->n_peers++] = (struct peer){.node = node};
+        s->peers[s->n_peers++] = (struct peer){
+            .node = node, .shard = k, .up = {self, self}};
     }
+    for (unsigned i = 0; i < s->n_peers; i++)
+        if (s->peers[i].node == node)
+            s->peers[i].shards = shards;
 }
 
 struct buf *peers_out(struct peer *p, enum channel channel)
@@ -53,7 +67,7 @@ void peers_send_raft(struct shard *s, struct message *m)
 {
     const struct map_group *g = map_group_find(s->map, m->group);
     const struct map_replica *to = g ? map_replica_find(g, m->to) : NULL;
-    struct peer *p = to ? peers_find(s, to->node) : NULL;
+    struct peer *p = to ? peers_with(s, to->node, m->group) : NULL;
     struct buf *out;
     size_t begun;
 
@@ -93,6 +107,7 @@ static void emit(struct effects *fx, struct peer *p, enum channel channel,
     empty(items);
     e = effects_add(fx, EFFECT_SEND, 0);
     e->send.node = p->node;
+    e->send.shard = p->shard;
     e->send.channel = channel;
     e->send.items = buf_slice(sending);
 }
@@ -167,7 +182,6 @@ void peers_adopt_map(struct shard *s, const struct cluster_map *map)
     s->map = map_copy(map);
     for (unsigned i = 0; i < s->n_peers; i++)
         s->peers[i].map_asked = false;
-    peers_follow_map(s);
     s->gossip_now = true;
 }
 
@@ -273,10 +287,10 @@ static bool on_item(struct shard *s, struct peer *p, enum item_type type,
     case ITEM_FORWARD:
         if (!forward_decode(body, &f))
             return false;
-        requests_forwarded(s, p->node, &f, fx);
+        requests_forwarded(s, p, &f, fx);
         return true;
     case ITEM_FORWARD_REPLY:
-        requests_forward_reply(s, p->node, body, fx);
+        requests_forward_reply(s, p, body, fx);
         return true;
     case ITEM_GOSSIP:
         return on_gossip(s, p, body);
@@ -297,7 +311,7 @@ static bool on_item(struct shard *s, struct peer *p, enum item_type type,
 void peers_on_frame(struct shard *s, const struct event *e,
                     struct effects *fx)
 {
-    struct peer *p = peers_find(s, e->frame.node);
+    struct peer *p = peers_find(s, e->frame.node, e->frame.shard);
     struct reader in = reader_of(e->frame.items);
     enum item_type type;
     struct slice body;
@@ -316,27 +330,32 @@ void peers_on_frame(struct shard *s, const struct event *e,
 
 void peers_on_up(struct shard *s, const struct event *e)
 {
-    struct peer *p = peers_find(s, e->peer.node);
+    unsigned shards = e->peer.shards ? e->peer.shards : 1;
 
-    if (!p)
-        return;
-    p->up[e->peer.channel] = true;
-    empty(&p->out[e->peer.channel]);
-    p->map_asked = false;
+    peers_expect(s, e->peer.node, shards);
+    for (unsigned i = 0; i < s->n_peers; i++) {
+        struct peer *p = &s->peers[i];
+        if (p->node != e->peer.node)
+            continue;
+        p->up[e->peer.channel] = p->shard < shards;
+        empty(&p->out[e->peer.channel]);
+        p->map_asked = false;
+    }
     s->gossip_now = true;
 }
 
 void peers_on_down(struct shard *s, const struct event *e, struct effects *fx)
 {
-    struct peer *p = peers_find(s, e->peer.node);
-
-    if (!p)
-        return;
-    p->up[e->peer.channel] = false;
-    empty(&p->out[e->peer.channel]);
-    empty(&p->raft);
-    if (e->peer.channel == CHANNEL_CONTROL)
-        rounds_reset(&p->rounds);
-    else
-        requests_node_down(s, p->node, fx);
+    for (unsigned i = 0; i < s->n_peers; i++) {
+        struct peer *p = &s->peers[i];
+        if (p->node != e->peer.node)
+            continue;
+        p->up[e->peer.channel] = false;
+        empty(&p->out[e->peer.channel]);
+        empty(&p->raft);
+        if (e->peer.channel == CHANNEL_CONTROL)
+            rounds_reset(&p->rounds);
+    }
+    if (e->peer.channel == CHANNEL_BULK)
+        requests_node_down(s, e->peer.node, fx);
 }

@@ -106,7 +106,8 @@ unsigned shard_peers_up(const struct shard *s, uint32_t *out, unsigned max)
     unsigned n = 0;
 
     for (unsigned i = 0; i < s->n_peers && n < max; i++)
-        if (s->peers[i].up[CHANNEL_CONTROL])
+        if (s->peers[i].up[CHANNEL_CONTROL] && s->peers[i].shard == 0 &&
+            s->peers[i].node != s->o.node)
             out[n++] = s->peers[i].node;
     return n;
 }
@@ -117,6 +118,7 @@ bool shard_healthy(const struct shard *s)
         const struct map_group *g = &s->map->groups[i];
         const struct replica *r = shard_find(s, g->id);
         if (map_replica_on(g, s->o.node) &&
+            g->id % s->o.shards == s->o.shard &&
             (!r || !r->raft || r->mode != REPLICA_SERVING))
             return false;
     }

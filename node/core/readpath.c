@@ -51,7 +51,8 @@ static void ask(struct shard *s, struct replica *r, unsigned count)
         const struct member *v = &m->v[(self + k) % m->n];
         const struct map_replica *where =
             g ? map_replica_find(g, v->replica) : NULL;
-        struct peer *p = where ? peers_find(s, where->node) : NULL;
+        struct peer *p =
+            where ? peers_with(s, where->node, r->group) : NULL;
         if (v->role != MEMBER_VOTER || !p || !p->up[CHANNEL_CONTROL])
             continue;
         rounds_ask(&p->rounds, r->group, r->reads.asking_term,

@@ -23,6 +23,16 @@ struct routed {
     uint32_t group;
 };
 
+static uint64_t peer_origin(const struct peer *p)
+{
+    return ORIGIN_PEER | (uint64_t)p->shard << 32 | p->node;
+}
+
+static struct peer *origin_peer(struct shard *s, uint64_t conn)
+{
+    return peers_find(s, (uint32_t)conn, (uint32_t)(conn >> 32) & 0xffff);
+}
+
 /* ---- replies ---- */
 
 void requests_reply(struct shard *s, struct origin to, enum op op,
@@ -33,7 +43,7 @@ void requests_reply(struct shard *s, struct origin to, enum op op,
     if (to.conn & ORIGIN_SELF)
         return;
     if (to.conn & ORIGIN_PEER) {
-        struct peer *p = peers_find(s, (uint32_t)to.conn);
+        struct peer *p = origin_peer(s, to.conn);
         if (p && p->up[CHANNEL_BULK])
             forward_reply_encode(peers_out(p, CHANNEL_BULK), to.id, r);
         return;
@@ -89,7 +99,7 @@ static struct sent_writes *sent_of(struct shard *s, uint64_t conn)
     if (conn & ORIGIN_SELF)
         return NULL;
     if (conn & ORIGIN_PEER) {
-        struct peer *p = peers_find(s, at);
+        struct peer *p = origin_peer(s, conn);
         return p ? &p->sent : NULL;
     }
     if (at >= s->n_conns) {
@@ -206,7 +216,7 @@ static void pass_on(struct shard *s, const struct routed *q,
                     struct effects *fx)
 {
     uint32_t node = shard_leader_node(s, q->group);
-    struct peer *p = node ? peers_find(s, node) : NULL;
+    struct peer *p = node ? peers_with(s, node, q->group) : NULL;
     struct forwarded w = {.from = q->from, .op = q->op, .node = node,
                           .group = q->group, .deadline = q->deadline};
     struct forward f = {.op = q->op, .mode = q->mode,
@@ -279,11 +289,11 @@ void requests_take(struct shard *s, const struct request *q,
     route(s, &routed, fx);
 }
 
-void requests_forwarded(struct shard *s, uint32_t node,
+void requests_forwarded(struct shard *s, const struct peer *p,
                         const struct forward *f, struct effects *fx)
 {
     struct routed q = {
-        .from = {ORIGIN_PEER | node, f->id},
+        .from = {peer_origin(p), f->id},
         .op = f->op,
         .mode = f->mode,
         .keyspace = f->keyspace,
@@ -300,15 +310,15 @@ void requests_forwarded(struct shard *s, uint32_t node,
     route(s, &q, fx);
 }
 
-void requests_forward_reply(struct shard *s, uint32_t node, struct slice body,
-                            struct effects *fx)
+void requests_forward_reply(struct shard *s, const struct peer *p,
+                            struct slice body, struct effects *fx)
 {
     struct forwarded w;
     struct reply r;
     uint64_t id;
 
     if (!forward_reply_decode(body, &id, &r) ||
-        !forwards_take(&s->forwards, id, &w) || w.node != node)
+        !forwards_take(&s->forwards, id, &w) || w.node != p->node)
         return;
     if (r.status == STATUS_NOT_LEADER && w.group <= GROUP_COUNT_MAX)
         s->hints[w.group].node = r.hint_node;
@@ -373,7 +383,7 @@ void requests_publish_self(struct shard *s, struct effects *fx)
         .deadline = instant_add(s->now, MS(UPDATE_EVERY_MS)),
     };
 
-    if (!known || !self->id || s->stopping ||
+    if (!known || !self->id || s->stopping || s->o.shard ||
         (!strcmp(known->client_address, self->client_address) &&
          !strcmp(known->peer_address, self->peer_address)))
         return;

@@ -8,6 +8,8 @@
 
 static void defaults(struct shard_options *o)
 {
+    if (!o->shards)
+        o->shards = 1;
     if (!o->election.ms)
         o->election = MS(500);
     if (!o->heartbeat.ms)
@@ -42,7 +44,7 @@ struct shard *shard_new(const struct shard_options *o,
     s->next_stall = INSTANT_NEVER;
     read_pool_init(&s->read_pool, s->o.reads_max);
     forwards_init(&s->forwards, s->o.forwards_max);
-    peers_follow_map(s);
+    peers_expect(s, o->node, s->o.shards);
     return s;
 }
 
@@ -90,6 +92,7 @@ void shard_replica_add(struct shard *s, instant now,
     unsigned at;
 
     assert(!shard_find(s, restore->group));
+    assert(restore->group % s->o.shards == s->o.shard);
     s->now = now;
     if (s->n_replicas == s->cap_replicas) {
         s->cap_replicas = s->cap_replicas ? s->cap_replicas * 2 : 8;
@@ -175,7 +178,7 @@ static void balance(struct shard *s, struct replica *r, struct effects *fx)
         s->stopping ||
         instant_since(s->now, r->led_since).ms < BALANCE_AFTER_MS)
         return;
-    p = peers_find(s, first->node);
+    p = peers_with(s, first->node, r->group);
     if (!p || !p->up[CHANNEL_CONTROL] || !p->up[CHANNEL_BULK] ||
         !group_caught_up(r->raft, s->now, first->id, 64))
         return;

@@ -14,6 +14,7 @@ struct shard;
 
 struct shard_options {
     uint32_t node;            /* this node's id in the map */
+    unsigned shard, shards;   /* which of how many; 0 of 0 is 0 of 1 */
     uint64_t seed;
     duration election;        /* 0: 500 ms */
     duration heartbeat;       /* 0: 100 ms */

@@ -8,8 +8,8 @@
  *   peers.c     frames of items from and to other nodes, gossip, the map
  *   snapshots.c sending and receiving whole stores
  *
- * Replies to clients that came through another node go to that node: such an
- * origin's `conn` has ORIGIN_PEER set and holds the node's id. */
+ * Replies to clients that came through another shard go to that shard: such an
+ * origin's `conn` has ORIGIN_PEER set and holds its node and number. */
 #ifndef NODE_CORE_SHARD_STATE_H
 #define NODE_CORE_SHARD_STATE_H
 
@@ -45,8 +45,10 @@ struct sent_writes {
     unsigned n;
 };
 
+/* A shard of another node, or a sibling. */
 struct peer {
     uint32_t node;
+    unsigned shard, shards;
     bool up[2];
     bool dirty;
     struct buf out[2];         /* items of this turn, by channel */
@@ -79,7 +81,7 @@ struct shard {
     struct group_effects raft_fx;
     struct result results[1024];
 
-    struct peer *peers;        /* one per other node of the map */
+    struct peer *peers;        /* shards of nodes seen up, and siblings */
     unsigned n_peers;
     struct sent_writes *conns; /* by the low half of the door's number */
     unsigned n_conns;
@@ -107,11 +109,11 @@ void shard_wake_by(instant *when, instant t);
 /* ---- requests.c ---- */
 void requests_take(struct shard *s, const struct request *q,
                    struct effects *fx);
-/* The same for one that a node passed on: `keyspace` is known by id. */
-void requests_forwarded(struct shard *s, uint32_t node,
+/* The same for one that a shard passed on: `keyspace` is known by id. */
+void requests_forwarded(struct shard *s, const struct peer *p,
                         const struct forward *f, struct effects *fx);
-void requests_forward_reply(struct shard *s, uint32_t node, struct slice body,
-                            struct effects *fx);
+void requests_forward_reply(struct shard *s, const struct peer *p,
+                            struct slice body, struct effects *fx);
 void requests_reply(struct shard *s, struct origin to, enum op op,
                     const struct reply *r, struct effects *fx);
 void requests_refuse(struct shard *s, struct origin to, enum op op,
@@ -180,8 +182,11 @@ bool readpath_on_ack(struct shard *s, struct peer *p, struct slice body,
                      struct effects *fx);
 
 /* ---- peers.c ---- */
-struct peer *peers_find(struct shard *s, uint32_t node);
-void peers_follow_map(struct shard *s);
+struct peer *peers_find(struct shard *s, uint32_t node, unsigned shard);
+/* The shard of `node` that has `group`; NULL while the node is not known. */
+struct peer *peers_with(struct shard *s, uint32_t node, uint32_t group);
+/* `node` has that many shards; makes what is missing. */
+void peers_expect(struct shard *s, uint32_t node, unsigned shards);
 /* The buffer for items to `p` by this channel; it is sent when the turn ends. */
 struct buf *peers_out(struct peer *p, enum channel channel);
 void peers_send_raft(struct shard *s, struct message *m);

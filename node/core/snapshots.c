@@ -154,6 +154,7 @@ void snapshots_on_ask(struct shard *s, struct peer *p, struct slice body,
     e = effects_add(fx, EFFECT_SERVE_CHUNK, ask.group);
     e->serve.token = r->send.token;
     e->serve.node = p->node;
+    e->serve.shard = p->shard;
     e->serve.ask = ask;
     e->serve.ask.size_max = MIN_OF(ask.size_max, (uint32_t)SNAPSHOT_PIECE);
 }
@@ -163,7 +164,7 @@ void snapshots_on_ask(struct shard *s, struct peer *p, struct slice body,
 static void ask_piece(struct shard *s, struct replica *r)
 {
     struct snapshot_receive *in = &r->receive;
-    struct peer *p = peers_find(s, node_of(s, r->group, in->from));
+    struct peer *p = peers_with(s, node_of(s, r->group, in->from), r->group);
     struct snapshot_ask ask = {
         .group = r->group,
         .replica = r->id,
