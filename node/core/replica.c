@@ -91,7 +91,7 @@ void replica_start(struct shard *s, struct replica *r,
         .election = s->o.election,
         .heartbeat = s->o.heartbeat,
         .budget = &s->tail_budget,
-        .trailing = LOG_TRAILING,
+        .trailing = s->o.log_trailing,
     };
 
     if (o->broken) {
