@@ -125,7 +125,7 @@ struct coat_options {
     uint64_t seed; /* of the jitter of retries; default: from the system */
 };
 
-#define COAT_OPTIONS {sizeof(struct coat_options)}
+#define COAT_OPTIONS {.size = sizeof(struct coat_options)}
 
 enum {
     COAT_ERROR_MAX = 256, /* bytes that every error text fits in, with NUL */

@@ -1,8 +1,8 @@
 /* map_fetch.c - asks for the cluster map, and keeps the peers up to date.
  *
  * One question is under way at a time. The nodes are asked in turn, those that
- * failed lately last; one that has to be dialled first gets a little time before
- * the next one is tried as well.
+ * failed lately last; one that has to be dialled first gets a little time
+ * before the next one is tried as well.
  * Questions that follow each other closely are spread by growing, random
  * pauses: many clients learn of one failure at the same time. */
 #include <assert.h>

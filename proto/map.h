@@ -77,7 +77,7 @@ void map_encode(const struct cluster_map *map, struct buf *out);
  * the limits of limits.h) or INVALID (map_check says no); then *out is NULL. */
 MUST_CHECK enum status map_decode(struct slice bytes, struct cluster_map **out);
 
-/* Lookups; NULL when there is none. They borrow from the map. By id: O(log n).*/
+/* Lookups; NULL when there is none. Borrow from the map. By id: O(log n). */
 const struct map_node *map_node_find(const struct cluster_map *map,
                                      uint32_t node);
 const struct map_node *map_node_of_directory(const struct cluster_map *map,

@@ -2,7 +2,7 @@
  *
  * Byte strings are slices. A decoded message borrows from the frame it was
  * decoded from (and, where its decoder takes one, from an arena); it owns
- * nothing. Texts are slices without a NUL. proto/codec.h encodes and decodes. */
+ * nothing. Texts are slices without a NUL. proto/codec.h is their codec. */
 #ifndef PROTO_MESSAGE_H
 #define PROTO_MESSAGE_H
 

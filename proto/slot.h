@@ -18,7 +18,7 @@ uint16_t slot_of(struct slice key);
 /* A group on the hash ring. */
 struct ring_member {
     uint32_t group;  /* above 0 */
-    uint32_t weight; /* 1..1000; 100 is usual. Points on the ring grow with it */
+    uint32_t weight; /* 1..1000; 100 is usual. The share grows with it */
 };
 
 /* Fill `owner[SLOT_COUNT]` with each slot's group by consistent hashing: every

@@ -116,7 +116,8 @@ enum group_effect_type {
      * group that was asked for before counts. */
     GROUP_INSTALL,
     /* Read `n` entries from the wal, from `index` on, for a slow follower;
-     * answer with group_log_read_done. */
+     * answer with group_log_read_done, also when it fails: until then that
+     * follower gets nothing but heartbeats. */
     GROUP_LOG_READ,
     /* A transfer of leadership is over. */
     GROUP_TRANSFER_END,

@@ -2,8 +2,8 @@
  *
  * Three steps, each made durable on every node before the next begins: ACCEPT
  * the cluster id and the initial map, CREATE the replicas, ACTIVATE them. It
- * may be interrupted anywhere and repeated: a map that some node has accepted is
- * taken up again, and a node of another cluster is refused by name. */
+ * may be interrupted anywhere and repeated: a map that some node has accepted
+ * is taken up again, and a node of another cluster is refused by name. */
 #include <argp.h>
 #include <errno.h>
 #include <stdlib.h>

@@ -60,7 +60,8 @@ static void execute(struct shard *s, struct replica *r, struct effects *fx)
     struct effect *e;
 
     a->change_index = 0;
-    a->clock_ms = 0;
+    /* Not r->clock: a leader's is ahead, with stamps of what it proposed. */
+    a->clock_ms = r->applied_clock_ms;
     for (uint64_t i = r->applied + 1; i <= a->last; i++) {
         const struct group_entry *entry = group_entry_at(r->raft, i);
         struct batch *b;
@@ -88,7 +89,6 @@ static void execute(struct shard *s, struct replica *r, struct effects *fx)
             settle(a, &b->waiters[k], s->results[k]);
         proposals_decided(&r->proposals, b);
     }
-    a->clock_ms = MAX_OF(a->clock_ms, r->clock.last_ms);
     a->done_seq = r->proposals.done;
     put_record(r);
     a->state = APPLY_WRITING;
@@ -236,6 +236,7 @@ static void applied(struct shard *s, struct replica *r, struct effects *fx)
     }
     r->applied = a->last;
     r->applied_term = a->term;
+    r->applied_clock_ms = a->clock_ms;
     r->unflushed_bytes += a->bytes;
     r->done_seq = a->done_seq;
     a->state = APPLY_IDLE;

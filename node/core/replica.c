@@ -76,7 +76,7 @@ static bool load(struct replica *r, const struct replica_restore *o)
     r->change_index = g->change_index;
     buf_clear(&r->members);
     buf_append(&r->members, g->members.data, g->members.size);
-    r->clock.last_ms = g->clock_ms;
+    r->applied_clock_ms = r->clock.last_ms = g->clock_ms;
     r->flushed = o->flushed;
     return true;
 }
@@ -91,7 +91,7 @@ void replica_start(struct shard *s, struct replica *r,
         .election = s->o.election,
         .heartbeat = s->o.heartbeat,
         .budget = &s->tail_budget,
-        .trailing = LOG_TRAILING,
+        .trailing = s->o.log_trailing,
     };
 
     if (o->broken) {

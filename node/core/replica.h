@@ -79,6 +79,7 @@ struct replica {
 
     uint64_t committed;
     uint64_t applied, applied_term;
+    uint64_t applied_clock_ms; /* the highest stamp applied; replicas agree */
     uint64_t change_index;
     struct buf members;        /* as that CHANGE set them, encoded */
     uint64_t flushed;          /* the store's durable record's index */

@@ -26,6 +26,8 @@ static void defaults(struct shard_options *o)
         o->group_flush_bytes = 32u << 20;
     if (!o->node_flush_bytes)
         o->node_flush_bytes = 128u << 20;
+    if (!o->log_trailing)
+        o->log_trailing = LOG_TRAILING;
 }
 
 struct shard *shard_new(const struct shard_options *o,

@@ -24,6 +24,8 @@ struct shard_options {
     size_t tail_bytes_max;    /* entry cache; 0: 64 MiB */
     uint64_t group_flush_bytes; /* of log unflushed; 0: 32 MiB */
     uint64_t node_flush_bytes;  /* 0: 128 MiB */
+    unsigned log_trailing;    /* flushed entries kept for slow followers;
+                                 0: 4096 */
     struct map_node self;     /* our addresses, as configured */
 };
 

@@ -338,6 +338,7 @@ void snapshots_on_install(struct shard *s, const struct event *e,
     if (st == STATUS_OK && in->state == RECEIVE_COMMITTING) {
         st = machine_load(&r->machine, e->install.slots, e->install.map);
         if (st == STATUS_OK) {
+            r->applied_clock_ms = e->install.clock_ms;
             clock_saw(&r->clock, e->install.clock_ms);
             installed(s, r, fx);
             return;

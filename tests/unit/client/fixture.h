@@ -14,7 +14,8 @@ struct fixture {
     struct coat_client *c;
 };
 
-static inline void start(struct fixture *t, unsigned nodes, struct coat_options o)
+static inline void start(struct fixture *t, unsigned nodes,
+                         struct coat_options o)
 {
     char error[COAT_ERROR_MAX];
 
@@ -62,8 +63,8 @@ static inline struct fixture *begin_with(unsigned nodes, struct coat_options o)
     return t;
 }
 
-static inline void set_start(struct fixture *t, const char *key, const char *value,
-                      struct answer *a)
+static inline void set_start(struct fixture *t, const char *key,
+                             const char *value, struct answer *a)
 {
     *a = (struct answer){0};
     assert_int_equal(coat_set(t->c, COAT_STR(key), COAT_STR(value), NULL,
@@ -72,7 +73,8 @@ static inline void set_start(struct fixture *t, const char *key, const char *val
     assert_false(a->done);
 }
 
-static inline struct answer set(struct fixture *t, const char *key, const char *value)
+static inline struct answer set(struct fixture *t, const char *key,
+                                const char *value)
 {
     struct answer a;
 
@@ -82,7 +84,7 @@ static inline struct answer set(struct fixture *t, const char *key, const char *
 }
 
 static inline struct answer get_how(struct fixture *t, const char *key,
-                             const struct coat_call *how)
+                                    const struct coat_call *how)
 {
     struct answer a = {0};
 

@@ -53,7 +53,8 @@ static int setup(void **state)
     return 0;
 }
 
-static void assert_packed(const struct buf *ours, const ProtobufCMessage *theirs)
+static void assert_packed(const struct buf *ours,
+                          const ProtobufCMessage *theirs)
 {
     size_t size = protobuf_c_message_get_packed_size(theirs);
     uint8_t *packed = xmalloc(size);
