@@ -36,21 +36,7 @@ enum frame_kind {
                                       id 0 it is about the connection */       \
     X(HELLO, 0x0100, REQUEST)      /* who dials, first on a connection */      \
     X(HELLO_REPLY, 0x0101, REPLY)                                              \
-    X(RAFT, 0x0110, ONEWAY)       /* Raft messages of many groups */           \
-    X(READ_ROUND, 0x0111, ONEWAY) /* does my term still hold? */               \
-    X(READ_ACK, 0x0112, ONEWAY)                                                \
-    X(FORWARD, 0x0120, REQUEST) /* client requests for your groups */          \
-    X(FORWARD_REPLY, 0x0121, REPLY)                                            \
-    X(MAP_FETCH, 0x0130, REQUEST) /* the map, if newer than mine */            \
-    X(MAP_DATA, 0x0131, REPLY)                                                 \
-    X(NODE_STATUS, 0x0132, ONEWAY)     /* sizes, applied indexes */            \
-    X(SNAPSHOT_BEGIN, 0x0140, REQUEST) /* manifest */                          \
-    X(SNAPSHOT_BEGIN_REPLY, 0x0141, REPLY)                                     \
-    X(SNAPSHOT_CHUNK, 0x0142, REQUEST) /* one piece of one file */             \
-    X(SNAPSHOT_CHUNK_REPLY, 0x0143, REPLY)                                     \
-    X(SNAPSHOT_END, 0x0144, REQUEST) /* all is sent: install */                \
-    X(SNAPSHOT_END_REPLY, 0x0145, REPLY)                                       \
-    X(SNAPSHOT_CANCEL, 0x0146, ONEWAY)
+    X(ITEMS, 0x0110, ONEWAY)       /* all else (node/core/peer_item.h) */
 
 enum frame_type {
 #define X(name, number, kind) MESSAGE_##name = number,

@@ -173,6 +173,7 @@ struct event {
         } map;
         struct {
             uint32_t group;
+            bool pinned; /* it is about the log, not about memory */
         } flush_wanted;
         struct {
             duration write_age;  /* the oldest wal write not durable yet */
@@ -200,6 +201,8 @@ enum effect_type {
     EFFECT_INSTALL_COMMIT, /* sync, check, switch over, RESET the log */
     EFFECT_SERVE_CHUNK,    /* read a checkpoint's bytes and send them */
     EFFECT_MAP_SAVE,       /* make a newer map durable, answer EVENT_MAP */
+    EFFECT_REWRITE,        /* the log keeps old entries of this replica that
+                              are flushed: write them again at its end */
     EFFECT_RESTART,        /* start this replica again from what is on disk,
                               once its persists are: shard_replica_restart() */
     EFFECT_STOPPED,        /* nothing is led here any more */

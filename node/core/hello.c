@@ -15,6 +15,7 @@ void hello_encode(const struct hello *h, struct buf *out)
     buf_append(out, h->directory, ID_BYTES);
     buf_u64(out, h->boot_count);
     buf_u64(out, h->map_epoch);
+    buf_u16(out, h->shards);
     buf_u16(out, (uint16_t)h->detail.size);
     buf_append(out, h->detail.data, h->detail.size);
 }
@@ -36,8 +37,9 @@ enum status hello_decode(struct slice bytes, struct hello *out)
     directory = reader_bytes(&r, ID_BYTES);
     out->boot_count = reader_u64(&r);
     out->map_epoch = reader_u64(&r);
+    out->shards = reader_u16(&r);
     out->detail = reader_bytes(&r, reader_u16(&r));
-    if (r.failed || channel > CHANNEL_BULK)
+    if (r.failed || channel > CHANNEL_BULK || !out->shards)
         return STATUS_BAD_MESSAGE;
     if (out->level != HELLO_LEVEL)
         return STATUS_WRONG_VERSION;

@@ -9,7 +9,7 @@
  *
  * Wire: u16 level | u8 channel | u8 0 | u32 node | u32 to node | u32 status |
  * cluster[16] | directory[16] | u64 boot count | u64 map epoch |
- * u16 detail size | detail */
+ * u16 shards | u16 detail size | detail */
 #ifndef NODE_CORE_HELLO_H
 #define NODE_CORE_HELLO_H
 
@@ -28,6 +28,7 @@ struct hello {
     uint8_t directory[ID_BYTES];
     uint64_t boot_count;
     uint64_t map_epoch;
+    uint16_t shards;          /* how many the speaker's node has, above 0 */
     struct slice detail;      /* of a refusal */
 };
 

@@ -34,30 +34,40 @@ static void remember(struct journal *j, uint64_t ticket, uint32_t group,
         (struct journal_row){ticket, seq, group};
 }
 
-static uint64_t append(struct journal *j, const struct effect *e,
-                       wal_instant now)
+unsigned journal_entries(const struct effect *e, struct group_entry *out)
 {
     const struct group *raft = e->persist_entries.raft;
-    uint64_t first = e->persist_entries.first;
     unsigned n = 0;
 
-    if (j->entries_cap < e->persist_entries.n) {
-        j->entries_cap = e->persist_entries.n;
-        j->entries = xrealloc(j->entries, j->entries_cap * sizeof *j->entries);
-    }
     for (; n < e->persist_entries.n; n++) {
-        const struct group_entry *x = group_entry_at(raft, first + n);
+        const struct group_entry *x =
+            group_entry_at(raft, e->persist_entries.first + n);
         if (!x)
             break; /* truncated meanwhile: that follows */
-        j->entries[n] = (struct wal_entry){x->term, x->type,
-                                           blob_slice(x->payload)};
+        out[n] = *x;
     }
+    return n;
+}
+
+static uint64_t append(struct journal *j, const struct effect *e,
+                       const struct group_entry *entries, unsigned n,
+                       wal_instant now)
+{
     if (!n)
         return wal_durable(j->wal);
-    return wal_append(j->wal, e->group, first, j->entries, n, false, now);
+    if (j->entries_cap < n) {
+        j->entries_cap = n;
+        j->entries = xrealloc(j->entries, n * sizeof *j->entries);
+    }
+    for (unsigned i = 0; i < n; i++)
+        j->entries[i] = (struct wal_entry){
+            entries[i].term, entries[i].type, blob_slice(entries[i].payload)};
+    return wal_append(j->wal, e->group, e->persist_entries.first, j->entries,
+                      n, false, now);
 }
 
 void journal_persist(struct journal *j, const struct effect *e,
+                     const struct group_entry *entries, unsigned n,
                      wal_instant now)
 {
     switch (e->type) {
@@ -73,7 +83,8 @@ void journal_persist(struct journal *j, const struct effect *e,
                  e->group, e->persist_truncate.seq);
         break;
     case EFFECT_PERSIST_ENTRIES:
-        remember(j, append(j, e, now), e->group, e->persist_entries.seq);
+        remember(j, append(j, e, entries, n, now), e->group,
+                 e->persist_entries.seq);
         break;
     case EFFECT_RELEASE:
         wal_release(j->wal, e->group, e->release.index);

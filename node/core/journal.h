@@ -27,8 +27,15 @@ struct journal {
 void journal_init(struct journal *j, struct wal *wal);
 void journal_release(struct journal *j);
 
-/* Carry out an EFFECT_PERSIST_* or EFFECT_RELEASE. */
+/* Take the entries of an EFFECT_PERSIST_ENTRIES out of its group, as its
+ * contract says, into `out` (room for persist_entries.n). Gives how many.
+ * Payloads are borrowed from the group. On the group's thread. */
+unsigned journal_entries(const struct effect *e, struct group_entry *out);
+
+/* Carry out an EFFECT_PERSIST_* or EFFECT_RELEASE; of EFFECT_PERSIST_ENTRIES
+ * the entries are given (journal_entries()), all else is in `e`. */
 void journal_persist(struct journal *j, const struct effect *e,
+                     const struct group_entry *entries, unsigned n,
                      wal_instant now);
 
 /* The next persist that is durable: fills group and seq. Only the last of a

@@ -94,13 +94,6 @@ const char *shard_replica_reason(const struct shard *s, uint32_t group)
     return r && !r->raft ? r->reason : NULL;
 }
 
-bool shard_flushed_up(const struct shard *s, uint32_t group)
-{
-    const struct replica *r = shard_find(s, group);
-
-    return r && r->flushed == r->applied;
-}
-
 unsigned shard_peers_up(const struct shard *s, uint32_t *out, unsigned max)
 {
     unsigned n = 0;

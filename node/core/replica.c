@@ -326,13 +326,17 @@ void replica_flush_if_due(struct shard *s, struct replica *r,
 /* The store's memory is full, or entries of an idle group keep the whole
  * node's log alive. */
 void replica_on_flush_wanted(struct shard *s, const struct event *e,
-                       struct effects *fx)
+                             struct effects *fx)
 {
     struct replica *r = shard_find(s, e->flush_wanted.group);
 
-    if (!r || !r->raft || r->flushing || r->mode != REPLICA_SERVING ||
-        r->applied <= r->flushed)
+    if (!r || !r->raft || r->flushing || r->mode != REPLICA_SERVING)
         return;
+    if (r->applied <= r->flushed) {
+        if (e->flush_wanted.pinned)
+            effects_add(fx, EFFECT_REWRITE, r->group);
+        return;
+    }
     r->flushing = true;
     r->unflushed_bytes = 0;
     effects_add(fx, EFFECT_FLUSH, r->group);

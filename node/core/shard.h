@@ -70,8 +70,6 @@ unsigned shard_replicas(const struct shard *s, struct replica_status *out,
                         unsigned max);
 /* Why this group's replica takes no part; NULL when it does, or is not here. */
 const char *shard_replica_reason(const struct shard *s, uint32_t group);
-/* Is everything that this group has applied flushed? */
-bool shard_flushed_up(const struct shard *s, uint32_t group);
 /* Nodes with a live control channel. */
 unsigned shard_peers_up(const struct shard *s, uint32_t *out, unsigned max);
 /* Is every replica of a group this node should have taking part? */

@@ -29,7 +29,7 @@ struct client {
 };
 
 struct native {
-    struct node *n;
+    struct loop *l;
     struct listener *listener;
     struct client **v;
     uint32_t count, cap;
@@ -37,17 +37,12 @@ struct native {
     unsigned open;
 };
 
-struct native *native_new(struct node *n)
+struct native *native_new(struct loop *l)
 {
     struct native *d = xcalloc(1, sizeof *d);
 
-    d->n = n;
+    d->l = l;
     return d;
-}
-
-unsigned native_conns(const struct node *n)
-{
-    return n->native->open;
 }
 
 static struct client *client_add(struct native *d)
@@ -114,18 +109,18 @@ static void refuse(struct client *c, const struct request *q, enum status why)
     e.reply.to = q->from;
     e.reply.op = q->op;
     e.reply.reply.status = why;
-    native_reply(c->native->n, &e);
+    native_reply(c->native->l, &e);
 }
 
 static void on_data(struct client *c, const struct frame_header *h,
                     struct request *q, enum status st)
 {
-    struct node *n = c->native->n;
+    struct loop *l = c->native->l;
     struct event e = {.type = EVENT_REQUEST, .now = node_now()};
     uint64_t ms = h->remaining.ms ? h->remaining.ms : DEADLINE_DEFAULT_MS;
 
     c->under_way++;
-    if (st == STATUS_OK && !n->shard)
+    if (st == STATUS_OK && !l->shard)
         st = STATUS_NOT_INITIALISED;
     if (st != STATUS_OK) {
         refuse(c, q, st);
@@ -135,7 +130,7 @@ static void on_data(struct client *c, const struct frame_header *h,
         ms = DEADLINE_MAX_MS;
     q->deadline = instant_add(e.now, MS(ms));
     e.request = q;
-    node_step(n, &e);
+    loop_step(l, &e);
     if (c->conn && c->under_way >= CONN_REQUESTS_MAX && !c->paused) {
         c->paused = true;
         conn_pause(c->conn);
@@ -146,14 +141,15 @@ static void on_frame(struct conn *conn, const struct frame_header *h,
                      struct slice payload)
 {
     struct client *c = conn_user(conn);
-    struct node *n = c->native->n;
+    struct loop *l = c->native->l;
     struct request q = {0};
     enum status st = STATUS_OK;
 
     q.from.conn = (uint64_t)(c->generation & 0x3fffffff) << 32 | c->place;
     q.from.id = h->id;
     if (h->kind != FRAME_REQUEST) {
-        admin_error(conn, h->id, STATUS_BAD_MESSAGE, "a request is expected");
+        admin_error(l, q.from.conn, h->id, STATUS_BAD_MESSAGE,
+                    "a request is expected");
         return;
     }
     if (decode(h, payload, &q, &st)) {
@@ -162,16 +158,16 @@ static void on_frame(struct conn *conn, const struct frame_header *h,
     }
     switch (h->type) {
     case MESSAGE_MAP:
-        admin_map(n, conn, h->id, payload);
+        admin_map(l, q.from.conn, h->id, payload);
         break;
     case MESSAGE_STATUS:
-        admin_status(n, conn, h->id, payload);
+        status_ask(l, q.from.conn, h->id);
         break;
     case MESSAGE_INIT:
-        admin_init(n, conn, h->id, payload);
+        admin_init(l, q.from.conn, h->id, payload);
         break;
     default:
-        admin_error(conn, h->id, STATUS_BAD_MESSAGE,
+        admin_error(l, q.from.conn, h->id, STATUS_BAD_MESSAGE,
                     message_fits(h->type, h->kind)
                         ? "this message belongs on the peer port"
                         : "unknown message type");
@@ -208,24 +204,29 @@ static void on_accept(struct listener *l, struct stream *stream, void *user)
     struct client *c = client_add(d);
 
     (void)l;
-    c->conn = conn_new(d->n->conns, stream, &callbacks, c);
+    c->conn = conn_new(d->l->conns, stream, &callbacks, c);
 }
 
-bool native_listen(struct node *n, char *error)
+bool native_listen(struct loop *l, char *error)
 {
+    const struct node *n = l->node;
+    unsigned conns_max = n->o.conns_max ? n->o.conns_max : 10000;
     struct listener_options o = {
         .address = n->o.client_listen,
-        .conns_max = n->o.conns_max ? n->o.conns_max : 10000,
+        .share = n->n_loops == 1 ? LISTENER_ALONE
+                 : l->index      ? LISTENER_NEXT
+                                 : LISTENER_FIRST,
+        .conns_max = (conns_max + n->n_loops - 1) / n->n_loops,
     };
 
-    n->native->listener =
-        listener_new(n->loop, &o, on_accept, n->native, error);
-    return n->native->listener != NULL;
+    l->native->listener =
+        listener_new(l->uv, &o, on_accept, l->native, error);
+    return l->native->listener != NULL;
 }
 
 /* ---- replies ---- */
 
-static struct hint hint_of(struct node *n, const struct reply *r)
+static struct hint hint_of(struct loop *l, const struct reply *r)
 {
     struct hint h = {0};
     const struct map_node *m;
@@ -235,17 +236,17 @@ static struct hint hint_of(struct node *n, const struct reply *r)
         return h;
     h.group = r->hint_group;
     h.node = r->hint_node;
-    if (!n->shard)
+    if (!l->shard)
         return h;
-    h.epoch = shard_map(n->shard)->epoch;
-    m = r->hint_node ? map_node_find(shard_map(n->shard), r->hint_node)
+    h.epoch = shard_map(l->shard)->epoch;
+    m = r->hint_node ? map_node_find(shard_map(l->shard), r->hint_node)
                      : NULL;
     if (m)
         h.address = slice_str(m->client_address);
     return h;
 }
 
-static void encode_reply(struct node *n, const struct effect *e,
+static void encode_reply(struct loop *l, const struct effect *e,
                          struct buf *out)
 {
     const struct reply *r = &e->reply.reply;
@@ -254,46 +255,74 @@ static void encode_reply(struct node *n, const struct effect *e,
     if (e->reply.op == OP_GET) {
         struct get_reply m = {.status = r->status, .value = r->value,
                               .version = r->version,
-                              .hint = hint_of(n, r), .detail = detail};
+                              .hint = hint_of(l, r), .detail = detail};
         get_reply_encode(&m, out);
     } else {
         struct write_reply m = {.status = r->status, .version = r->version,
-                                .hint = hint_of(n, r), .detail = detail};
+                                .hint = hint_of(l, r), .detail = detail};
         write_reply_encode(&m, out);
     }
 }
 
-void native_reply(struct node *n, const struct effect *e)
+/* The client that an origin's `conn` names; NULL when it has gone. */
+static struct client *client_of(const struct native *d, uint64_t conn)
 {
-    struct native *d = n->native;
-    uint32_t place = (uint32_t)e->reply.to.conn;
+    uint32_t place = (uint32_t)conn;
     struct client *c = place < d->count ? d->v[place] : NULL;
-    struct frame_header h = {.id = e->reply.to.id, .kind = FRAME_REPLY};
+
+    return c && c->conn && (c->generation & 0x3fffffff) == conn >> 32 ? c
+                                                                      : NULL;
+}
+
+/* NULL: it does not take its replies, and is cut off: what it misses it can
+ * ask again. */
+static struct buf *begin_reply(struct client *c, uint64_t id, uint16_t type)
+{
+    struct frame_header h = {.id = id, .kind = FRAME_REPLY, .type = type};
+    struct buf *out = conn_begin(c->conn, &h, CONN_NORMAL);
+
+    if (!out && !conn_closing(c->conn))
+        conn_close(c->conn, STATUS_BUSY, "replies are not being read");
+    return out;
+}
+
+void native_send(struct loop *l, uint64_t conn, uint64_t id, uint16_t type,
+                 struct slice payload)
+{
+    struct client *c = client_of(l->native, conn);
+    struct buf *out = c ? begin_reply(c, id, type) : NULL;
+
+    if (!out)
+        return;
+    buf_append(out, payload.data, payload.size);
+    if (conn_end(c->conn) != STATUS_OK)
+        conn_close(c->conn, STATUS_INTERNAL, "a reply is too large");
+}
+
+void native_reply(struct loop *l, const struct effect *e)
+{
+    struct client *c = client_of(l->native, e->reply.to.conn);
     struct buf *out;
 
-    if (!c || !c->conn ||
-        (c->generation & 0x3fffffff) != e->reply.to.conn >> 32)
-        return; /* it has gone */
-    c->under_way--;
-    h.type = e->reply.op == OP_GET ? MESSAGE_GET_REPLY : MESSAGE_WRITE_REPLY;
-    out = conn_begin(c->conn, &h, CONN_NORMAL);
-    if (!out) {
-        /* It does not take its replies; what it misses it can ask again. */
-        if (!conn_closing(c->conn))
-            conn_close(c->conn, STATUS_BUSY, "replies are not being read");
+    if (!c)
         return;
-    }
-    encode_reply(n, e, out);
+    c->under_way--;
+    out = begin_reply(c, e->reply.to.id,
+                      e->reply.op == OP_GET ? MESSAGE_GET_REPLY
+                                            : MESSAGE_WRITE_REPLY);
+    if (!out)
+        return;
+    encode_reply(l, e, out);
     if (conn_end(c->conn) != STATUS_OK)
-        log_error("reply_too_large", "id=%lu", (unsigned long)h.id);
+        conn_close(c->conn, STATUS_INTERNAL, "a reply is too large");
     if (c->paused && c->under_way < CONN_REQUESTS_MAX / 2) {
         c->paused = false;
         conn_resume(c->conn);
     }
 }
 
-void native_stop(struct node *n)
+void native_stop(struct loop *l)
 {
-    listener_free(n->native->listener);
-    n->native->listener = NULL;
+    listener_free(l->native->listener);
+    l->native->listener = NULL;
 }

@@ -46,28 +46,24 @@ struct install {
     struct group_record record;
     struct buf record_bytes;
     struct store_value slots, map;
-    uint64_t ticket;         /* of the log's RESET; 0 before */
 };
 
 struct checkpoints {
-    struct node *n;
     struct checkpoint *sending;
     struct install *installing;
 };
 
-struct checkpoints *checkpoints_new(struct node *n)
+struct checkpoints *checkpoints_new(struct loop *l)
 {
-    struct checkpoints *c = xcalloc(1, sizeof *c);
-
-    c->n = n;
-    return c;
+    (void)l;
+    return xcalloc(1, sizeof(struct checkpoints));
 }
 
 /* ---- making ---- */
 
 struct make_job {
     uv_work_t work;
-    struct node *n;
+    struct loop *l;
     struct checkpoint *made;
     struct store *store;
     struct group_record record;
@@ -101,7 +97,7 @@ static void make_work(uv_work_t *w)
 
     j->status = store_checkpoint(j->store, j->made->dir, error, sizeof error);
     if (j->status == STATUS_OK)
-        j->status = store_read_record(stores_env(j->n), j->made->dir,
+        j->status = store_read_record(j->l->node->env, j->made->dir,
                                       &j->record_bytes, &j->record, error,
                                       sizeof error);
     if (j->status == STATUS_OK)
@@ -120,7 +116,7 @@ static void checkpoint_free(struct checkpoint *c)
 static void make_done(uv_work_t *w, int canceled)
 {
     struct make_job *j = w->data;
-    struct node *n = j->n;
+    struct loop *l = j->l;
     struct event e = {.type = EVENT_CHECKPOINT, .now = node_now()};
 
     (void)canceled;
@@ -135,32 +131,32 @@ static void make_done(uv_work_t *w, int canceled)
         e.checkpoint.members = j->record.members;
         e.checkpoint.files = j->made->files;
         e.checkpoint.n_files = j->made->n_files;
-        j->made->next = n->checkpoints->sending;
-        n->checkpoints->sending = j->made;
+        j->made->next = l->checkpoints->sending;
+        l->checkpoints->sending = j->made;
     }
-    node_step(n, &e);
+    loop_step(l, &e);
     if (j->status != STATUS_OK)
         checkpoint_free(j->made);
     buf_release(&j->record_bytes);
     free(j);
 }
 
-void checkpoints_make(struct node *n, const struct effect *e)
+void checkpoints_make(struct loop *l, const struct effect *e)
 {
     struct make_job *j = xcalloc(1, sizeof *j);
-    struct store *store = stores_find(n, e->group);
+    struct store *store = stores_find(l, e->group);
     char dir[4300];
 
-    stores_group_path(n, e->group, dir, sizeof dir);
+    stores_group_path(l->node, e->group, dir, sizeof dir);
     j->work.data = j;
-    j->n = n;
+    j->l = l;
     j->made = xcalloc(1, sizeof *j->made);
     j->made->group = e->group;
     j->made->token = e->checkpoint.token;
     snprintf(j->made->dir, sizeof j->made->dir, "%s/send-%" PRIu64, dir,
              e->checkpoint.token);
     j->store = store_ref(store);
-    if (uv_queue_work(n->loop, &j->work, make_work, make_done))
+    if (uv_queue_work(l->uv, &j->work, make_work, make_done))
         node_die("worker", "cannot queue");
 }
 
@@ -189,27 +185,27 @@ static void drop_done(uv_work_t *w, int canceled)
 }
 
 /* Takes the store. What cannot be removed now goes at the next start. */
-static void drop_dir(struct node *n, struct store *store, const char *dir)
+static void drop_dir(struct loop *l, struct store *store, const char *dir)
 {
     struct drop_job *j = xcalloc(1, sizeof *j);
 
     j->work.data = j;
     j->store = store;
     snprintf(j->dir, sizeof j->dir, "%s", dir);
-    if (uv_queue_work(n->loop, &j->work, drop_work, drop_done))
+    if (uv_queue_work(l->uv, &j->work, drop_work, drop_done))
         node_die("worker", "cannot queue");
 }
 
-void checkpoints_drop(struct node *n, const struct effect *e)
+void checkpoints_drop(struct loop *l, const struct effect *e)
 {
-    struct checkpoint **at = &n->checkpoints->sending;
+    struct checkpoint **at = &l->checkpoints->sending;
 
     for (; *at; at = &(*at)->next) {
         struct checkpoint *c = *at;
         if (c->group != e->group || c->token != e->checkpoint.token)
             continue;
         *at = c->next;
-        drop_dir(n, NULL, c->dir);
+        drop_dir(l, NULL, c->dir);
         checkpoint_free(c);
         return;
     }
@@ -219,8 +215,9 @@ void checkpoints_drop(struct node *n, const struct effect *e)
 
 struct serve_job {
     uv_work_t work;
-    struct node *n;
+    struct loop *l;
     uint32_t node;
+    unsigned shard;
     struct snapshot_ask ask;
     char path[PATH_SIZE];
     uint8_t *bytes;
@@ -258,21 +255,22 @@ static void serve_done(uv_work_t *w, int canceled)
 
     (void)canceled;
     snapshot_chunk_encode(&out, &c);
-    links_send(j->n, j->node, CHANNEL_BULK, buf_slice(&out));
+    links_send(j->l, j->node, j->shard, CHANNEL_BULK, buf_slice(&out));
     buf_release(&out);
     free(j->bytes);
     free(j);
 }
 
-void checkpoints_serve(struct node *n, const struct effect *e)
+void checkpoints_serve(struct loop *l, const struct effect *e)
 {
     const struct snapshot_ask *ask = &e->serve.ask;
-    struct checkpoint *c = n->checkpoints->sending;
+    struct checkpoint *c = l->checkpoints->sending;
     struct serve_job *j = xcalloc(1, sizeof *j);
 
     j->work.data = j;
-    j->n = n;
+    j->l = l;
     j->node = e->serve.node;
+    j->shard = e->serve.shard;
     j->ask = *ask;
     while (c && (c->group != e->group || c->token != e->serve.token))
         c = c->next;
@@ -287,24 +285,24 @@ void checkpoints_serve(struct node *n, const struct effect *e)
     j->size = (uint32_t)MIN_OF((uint64_t)ask->size_max,
                                c->files[ask->file].size - ask->offset);
     j->bytes = xmalloc(j->size);
-    if (uv_queue_work(n->loop, &j->work, serve_work, serve_done))
+    if (uv_queue_work(l->uv, &j->work, serve_work, serve_done))
         node_die("worker", "cannot queue");
 }
 
 /* ---- installing ---- */
 
-static struct install *install_of(const struct node *n, uint32_t group)
+static struct install *install_of(const struct loop *l, uint32_t group)
 {
-    struct install *i = n->checkpoints->installing;
+    struct install *i = l->checkpoints->installing;
 
     while (i && i->group != group)
         i = i->next;
     return i;
 }
 
-static void install_forget(struct node *n, struct install *i)
+static void install_forget(struct loop *l, struct install *i)
 {
-    struct install **at = &n->checkpoints->installing;
+    struct install **at = &l->checkpoints->installing;
 
     while (*at != i)
         at = &(*at)->next;
@@ -315,7 +313,7 @@ static void install_forget(struct node *n, struct install *i)
     free(i);
 }
 
-static void install_event(struct node *n, uint32_t group, uint64_t token,
+static void install_event(struct loop *l, uint32_t group, uint64_t token,
                           enum status st, const struct install *i)
 {
     struct event e = {.type = EVENT_INSTALL, .now = node_now()};
@@ -328,18 +326,18 @@ static void install_event(struct node *n, uint32_t group, uint64_t token,
         e.install.map = i->map.bytes;
         e.install.clock_ms = i->record.clock_ms;
     }
-    node_step(n, &e);
+    loop_step(l, &e);
 }
 
-static void install_begin(struct node *n, const struct effect *e)
+static void install_begin(struct loop *l, const struct effect *e)
 {
-    struct install *i = install_of(n, e->group);
+    struct install *i = install_of(l, e->group);
     char dir[4300];
     enum status st;
 
     if (i) { /* an earlier one was given up */
-        drop_dir(n, i->store, i->dir);
-        install_forget(n, i);
+        drop_dir(l, i->store, i->dir);
+        install_forget(l, i);
     }
     i = xcalloc(1, sizeof *i);
     i->group = e->group;
@@ -347,17 +345,17 @@ static void install_begin(struct node *n, const struct effect *e)
     if (getrandom(i->id, sizeof i->id, 0) != sizeof i->id)
         node_die("random", "no random numbers");
     snprintf(i->name, sizeof i->name, "store-%016" PRIx64, get_u64(i->id));
-    stores_group_path(n, e->group, dir, sizeof dir);
+    stores_group_path(l->node, e->group, dir, sizeof dir);
     snprintf(i->dir, sizeof i->dir, "%s/%s", dir, i->name);
-    i->next = n->checkpoints->installing;
-    n->checkpoints->installing = i;
+    i->next = l->checkpoints->installing;
+    l->checkpoints->installing = i;
     st = dir_make(i->dir);
-    install_event(n, e->group, e->install.token, st, NULL);
+    install_event(l, e->group, e->install.token, st, NULL);
 }
 
 struct piece_job {
     uv_work_t work;
-    struct node *n;
+    struct loop *l;
     uint32_t group;
     uint64_t token;
     char path[PATH_SIZE + 70];
@@ -392,36 +390,36 @@ static void piece_done(uv_work_t *w, int canceled)
     struct piece_job *j = w->data;
 
     (void)canceled;
-    install_event(j->n, j->group, j->token, j->status, NULL);
+    install_event(j->l, j->group, j->token, j->status, NULL);
     buf_release(&j->bytes);
     free(j);
 }
 
-static void install_piece(struct node *n, const struct effect *e)
+static void install_piece(struct loop *l, const struct effect *e)
 {
-    struct install *i = install_of(n, e->group);
+    struct install *i = install_of(l, e->group);
     struct piece_job *j;
 
     if (!i || i->token != e->install.token) {
-        install_event(n, e->group, e->install.token, STATUS_NOT_FOUND, NULL);
+        install_event(l, e->group, e->install.token, STATUS_NOT_FOUND, NULL);
         return;
     }
     j = xcalloc(1, sizeof *j);
     j->work.data = j;
-    j->n = n;
+    j->l = l;
     j->group = e->group;
     j->token = e->install.token;
     j->offset = e->install.offset;
     snprintf(j->path, sizeof j->path, "%s/%s", i->dir,
              e->install.files[e->install.file].name);
     buf_append(&j->bytes, e->install.bytes.data, e->install.bytes.size);
-    if (uv_queue_work(n->loop, &j->work, piece_work, piece_done))
+    if (uv_queue_work(l->uv, &j->work, piece_work, piece_done))
         node_die("worker", "cannot queue");
 }
 
 struct commit_job {
     uv_work_t work;
-    struct node *n;
+    struct loop *l;
     struct install *i;
     uint64_t index, term;
     struct snapshot_file *files;
@@ -453,7 +451,7 @@ static enum status open_installed(struct commit_job *j)
     struct store_options o = {.dir = i->dir, .mode = STORE_OPEN,
                               .tag = i->group};
     char error[WORK_BUFFER];
-    enum status st = store_open(stores_env(j->n), &o, &i->store, error,
+    enum status st = store_open(j->l->node->env, &o, &i->store, error,
                                 sizeof error);
 
     if (st == STATUS_OK)
@@ -483,76 +481,73 @@ static void commit_work(uv_work_t *w)
 static void commit_done(uv_work_t *w, int canceled)
 {
     struct commit_job *j = w->data;
-    struct node *n = j->n;
+    struct loop *l = j->l;
     struct install *i = j->i;
     enum status st = j->status;
 
     (void)canceled;
     if (st == STATUS_OK)
-        st = stores_write_current(n, i->group, i->name, i->id);
+        st = stores_write_current(l->node, i->group, i->name, i->id);
     if (st == STATUS_OK) {
-        i->ticket = wal_reset(n->journal.wal, i->group, j->index, j->term,
-                              i->id, node_now_us());
+        disk_reset(l, i->group, j->index, j->term, i->id);
     } else {
         log_error("install_failed", "group=%u status=%s", i->group,
                   status_name(st));
-        install_event(n, i->group, i->token, st, NULL);
+        install_event(l, i->group, i->token, st, NULL);
     }
     free(j->files);
     free(j);
 }
 
-static void install_commit(struct node *n, const struct effect *e)
+static void install_commit(struct loop *l, const struct effect *e)
 {
-    struct install *i = install_of(n, e->group);
+    struct install *i = install_of(l, e->group);
     struct commit_job *j;
 
     if (!i || i->token != e->install.token) {
-        install_event(n, e->group, e->install.token, STATUS_NOT_FOUND, NULL);
+        install_event(l, e->group, e->install.token, STATUS_NOT_FOUND, NULL);
         return;
     }
     j = xcalloc(1, sizeof *j);
     j->work.data = j;
-    j->n = n;
+    j->l = l;
     j->i = i;
     j->index = e->install.index;
     j->term = e->install.term;
     j->n_files = e->install.n_files;
     j->files = xcalloc(j->n_files + 1, sizeof *j->files);
     memcpy(j->files, e->install.files, j->n_files * sizeof *j->files);
-    if (uv_queue_work(n->loop, &j->work, commit_work, commit_done))
+    if (uv_queue_work(l->uv, &j->work, commit_work, commit_done))
         node_die("worker", "cannot queue");
 }
 
-void checkpoints_install(struct node *n, const struct effect *e)
+void checkpoints_install(struct loop *l, const struct effect *e)
 {
     switch (e->type) {
     case EFFECT_INSTALL_BEGIN:
-        install_begin(n, e);
+        install_begin(l, e);
         break;
     case EFFECT_INSTALL_CHUNK:
-        install_piece(n, e);
+        install_piece(l, e);
         break;
     default:
         assert(e->type == EFFECT_INSTALL_COMMIT);
-        install_commit(n, e);
+        install_commit(l, e);
         break;
     }
 }
 
-void checkpoints_durable(struct node *n)
+void checkpoints_reset_done(struct loop *l, uint32_t group)
 {
-    struct install *next;
+    struct install *i = install_of(l, group);
+    struct store *old;
 
-    for (struct install *i = n->checkpoints->installing; i; i = next) {
-        struct store *old;
-        next = i->next;
-        if (!i->ticket || wal_durable(n->journal.wal) < i->ticket)
-            continue;
-        old = stores_replace(n, i->group, i->store);
-        install_event(n, i->group, i->token, STATUS_OK, i);
-        if (old)
-            drop_dir(n, old, store_dir(old));
-        install_forget(n, i);
-    }
+    if (!i || !i->store)
+        return;
+    old = stores_replace(l, group, i->store);
+    i->store = NULL;
+    install_event(l, group, i->token, STATUS_OK, i);
+    if (old)
+        drop_dir(l, old, store_dir(old));
+    install_forget(l, i);
 }

@@ -3,8 +3,11 @@
  * Where a write is carried out is one decision (`inline_now`): on the loop's
  * thread while syncs are fast and this is the machine's habit, which saves two
  * wake-ups; on the disk thread otherwise, so that a slow disk does not stop the
- * loop. Segment files are made and removed on libuv's workers, one by one. */
-#include "node/shell/node.h"
+ * loop. Segment files are made and removed on libuv's workers, one by one.
+ *
+ * Other loops' persists come by letter, with references to their payloads; what
+ * is durable goes back by letter. */
+#include "node/shell/post.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -45,6 +48,15 @@ struct disk {
     bool thread_runs;
     struct mailbox *to_thread, *to_loop;
     bool file_work; /* a worker makes or removes a segment file */
+    struct reset_row *resets; /* that somebody waits for */
+    unsigned n_resets;
+    struct group_entry *entries; /* scratch of disk_persist() */
+    unsigned entries_cap;
+};
+
+struct reset_row {
+    uint64_t ticket;
+    uint32_t group;
 };
 
 static void write_and_sync(struct write_job *j)
@@ -85,6 +97,34 @@ static void disk_thread(void *arg)
     }
 }
 
+struct group_post {
+    struct post post;
+    uint32_t group;
+};
+
+static void run_reset_done(struct loop *to, struct post *p)
+{
+    struct group_post *g = CONTAINER_OF(p, struct group_post, post);
+
+    checkpoints_reset_done(to, g->group);
+    free(g);
+}
+
+static void answer_resets(struct node *n)
+{
+    struct disk *d = n->disk;
+
+    while (d->n_resets &&
+           d->resets[0].ticket <= wal_durable(n->journal.wal)) {
+        struct group_post *p = xcalloc(1, sizeof *p);
+        p->post.run = run_reset_done;
+        p->group = d->resets[0].group;
+        d->n_resets--;
+        memmove(d->resets, d->resets + 1, d->n_resets * sizeof *d->resets);
+        post_to(&n->loops[0], loop_of(n, p->group), &p->post);
+    }
+}
+
 /* Tell the log, and hand durable persists to the shard. */
 static void written(struct node *n, const struct write_job *j)
 {
@@ -104,9 +144,9 @@ static void written(struct node *n, const struct write_job *j)
     while (journal_durable(&n->journal, &e.persisted.group,
                            &e.persisted.seq)) {
         e.now = node_now();
-        node_step(n, &e);
+        loop_post_event(&n->loops[0], loop_of(n, e.persisted.group), &e);
     }
-    checkpoints_durable(n);
+    answer_resets(n);
 }
 
 static void on_letters(struct mailbox *m, struct letters *l, void *user)
@@ -129,7 +169,7 @@ struct disk *disk_new(struct node *n)
     d->fd = -1;
     snprintf(d->dir, sizeof d->dir, "%s/wal", n->dir.path);
     d->to_thread = mailbox_new_waiting(LETTERS_MAX);
-    d->to_loop = mailbox_new(n->loop, LETTERS_MAX, on_letters, n);
+    d->to_loop = mailbox_new(n->loops[0].uv, LETTERS_MAX, on_letters, n);
     d->sync_us = n->dir.fsync_us > 0 ? n->dir.fsync_us : INLINE_US_MAX;
     if (uv_thread_create(&d->thread, disk_thread, d))
         node_die("disk_thread", "cannot start");
@@ -227,7 +267,7 @@ static void start_file_work(struct node *n, const struct wal_effect *e)
     struct file_job *j = file_job_new(n, e);
 
     n->disk->file_work = true;
-    if (uv_queue_work(n->loop, &j->work, file_work, file_done))
+    if (uv_queue_work(n->loops[0].uv, &j->work, file_work, file_done))
         node_die("worker", "cannot queue");
 }
 
@@ -273,19 +313,22 @@ static enum status settle_one(struct node *n, const struct wal_effect *e)
     return st;
 }
 
-enum status disk_settle(struct node *n)
+enum status disk_settle(struct node *n, bool files)
 {
     struct wal *w = n->journal.wal;
     enum status st = STATUS_OK;
     struct wal_effect e;
 
     while (n->disk->writing || n->disk->file_work)
-        uv_run(n->loop, UV_RUN_ONCE);
-    while (st == STATUS_OK && wal_pending_bytes(w)) {
-        if (wal_next(w, node_now_us(), &e))
+        uv_run(n->loops[0].uv, UV_RUN_ONCE);
+    while (st == STATUS_OK && (files || wal_pending_bytes(w))) {
+        if (wal_next(w, node_now_us(), &e)) {
             st = settle_one(n, &e);
-        else
-            usleep(1000); /* the log paces itself */
+            continue;
+        }
+        if (!wal_pending_bytes(w))
+            break;
+        usleep(1000); /* the log paces itself */
     }
     return st;
 }
@@ -293,10 +336,11 @@ enum status disk_settle(struct node *n)
 /* ---- reading entries back ---- */
 
 struct read_job {
+    struct post post;
     uv_work_t work;
     struct node *n;
     uint32_t group;
-    uint64_t token;
+    uint64_t token, from;
     char dir[PATH_SIZE];
     struct wal_span span;
     struct group_entry entries[WAL_SPAN_ENTRIES];
@@ -339,38 +383,228 @@ static void read_work(uv_work_t *w)
     free(bytes);
 }
 
-static void read_done(uv_work_t *w, int canceled)
+/* The answer, on the loop that asked. */
+static void run_log_read(struct loop *to, struct post *p)
 {
-    struct read_job *j = w->data;
+    struct read_job *j = CONTAINER_OF(p, struct read_job, post);
     struct event e = {.type = EVENT_LOG_READ, .now = node_now()};
 
-    (void)canceled;
     e.log_read.group = j->group;
     e.log_read.token = j->token;
     e.log_read.entries = j->entries;
     e.log_read.n = j->count;
-    node_step(j->n, &e);
+    loop_step(to, &e);
     for (unsigned i = 0; i < j->count; i++)
         blob_unref(j->entries[i].payload);
     free(j);
 }
 
-void disk_log_read(struct node *n, const struct effect *e)
+static void read_done(uv_work_t *w, int canceled)
+{
+    struct read_job *j = w->data;
+
+    (void)canceled;
+    j->post.run = run_log_read;
+    post_to(&j->n->loops[0], loop_of(j->n, j->group), &j->post);
+}
+
+/* On the main loop: find the entries, read them on a worker. */
+static void run_log_find(struct loop *to, struct post *p)
 {
     enum { READ_BYTES = 1 << 20 };
+    struct read_job *j = CONTAINER_OF(p, struct read_job, post);
+    struct node *n = to->node;
+
+    if (wal_find(n->journal.wal, j->group, j->from, READ_BYTES, &j->span) !=
+            STATUS_OK ||
+        uv_queue_work(to->uv, &j->work, read_work, read_done))
+        read_done(&j->work, 0); /* none: the group finds another way */
+}
+
+void disk_log_read(struct loop *l, const struct effect *e)
+{
     struct read_job *j = xcalloc(1, sizeof *j);
 
+    j->post.run = run_log_find;
     j->work.data = j;
-    j->n = n;
+    j->n = l->node;
     j->group = e->group;
     j->token = e->log_read.token;
-    snprintf(j->dir, sizeof j->dir, "%s", n->disk->dir);
-    if (wal_find(n->journal.wal, e->group, e->log_read.from, READ_BYTES,
-                 &j->span) != STATUS_OK ||
-        uv_queue_work(n->loop, &j->work, read_work, read_done)) {
-        read_done(&j->work, 0); /* none: the group finds another way */
+    j->from = e->log_read.from;
+    snprintf(j->dir, sizeof j->dir, "%s", l->node->disk->dir);
+    post_to(l, &l->node->loops[0], &j->post);
+}
+
+/* ---- persists ---- */
+
+struct persist_post {
+    struct post post;
+    struct effect effect;
+    unsigned n;
+    struct group_entry entries[];
+};
+
+static void run_persist(struct loop *to, struct post *p)
+{
+    struct persist_post *x = CONTAINER_OF(p, struct persist_post, post);
+
+    journal_persist(&to->node->journal, &x->effect, x->entries, x->n,
+                    node_now_us());
+    for (unsigned i = 0; i < x->n; i++)
+        blob_unref(x->entries[i].payload);
+    free(x);
+}
+
+static void persist_by_letter(struct loop *l, const struct effect *e)
+{
+    unsigned room =
+        e->type == EFFECT_PERSIST_ENTRIES ? e->persist_entries.n : 0;
+    struct persist_post *x =
+        xcalloc(1, sizeof *x + room * sizeof x->entries[0]);
+
+    x->post.run = run_persist;
+    x->effect = *e;
+    if (room)
+        x->n = journal_entries(e, x->entries);
+    for (unsigned i = 0; i < x->n; i++)
+        blob_ref(x->entries[i].payload);
+    post_to(l, &l->node->loops[0], &x->post);
+}
+
+void disk_persist(struct loop *l, const struct effect *e)
+{
+    struct disk *d = l->node->disk;
+    unsigned n = 0;
+
+    if (l->index) {
+        persist_by_letter(l, e);
         return;
     }
+    if (e->type == EFFECT_PERSIST_ENTRIES) {
+        if (d->entries_cap < e->persist_entries.n) {
+            d->entries_cap = e->persist_entries.n;
+            d->entries =
+                xrealloc(d->entries, d->entries_cap * sizeof *d->entries);
+        }
+        n = journal_entries(e, d->entries);
+    }
+    journal_persist(&l->node->journal, e, d->entries, n, node_now_us());
+}
+
+/* ---- resets ---- */
+
+struct reset_post {
+    struct post post;
+    uint32_t group;
+    uint64_t index, term;
+    uint8_t install_id[WAL_INSTALL_ID_BYTES];
+};
+
+static void run_reset(struct loop *to, struct post *p)
+{
+    struct reset_post *r = CONTAINER_OF(p, struct reset_post, post);
+    struct disk *d = to->node->disk;
+
+    d->resets = xrealloc(d->resets, (d->n_resets + 1) * sizeof *d->resets);
+    d->resets[d->n_resets++] = (struct reset_row){
+        wal_reset(to->node->journal.wal, r->group, r->index, r->term,
+                  r->install_id, node_now_us()),
+        r->group};
+    free(r);
+}
+
+void disk_reset(struct loop *l, uint32_t group, uint64_t index, uint64_t term,
+                const uint8_t *install_id)
+{
+    struct reset_post *r = xcalloc(1, sizeof *r);
+
+    r->post.run = run_reset;
+    r->group = group;
+    r->index = index;
+    r->term = term;
+    memcpy(r->install_id, install_id, sizeof r->install_id);
+    post_to(l, &l->node->loops[0], &r->post);
+}
+
+/* ---- a whole group's log ---- */
+
+struct copy_post {
+    struct post post;
+    struct log_copy log;
+};
+
+void log_copy_release(struct log_copy *c)
+{
+    for (size_t i = 0; i < c->n; i++)
+        blob_unref(c->entries[i].payload);
+    free(c->entries);
+    free(c->sizes);
+}
+
+static bool copy_span(struct node *n, struct log_copy *c, uint64_t *index)
+{
+    enum { SPAN_BYTES = 1 << 20 };
+    struct wal_entry out[WAL_SPAN_ENTRIES];
+    struct wal_span span;
+    uint8_t *bytes;
+    bool ok;
+
+    if (wal_find(n->journal.wal, c->group, *index, SPAN_BYTES, &span) !=
+        STATUS_OK)
+        return false;
+    bytes = xmalloc(span.bytes);
+    ok = disk_read_span(n->disk->dir, &span, bytes) &&
+         wal_span_decode(&span, slice_of(bytes, span.bytes), out) ==
+             STATUS_OK;
+    for (unsigned i = 0; ok && i < span.count; i++) {
+        size_t at = *index - c->info.first + i;
+        c->entries[at] = (struct group_entry){
+            out[i].term, (uint8_t)out[i].type,
+            out[i].data.size ? blob_copy(out[i].data) : NULL};
+        c->sizes[at] = (uint32_t)out[i].data.size;
+    }
+    *index += span.count;
+    free(bytes);
+    return ok;
+}
+
+static void run_copied(struct loop *to, struct post *p)
+{
+    struct copy_post *c = CONTAINER_OF(p, struct copy_post, post);
+
+    if (c->log.found) {
+        stores_restart_wanted(to, c->log.group, false);
+        start_again(to, &c->log);
+    }
+    log_copy_release(&c->log);
+    free(c);
+}
+
+static void run_copy(struct loop *to, struct post *p)
+{
+    struct copy_post *x = CONTAINER_OF(p, struct copy_post, post);
+    struct log_copy *c = &x->log;
+    struct wal *w = to->node->journal.wal;
+
+    c->found = wal_group(w, c->group, &c->info) && !wal_pending_bytes(w);
+    if (c->found && c->info.last >= c->info.first) {
+        c->n = c->info.last - c->info.first + 1;
+        c->entries = xcalloc(c->n, sizeof *c->entries);
+        c->sizes = xcalloc(c->n, sizeof *c->sizes);
+        for (uint64_t i = c->info.first; c->found && i <= c->info.last;)
+            c->found = copy_span(to->node, c, &i);
+    }
+    p->run = run_copied;
+    post_to(to, loop_of(to->node, c->group), p);
+}
+
+void disk_copy_log(struct loop *l, uint32_t group)
+{
+    struct copy_post *p = xcalloc(1, sizeof *p);
+
+    p->post.run = run_copy;
+    p->log.group = group;
+    post_to(l, &l->node->loops[0], &p->post);
 }
 
 void disk_stop(struct node *n)
@@ -384,5 +618,7 @@ void disk_stop(struct node *n)
     if (d->fd >= 0)
         close(d->fd);
     d->fd = -1;
+    free(d->resets);
+    free(d->entries);
     journal_release(&n->journal);
 }

@@ -5,7 +5,7 @@
  * nobody can reach it. The first frames are HELLO and its answer
  * (node/core/hello.h); only then the shard hears of the channel. A newer
  * connection replaces an older one of the same channel. */
-#include "node/shell/node.h"
+#include "node/shell/post.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,6 +30,7 @@ struct lane {
     struct dialer *dialer;  /* NULL: the other side dials */
     struct conn *conn;      /* said hello; NULL: down */
     bool dialed;            /* conn is the dialer's */
+    unsigned shards;        /* of that node, as it said */
 };
 
 struct link {
@@ -77,14 +78,18 @@ static struct link *link_of(const struct links *l, uint32_t node)
 
 static void lane_event(struct lane *lane, enum event_type type)
 {
+    struct node *n = lane->link->links->n;
     struct event e = {.type = type, .now = node_now()};
 
     e.peer.node = lane->link->node;
     e.peer.channel = lane->channel;
-    node_step(lane->link->links->n, &e);
+    e.peer.shards = lane->shards;
+    for (unsigned i = 0; i < n->n_loops; i++)
+        loop_post_event(&n->loops[0], &n->loops[i], &e);
 }
 
-static void lane_up(struct lane *lane, struct conn *c, bool dialed)
+static void lane_up(struct lane *lane, struct conn *c, unsigned shards,
+                    bool dialed)
 {
     struct conn *old = lane->conn;
 
@@ -94,6 +99,7 @@ static void lane_up(struct lane *lane, struct conn *c, bool dialed)
         conn_close(old, STATUS_CANCELLED, "replaced by a newer connection");
     }
     lane->conn = c;
+    lane->shards = shards;
     lane->dialed = dialed;
     log_info("peer_up", "node=%u channel=%s", lane->link->node,
              lane->channel == CHANNEL_CONTROL ? "control" : "bulk");
@@ -113,19 +119,69 @@ static void lane_down(struct lane *lane, struct conn *c, enum status why,
     lane_event(lane, EVENT_PEER_DOWN);
 }
 
-static void lane_items(struct lane *lane, const struct frame_header *h,
-                       struct slice payload)
+/* ---- items ----
+ *
+ * A frame's id says which shard speaks to which: from << 16 | to. */
+
+struct items_post {
+    struct post post;
+    uint32_t node;
+    unsigned shard;          /* who speaks; when sending: to whom */
+    unsigned from;
+    enum channel channel;
+    struct buf bytes;
+};
+
+static void step_items(struct loop *to, uint32_t node, unsigned shard,
+                       struct slice items)
 {
     struct event e = {.type = EVENT_PEER_FRAME, .now = node_now()};
 
-    if (h->type != MESSAGE_RAFT || h->kind != FRAME_ONEWAY) {
-        log_warn("peer_frame_refused", "node=%u type=%s", lane->link->node,
-                 message_name(h->type));
+    e.frame.node = node;
+    e.frame.shard = shard;
+    e.frame.items = items;
+    loop_step(to, &e);
+}
+
+static void run_items(struct loop *to, struct post *p)
+{
+    struct items_post *x = CONTAINER_OF(p, struct items_post, post);
+
+    step_items(to, x->node, x->shard, buf_slice(&x->bytes));
+    buf_release(&x->bytes);
+    free(x);
+}
+
+static struct items_post *items_new(uint32_t node, unsigned shard,
+                                    struct slice items)
+{
+    struct items_post *x = xcalloc(1, sizeof *x);
+
+    x->post.run = run_items;
+    x->node = node;
+    x->shard = shard;
+    buf_append(&x->bytes, items.data, items.size);
+    return x;
+}
+
+static void lane_items(struct lane *lane, const struct frame_header *h,
+                       struct slice payload)
+{
+    struct node *n = lane->link->links->n;
+    unsigned from = (uint32_t)h->id >> 16, to = h->id & 0xffff;
+    uint32_t node = lane->link->node;
+
+    if (h->type != MESSAGE_ITEMS || h->kind != FRAME_ONEWAY ||
+        to >= n->n_loops) {
+        log_warn("peer_frame_refused", "node=%u type=%s shard=%u", node,
+                 message_name(h->type), to);
         return;
     }
-    e.frame.node = lane->link->node;
-    e.frame.items = payload;
-    node_step(lane->link->links->n, &e);
+    if (to == 0)
+        step_items(&n->loops[0], node, from, payload);
+    else
+        post_to(&n->loops[0], &n->loops[to],
+                &items_new(node, from, payload)->post);
 }
 
 /* As many whole items as make one frame of sensible size, at least one. */
@@ -147,12 +203,13 @@ static size_t frame_part(struct slice items)
     return size;
 }
 
-void links_send(struct node *n, uint32_t node, enum channel channel,
-                struct slice items)
+static void send_items(struct node *n, uint32_t node, unsigned from,
+                       unsigned to, enum channel channel, struct slice items)
 {
     struct link *l = link_of(n->links, node);
     struct conn *c = l ? l->lanes[channel].conn : NULL;
-    struct frame_header h = {.type = MESSAGE_RAFT, .kind = FRAME_ONEWAY};
+    struct frame_header h = {.type = MESSAGE_ITEMS, .kind = FRAME_ONEWAY,
+                             .id = (uint64_t)from << 16 | to};
     enum status st = STATUS_OK;
 
     while (c && items.size && st == STATUS_OK) {
@@ -166,6 +223,39 @@ void links_send(struct node *n, uint32_t node, enum channel channel,
      * sides know what is lost. */
     if (st != STATUS_OK && st != STATUS_CLOSED)
         conn_close(c, st, "the peer does not take its messages");
+}
+
+static void run_send(struct loop *to, struct post *p)
+{
+    struct items_post *x = CONTAINER_OF(p, struct items_post, post);
+
+    send_items(to->node, x->node, x->from, x->shard, x->channel,
+               buf_slice(&x->bytes));
+    buf_release(&x->bytes);
+    free(x);
+}
+
+void links_send(struct loop *l, uint32_t node, unsigned shard,
+                enum channel channel, struct slice items)
+{
+    struct node *n = l->node;
+    struct items_post *x;
+
+    if (node == n->id) { /* a sibling */
+        if (shard < n->n_loops && shard != l->index)
+            post_to(l, &n->loops[shard],
+                    &items_new(node, l->index, items)->post);
+        return;
+    }
+    if (l->index == 0) {
+        send_items(n, node, 0, shard, channel, items);
+        return;
+    }
+    x = items_new(node, shard, items);
+    x->post.run = run_send;
+    x->from = l->index;
+    x->channel = channel;
+    post_to(l, &n->loops[0], &x->post);
 }
 
 /* ---- hello ---- */
@@ -184,6 +274,7 @@ static void say_hello(struct links *l, struct conn *c, uint16_t type,
         .status = status,
         .boot_count = n->dir.boot_count,
         .map_epoch = n->dir.map ? n->dir.map->epoch : 0,
+        .shards = (uint16_t)n->n_loops,
         .detail = slice_str(why),
     };
     struct frame_header h = {.type = type, .id = id,
@@ -202,7 +293,7 @@ static void say_hello(struct links *l, struct conn *c, uint16_t type,
 
 static const struct cluster_map *map_of(const struct links *l)
 {
-    return l->n->shard ? shard_map(l->n->shard) : NULL;
+    return l->n->loops[0].shard ? l->n->dir.map : NULL;
 }
 
 /* ---- dialed ---- */
@@ -250,7 +341,7 @@ static void on_dialed_frame(struct dialer *d, const struct frame_header *h,
         conn_close(c, st, why);
         return;
     }
-    lane_up(lane, c, true);
+    lane_up(lane, c, hello.shards, true);
 }
 
 static void on_dialed_down(struct dialer *d, enum status why,
@@ -298,7 +389,7 @@ static void answer_hello(struct accepted *a, const struct frame_header *h,
         return;
     }
     a->lane = &link->lanes[hello.channel];
-    lane_up(a->lane, a->conn, false);
+    lane_up(a->lane, a->conn, hello.shards, false);
 }
 
 static void on_accepted_frame(struct conn *c, const struct frame_header *h,
@@ -361,7 +452,7 @@ bool links_listen(struct node *n, char *error)
         .conns_max = ACCEPTED_MAX,
     };
 
-    n->links->listener = listener_new(n->loop, &o, on_accept, n->links, error);
+    n->links->listener = listener_new(n->loops[0].uv, &o, on_accept, n->links, error);
     return n->links->listener != NULL;
 }
 

@@ -1,18 +1,24 @@
-/* node.h - the daemon's shell: carries a shard's effects out, makes its events.
+/* node.h - the daemon's shell: carries shards' effects out, makes their events.
  *
- * One libuv loop. What happens on it, in this order, each turn:
+ * A node has one or more LOOPS: a thread with a libuv loop, one shard, that
+ * shard's stores, a door. Loop 0 is the MAIN loop: it also has the log, the
+ * connections to other nodes, the data directory, signals. Loops share nothing
+ * that changes; they post each other letters (post.h).
  *
- *   poll    sockets: frames become events, stepped at once
+ * What happens on a loop, in this order, each turn:
+ *
+ *   poll    sockets and letters: events, stepped at once
  *   check   the turn: EVENT_TURN (timers fire only here, after the sockets
  *           were drained: hazard L22), the log's write is started, every
  *           connection's output leaves in one write
  *
- * Threads: the loop; one disk thread that writes and syncs the log; libuv's
- * worker pool for whatever may wait for the disk (reads that miss the cache,
- * checkpoints, segment files); RocksDB's own. Nothing but letters and work
- * requests crosses between them.
+ * Other threads: one disk thread that writes and syncs the log; libuv's worker
+ * pool for whatever may wait for the disk (reads that miss the cache,
+ * checkpoints, segment files); RocksDB's own.
  *
- * This header is for node/shell, node/front and node/main.c only. */
+ * This header is for node/shell, node/front and node/main.c only. Functions
+ * that take a struct loop run on its thread, those that take a struct node on
+ * the main loop's, unless they say otherwise. */
 #ifndef NODE_SHELL_NODE_H
 #define NODE_SHELL_NODE_H
 
@@ -25,12 +31,16 @@
 #include "node/store/store_view.h"
 #include "rpc/conn.h"
 #include "rpc/listener.h"
+#include "rpc/mailbox.h"
+
+enum { LOOPS_MAX = 64 };
 
 struct node_options {
     char data[4000];
     struct address client_listen, peer_listen;
     char client_advertise[ADDRESS_MAX + 1], peer_advertise[ADDRESS_MAX + 1];
     bool unsafe_disk;
+    unsigned threads;             /* loops; 0: 1 */
     uint32_t segment_bytes;       /* of the log; 0: 64 MiB */
     uint64_t cache_bytes;         /* block cache; 0: 64 MiB */
     unsigned conns_max;           /* of clients; 0: 10,000 */
@@ -39,75 +49,123 @@ struct node_options {
 };
 
 struct disk;     /* disk.c: the log's writer */
-struct stores;   /* stores.c: the replicas' stores */
+struct stores;   /* stores.c: the replicas' stores of a loop */
 struct links;    /* links.c: connections to other nodes */
-struct native;   /* front/native.c: the door for clients */
+struct native;   /* front/native.c: the door for clients, of a loop */
 struct relief;   /* relief.c: the log kept short and checked */
-struct checkpoints; /* checkpoints.c: snapshots on disk */
+struct checkpoints; /* checkpoints.c: snapshots on disk, of a loop */
 
-struct node {
-    struct node_options o;
-    uv_loop_t *loop;
-    struct datadir dir;
-    uint32_t id;                  /* 0 before cluster init */
+struct loop {
+    struct node *node;
+    unsigned index;               /* 0: the main loop */
+    uv_loop_t *uv;
+    uv_loop_t own;                /* of others than the main loop */
+    uv_thread_t thread;
+    struct mailbox *mailbox;
 
     struct shard *shard;          /* NULL before the node is ACTIVE */
+    struct shard *prepared;       /* by start_replicas(), for loop_begin() */
     struct effects fx;
-    bool draining;
+    bool draining, stopped;
     struct store_value *pins;     /* borrowed by replies not carried out yet */
     unsigned n_pins, cap_pins;
+    struct letters outbox[LOOPS_MAX]; /* posted when the drain ends */
+    bool posting;
 
-    struct journal journal;
-    struct wal_options wal_options;
-    struct disk *disk;
     struct stores *stores;
-    struct links *links;
     struct native *native;
     struct checkpoints *checkpoints;
-    struct relief *relief;
     struct conn_set *conns;       /* of clients */
-    struct conn_set *peer_conns;
 
     uv_check_t check;
     uv_timer_t timer;
     uv_idle_t idle;               /* makes the poll after a timer not wait */
     uv_timer_t tick;              /* every 100 ms */
-    uv_signal_t sigterm, sigint;
-    uint64_t started_ms;
     unsigned ticks;
-    int exit_code;
+};
+
+struct node {
+    struct node_options o;
+    struct datadir dir;
+    uint32_t id;                  /* 0 before cluster init */
+    uint64_t started_ms;
+
+    struct loop *loops;           /* the array does not move */
+    unsigned n_loops;
+    struct store_env *env;        /* of all stores; any thread */
+
+    /* The main loop's. */
+    struct journal journal;
+    struct wal_options wal_options;
+    struct disk *disk;
+    struct links *links;
+    struct relief *relief;
+    struct conn_set *peer_conns;
+    uv_signal_t sigterm, sigint;
+    unsigned stopped_loops;
     bool stopping, disk_low;
 };
 
-/* ---- node.c ---- */
+/* ---- loop.c ---- */
 
-/* Clocks. */
+/* Clocks; any thread. */
 instant node_now(void);
 wal_instant node_now_us(void);
 uint64_t node_wall_ms(void);
 
+/* The process cannot go on (failed sync): say why, stop sending, exit. Any
+ * thread. */
+_Noreturn void node_die(const char *what, const char *detail);
+
+/* The loop that has a group. */
+struct loop *loop_of(struct node *n, uint32_t group);
+
+/* Set up / tear down on the thread that will run / has run it. */
+void loop_init(struct loop *l, struct node *n, unsigned index);
+void loop_release(struct loop *l);
+/* Take over the prepared shard, and carry out what starting it wanted. */
+void loop_begin(struct loop *l);
+
 /* Step the shard (if there is one) and carry all effects out. Nothing of `e`
  * is used after return. Legal inside an effect being carried out: then the new
  * effects come behind those that are waiting. */
-void node_step(struct node *n, const struct event *e);
-/* The process cannot go on (failed sync): say why, stop sending, exit. */
-_Noreturn void node_die(const char *what, const char *detail);
+void loop_step(struct loop *l, const struct event *e);
+/* Step an event without bytes of its own on the loop `to`, now if that is this
+ * thread's, by letter otherwise. */
+void loop_post_event(struct loop *from, struct loop *to,
+                     const struct event *e);
+
+/* ---- node.c ---- */
+
 /* Open everything and serve until stopped; the exit code. Errors on stderr. */
 int node_run(const struct node_options *o);
+/* A shard has handed over its leaderships. */
+void node_loop_stopped(struct node *n);
+/* Make a newer map durable and give it to all shards. Copies. */
+void node_save_map(struct node *n, const struct cluster_map *map);
 
 /* ---- start.c ---- */
 
-/* Open log, stores and shard of an ACTIVE node. On failure a line in
- * error[DATADIR_ERROR_SIZE]. */
+/* Open log, stores and shards of an ACTIVE node: fills each loop's `prepared`.
+ * On failure a line in error[DATADIR_ERROR_SIZE]. */
 MUST_CHECK enum status start_replicas(struct node *n, char *error);
 /* Make stores and log of this node's replicas in the map (CREATE). */
 MUST_CHECK enum status start_create(struct node *n,
                                     const struct cluster_map *map,
                                     char *error);
 
-/* Start a replica again that stopped itself (EFFECT_RESTART). False: its log
- * is not all on disk yet, try again. */
-bool start_again(struct node *n, uint32_t group);
+/* What the log holds of a group, for start_again(). */
+struct log_copy {
+    uint32_t group;
+    bool found;      /* false: not all is on disk yet, try again */
+    struct wal_group_info info;
+    struct group_entry *entries; /* info.first .. info.last, with payloads */
+    uint32_t *sizes;
+    size_t n;
+};
+void log_copy_release(struct log_copy *c);
+/* Start a replica again that stopped itself (EFFECT_RESTART). */
+void start_again(struct loop *l, const struct log_copy *log);
 
 /* ---- walfiles.c ---- */
 
@@ -118,6 +176,7 @@ typedef void walfiles_each(void *arg, const struct wal_recovered *found,
 MUST_CHECK enum status walfiles_open(struct node *n, walfiles_each *each,
                                      void *arg, bool *lost_unnamed,
                                      char *error);
+/* Any thread. */
 MUST_CHECK enum status walfiles_create(const char *dir, uint64_t segment,
                                        uint64_t recycle_from, uint32_t bytes);
 MUST_CHECK enum status walfiles_remove(const char *dir, uint64_t segment);
@@ -128,66 +187,79 @@ int walfiles_descriptor(const char *dir, uint64_t segment, bool write);
 
 /* Every 100 ms: keep the log short, check finished segments. */
 void relief_tick(struct node *n);
+/* Write a group's oldest entries again, so that their segment can go. */
+void relief_rewrite(struct node *n, uint32_t group);
 /* What scrubbing found, for status; NULL: nothing. */
 const char *relief_damage(const struct node *n);
 void relief_stop(struct node *n);
 
-/* ---- disk.c ---- */
+/* ---- disk.c: the log, on the main loop ---- */
 
 struct disk *disk_new(struct node *n);
 /* Start whatever the log wants started now. True if a write was carried out
  * at once: what waited for it has been stepped. */
 bool disk_pump(struct node *n);
-/* Wait until everything appended is durable (not while serving). */
-MUST_CHECK enum status disk_settle(struct node *n);
-/* Read entries back: answers EVENT_LOG_READ. */
-void disk_log_read(struct node *n, const struct effect *e);
-/* Read a span's ranges one behind the other; false: they cannot be read. */
+/* Wait until everything appended is durable, and with `files` until the log has
+ * made all segments it wants ahead (not while serving). */
+MUST_CHECK enum status disk_settle(struct node *n, bool files);
+/* Read a span's ranges one behind the other; false: they cannot be read. Any
+ * thread. */
 bool disk_read_span(const char *dir, const struct wal_span *span,
                     uint8_t *to);
 void disk_stop(struct node *n);
 uint64_t disk_syncs(const struct disk *d);
 
+/* From a loop, by letter if it is not the main one: */
+
+/* EFFECT_PERSIST_*, EFFECT_RELEASE; answered by EVENT_PERSISTED. */
+void disk_persist(struct loop *l, const struct effect *e);
+/* EFFECT_LOG_READ; answered by EVENT_LOG_READ. */
+void disk_log_read(struct loop *l, const struct effect *e);
+/* RESET the group's log; then checkpoints_reset_done() on that loop. */
+void disk_reset(struct loop *l, uint32_t group, uint64_t index, uint64_t term,
+                const uint8_t *install_id);
+/* Copy the group's log; then start_again() or a later try. */
+void disk_copy_log(struct loop *l, uint32_t group);
+
 /* ---- stores.c ---- */
 
-struct stores *stores_new(struct node *n);
+struct stores *stores_new(struct loop *l);
 /* Open the store that groups/N/CURRENT names.
  * NOT_FOUND  there is no CURRENT */
-MUST_CHECK enum status stores_open(struct node *n, uint32_t group,
+MUST_CHECK enum status stores_open(struct loop *l, uint32_t group,
                                    uint8_t *install_id, char *error);
-/* Make the first store of a group, holding `set`, flushed. */
+/* Make the first store of a group, holding `set`, flushed, and close it. */
 MUST_CHECK enum status stores_create(struct node *n, uint32_t group,
                                      const struct write_set *set, char *error);
-struct store *stores_find(const struct node *n, uint32_t group);
+struct store *stores_find(const struct loop *l, uint32_t group);
 /* Put another store in a group's place; gives the one it replaces. */
-struct store *stores_replace(struct node *n, uint32_t group,
+struct store *stores_replace(struct loop *l, uint32_t group,
                              struct store *store);
-struct store_env *stores_env(const struct node *n);
-void stores_fetch(struct node *n, const struct effect *e);
-void stores_apply(struct node *n, const struct effect *e);
-void stores_read(struct node *n, const struct effect *e);
-void stores_flush(struct node *n, const struct effect *e);
-void stores_tick(struct node *n);
-/* start_again() this group's replica from the next tick on until it works. */
-void stores_restart_wanted(struct node *n, uint32_t group);
+void stores_fetch(struct loop *l, const struct effect *e);
+void stores_apply(struct loop *l, const struct effect *e);
+void stores_read(struct loop *l, const struct effect *e);
+void stores_flush(struct loop *l, const struct effect *e);
+void stores_tick(struct loop *l);
+/* Ask for the log of this group, now and at each tick until start_again(). */
+void stores_restart_wanted(struct loop *l, uint32_t group, bool wanted);
 /* Flush and close all; waits. */
-void stores_close(struct node *n);
+void stores_close(struct loop *l);
 /* groups/N as a path. */
 void stores_group_path(const struct node *n, uint32_t group, char *path,
                        size_t size);
-MUST_CHECK enum status stores_write_current(struct node *n, uint32_t group,
-                                            const char *name,
+MUST_CHECK enum status stores_write_current(const struct node *n,
+                                            uint32_t group, const char *name,
                                             const uint8_t *install_id);
 
 /* ---- checkpoints.c ---- */
 
-struct checkpoints *checkpoints_new(struct node *n);
-void checkpoints_make(struct node *n, const struct effect *e);
-void checkpoints_drop(struct node *n, const struct effect *e);
-void checkpoints_serve(struct node *n, const struct effect *e);
-void checkpoints_install(struct node *n, const struct effect *e);
-/* More of the log is durable: installs may wait for that. */
-void checkpoints_durable(struct node *n);
+struct checkpoints *checkpoints_new(struct loop *l);
+void checkpoints_make(struct loop *l, const struct effect *e);
+void checkpoints_drop(struct loop *l, const struct effect *e);
+void checkpoints_serve(struct loop *l, const struct effect *e);
+void checkpoints_install(struct loop *l, const struct effect *e);
+/* The RESET that an install waited for is durable. */
+void checkpoints_reset_done(struct loop *l, uint32_t group);
 
 /* ---- links.c ---- */
 
@@ -195,26 +267,29 @@ struct links *links_new(struct node *n);
 /* The map or the node's part in it has changed. */
 void links_follow_map(struct node *n);
 MUST_CHECK bool links_listen(struct node *n, char *error);
-void links_send(struct node *n, uint32_t node, enum channel channel,
-                struct slice items);
+/* Items from a shard to another node's or a sibling, from any loop. */
+void links_send(struct loop *l, uint32_t node, unsigned shard,
+                enum channel channel, struct slice items);
 void links_tick(struct node *n);
 void links_stop(struct node *n);
 
-/* ---- front/native.c, front/admin.c, init.c ---- */
+/* ---- front/native.c, front/admin.c, front/status.c ---- */
 
-struct native *native_new(struct node *n);
-MUST_CHECK bool native_listen(struct node *n, char *error);
-void native_reply(struct node *n, const struct effect *e);
-void native_stop(struct node *n);
-unsigned native_conns(const struct node *n);
+struct native *native_new(struct loop *l);
+MUST_CHECK bool native_listen(struct loop *l, char *error);
+void native_reply(struct loop *l, const struct effect *e);
+/* Send a frame to the client that `conn` names, if it is still there. */
+void native_send(struct loop *l, uint64_t conn, uint64_t id, uint16_t type,
+                 struct slice payload);
+void native_stop(struct loop *l);
 
-void admin_map(struct node *n, struct conn *c, uint64_t id,
+/* Requests to the node itself, from the client `conn`. */
+void admin_map(struct loop *l, uint64_t conn, uint64_t id,
                struct slice payload);
-void admin_status(struct node *n, struct conn *c, uint64_t id,
-                  struct slice payload);
-void admin_init(struct node *n, struct conn *c, uint64_t id,
+void admin_init(struct loop *l, uint64_t conn, uint64_t id,
                 struct slice payload);
-void admin_error(struct conn *c, uint64_t id, enum status why,
+void admin_error(struct loop *l, uint64_t conn, uint64_t id, enum status why,
                  const char *detail);
+void status_ask(struct loop *l, uint64_t conn, uint64_t id);
 
 #endif

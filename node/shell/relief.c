@@ -64,11 +64,11 @@ static void flush_group(struct node *n, uint32_t group)
     struct event e = {.type = EVENT_FLUSH_WANTED, .now = node_now()};
 
     e.flush_wanted.group = group;
-    node_step(n, &e);
+    e.flush_wanted.pinned = true;
+    loop_post_event(&n->loops[0], loop_of(n, group), &e);
 }
 
-/* Write the group's oldest entries again. */
-static void rewrite(struct node *n, uint32_t group)
+void relief_rewrite(struct node *n, uint32_t group)
 {
     struct wal_entry out[WAL_SPAN_ENTRIES];
     struct wal_span span;
@@ -94,12 +94,8 @@ static void shorten(struct node *n)
                     (n->o.segment_bytes ? n->o.segment_bytes : 64u << 20);
     uint32_t group;
 
-    if (wal_bytes(n->journal.wal) < many ||
-        !wal_pinning(n->journal.wal, &group))
-        return;
-    if (shard_flushed_up(n->shard, group))
-        rewrite(n, group);
-    else
+    if (wal_bytes(n->journal.wal) >= many &&
+        wal_pinning(n->journal.wal, &group))
         flush_group(n, group);
 }
 
@@ -145,9 +141,9 @@ static void scrub_done(uv_work_t *w, int canceled)
                  j->segment.segment, j->bad);
         log_error("wal_scrub_damage", "segment=%" PRIu64 " offset=%u",
                   j->segment.segment, j->bad);
-        for (unsigned g = 0; g <= GROUP_COUNT_MAX; g++)
-            if (stores_find(n, g))
-                flush_group(n, g);
+        for (unsigned i = 0; i < n->dir.map->n_groups; i++)
+            if (map_replica_on(&n->dir.map->groups[i], n->id))
+                flush_group(n, n->dir.map->groups[i].id);
     }
     free(j);
 }
@@ -172,7 +168,7 @@ static void scrub(struct node *n)
     j->segment = s;
     j->options = n->wal_options;
     snprintf(j->dir, sizeof j->dir, "%s/wal", n->dir.path);
-    if (uv_queue_work(n->loop, &j->work, scrub_work, scrub_done))
+    if (uv_queue_work(n->loops[0].uv, &j->work, scrub_work, scrub_done))
         node_die("worker", "cannot queue");
 }
 
@@ -180,6 +176,6 @@ void relief_tick(struct node *n)
 {
     relief_of(n);
     shorten(n);
-    if (n->ticks % SCRUB_EVERY_TICKS == 0)
+    if (n->loops[0].ticks % SCRUB_EVERY_TICKS == 0)
         scrub(n);
 }

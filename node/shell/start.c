@@ -46,9 +46,9 @@ struct starting {
 
 /* ---- the stores ---- */
 
-static void read_records(struct node *n, struct found *f)
+static void read_records(struct loop *l, struct found *f)
 {
-    struct store *s = stores_find(n, f->group);
+    struct store *s = stores_find(l, f->group);
     struct group_record flushed;
     enum status st =
         store_group_record(s, NULL, &f->record_bytes, &f->record);
@@ -68,10 +68,10 @@ static void read_records(struct node *n, struct found *f)
     f->flushed = flushed.applied_index;
 }
 
-static void read_store(struct node *n, struct found *f)
+static void read_store(struct loop *l, struct found *f)
 {
     char error[DATADIR_ERROR_SIZE] = "";
-    enum status st = stores_open(n, f->group, f->install_id, error);
+    enum status st = stores_open(l, f->group, f->install_id, error);
 
     if (st == STATUS_NOT_FOUND) {
         f->broken = "its store is missing";
@@ -83,7 +83,7 @@ static void read_store(struct node *n, struct found *f)
         f->broken = "its store cannot be opened";
         return;
     }
-    read_records(n, f);
+    read_records(l, f);
 }
 
 /* ---- the log ---- */
@@ -150,7 +150,7 @@ static void each_group(void *arg, const struct wal_recovered *log, unsigned i)
 
 /* ---- together ---- */
 
-static void add_replica(struct node *n, struct found *f, bool again)
+static void add_replica(struct loop *l, struct found *f, bool again)
 {
     struct replica_restore r = {
         .group = f->group,
@@ -185,9 +185,9 @@ static void add_replica(struct node *n, struct found *f, bool again)
              f->log.first, f->log.last, f->flushed,
              r.broken ? r.broken : "");
     if (again)
-        shard_replica_restart(n->shard, node_now(), &r, &n->fx);
+        shard_replica_restart(l->shard, node_now(), &r, &l->fx);
     else
-        shard_replica_add(n->shard, node_now(), &r, &n->fx);
+        shard_replica_add(l->prepared, node_now(), &r, &l->fx);
 }
 
 static void release_found(struct found *f)
@@ -204,14 +204,14 @@ static void release_found(struct found *f)
 
 /* Directories that no CURRENT names: of an install or a checkpoint that a stop
  * cut short. */
-static void remove_leftovers(struct node *n, uint32_t group)
+static void remove_leftovers(struct loop *l, uint32_t group)
 {
     char dir[4300], path[4600], error[DATADIR_ERROR_SIZE];
-    struct store *s = stores_find(n, group);
+    struct store *s = stores_find(l, group);
     struct dirent *e;
     DIR *d;
 
-    stores_group_path(n, group, dir, sizeof dir);
+    stores_group_path(l->node, group, dir, sizeof dir);
     d = opendir(dir);
     if (!d || !s) {
         if (d)
@@ -249,26 +249,28 @@ static enum status raise_files(unsigned groups, char *error)
     return STATUS_DENIED;
 }
 
-static void make_shard(struct node *n)
+static void make_shard(struct loop *l)
 {
+    struct node *n = l->node;
     const struct cluster_map *map = n->dir.map;
     const struct map_node *self =
         map_node_of_directory(map, n->dir.directory);
     struct shard_options o = {
         .node = self->id,
-        .seed = node_now_us().us,
+        .shard = l->index,
+        .shards = n->n_loops,
+        .seed = node_now_us().us + l->index,
         .election = MS(n->o.election_ms),
         .self = *self,
     };
 
     if (getrandom(&o.seed, sizeof o.seed, 0) != sizeof o.seed)
         o.seed ^= node_wall_ms();
-    n->id = self->id;
     snprintf(o.self.client_address, sizeof o.self.client_address, "%s",
              n->o.client_advertise);
     snprintf(o.self.peer_address, sizeof o.self.peer_address, "%s",
              n->o.peer_advertise);
-    n->shard = shard_new(&o, map);
+    l->prepared = shard_new(&o, map);
 }
 
 static void collect(struct starting *s, const struct cluster_map *map,
@@ -300,7 +302,7 @@ static enum status finish_installs(struct starting *s)
         f->log.last = f->record.applied_index;
         any = true;
     }
-    return any ? disk_settle(n) : STATUS_OK;
+    return any ? disk_settle(n, false) : STATUS_OK;
 }
 
 enum status start_replicas(struct node *n, char *error)
@@ -311,7 +313,6 @@ enum status start_replicas(struct node *n, char *error)
     struct starting s = {.n = n};
     bool lost_unnamed = false;
     enum status st;
-    struct event none = {.type = EVENT_DISK, .now = node_now()};
 
     if (!self) {
         snprintf(error, DATADIR_ERROR_SIZE,
@@ -324,7 +325,7 @@ enum status start_replicas(struct node *n, char *error)
     if (st != STATUS_OK)
         goto out;
     for (unsigned i = 0; i < s.count; i++)
-        read_store(n, &s.v[i]);
+        read_store(loop_of(n, s.v[i].group), &s.v[i]);
     st = walfiles_open(n, each_group, &s, &lost_unnamed, error);
     if (st != STATUS_OK)
         goto out;
@@ -334,7 +335,7 @@ enum status start_replicas(struct node *n, char *error)
             f->broken = "its log is missing";
             f->lost = true;
         }
-        remove_leftovers(n, f->group);
+        remove_leftovers(loop_of(n, f->group), f->group);
     }
     st = finish_installs(&s);
     if (st != STATUS_OK) {
@@ -342,10 +343,11 @@ enum status start_replicas(struct node *n, char *error)
                  n->dir.path, status_text(st));
         goto out;
     }
-    make_shard(n);
+    n->id = self->id;
+    for (unsigned i = 0; i < n->n_loops; i++)
+        make_shard(&n->loops[i]);
     for (unsigned i = 0; i < s.count; i++)
-        add_replica(n, &s.v[i], false);
-    node_step(n, &none); /* carries out what starting wanted */
+        add_replica(loop_of(n, s.v[i].group), &s.v[i], false);
 out:
     for (unsigned i = 0; i < s.count; i++)
         release_found(&s.v[i]);
@@ -355,69 +357,32 @@ out:
 
 /* ---- again, while the node runs ---- */
 
-static bool take_span(struct node *n, struct found *f, uint64_t index,
-                      uint64_t *next)
+void start_again(struct loop *l, const struct log_copy *log)
 {
-    enum { SPAN_BYTES = 1 << 20 };
-    struct wal_entry out[WAL_SPAN_ENTRIES];
-    struct wal_span span;
-    char dir[4300];
-    uint8_t *bytes;
-    bool ok;
-
-    snprintf(dir, sizeof dir, "%s/wal", n->dir.path);
-    if (wal_find(n->journal.wal, f->group, index, SPAN_BYTES, &span) !=
-        STATUS_OK)
-        return false;
-    bytes = xmalloc(span.bytes);
-    ok = disk_read_span(dir, &span, bytes) &&
-         wal_span_decode(&span, slice_of(bytes, span.bytes), out) ==
-             STATUS_OK;
-    for (unsigned i = 0; ok && i < span.count; i++) {
-        struct group_entry *e = &f->entries[index - f->log.first + i];
-        e->term = out[i].term;
-        e->type = (uint8_t)out[i].type;
-        f->sizes[index - f->log.first + i] = (uint32_t)out[i].data.size;
-        if (out[i].data.size && (index + i > f->record.applied_index ||
-                                 e->type == ENTRY_CHANGE))
-            e->payload = blob_copy(out[i].data);
-    }
-    *next = index + span.count;
-    free(bytes);
-    return ok;
-}
-
-bool start_again(struct node *n, uint32_t group)
-{
-    const struct map_group *g = map_group_find(n->dir.map, group);
-    const struct map_replica *m = g ? map_replica_on(g, n->id) : NULL;
-    struct found f = {.group = group, .replica = m ? m->id : 0};
-    struct event none = {.type = EVENT_TURN, .now = node_now(),
+    const struct cluster_map *map = shard_map(l->shard);
+    const struct map_group *g = map_group_find(map, log->group);
+    const struct map_replica *m = g ? map_replica_on(g, l->node->id) : NULL;
+    struct found f = {.group = log->group, .replica = m ? m->id : 0};
+    struct event turn = {.type = EVENT_TURN, .now = node_now(),
                          .wall_ms = node_wall_ms()};
-    struct wal_group_info info;
-    bool ok = m && wal_group(n->journal.wal, group, &info) &&
-              wal_pending_bytes(n->journal.wal) == 0;
 
-    if (!ok)
-        return !m;
-    read_records(n, &f);
-    f.log = (struct wal_recovered_group){.group = group, .term = info.term,
-                                         .vote = info.vote,
-                                         .first = info.first,
-                                         .last = info.last};
-    if (!f.broken && info.last >= info.first) {
-        f.n_entries = info.last - info.first + 1;
-        f.entries = xcalloc(f.n_entries, sizeof *f.entries);
-        f.sizes = xcalloc(f.n_entries, sizeof *f.sizes);
-        for (uint64_t i = info.first; ok && i <= info.last;)
-            ok = take_span(n, &f, i, &i);
-    }
-    if (ok) {
-        add_replica(n, &f, true);
-        node_step(n, &none);
-    }
+    if (!m)
+        return;
+    read_records(l, &f);
+    f.log = (struct wal_recovered_group){.group = log->group,
+                                         .term = log->info.term,
+                                         .vote = log->info.vote,
+                                         .first = log->info.first,
+                                         .last = log->info.last};
+    f.entries = log->entries;
+    f.sizes = log->sizes;
+    f.n_entries = log->n;
+    add_replica(l, &f, true);
+    f.entries = NULL; /* the copy's */
+    f.sizes = NULL;
+    f.n_entries = 0;
     release_found(&f);
-    return ok;
+    loop_step(l, &turn); /* carries out what starting wanted */
 }
 
 /* ---- making replicas (cluster init, step CREATE) ---- */
@@ -495,7 +460,7 @@ enum status start_create(struct node *n, const struct cluster_map *map,
         wal_reset(n->journal.wal, group, 1, 1, none, node_now_us());
         wal_vote(n->journal.wal, group, 1, 0, node_now_us());
     }
-    st = disk_settle(n);
+    st = disk_settle(n, true);
     if (st != STATUS_OK)
         snprintf(error, DATADIR_ERROR_SIZE, "cannot write the log: %s",
                  status_text(st));

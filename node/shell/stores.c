@@ -22,25 +22,17 @@ struct slot {
 };
 
 struct stores {
-    struct node *n;
-    struct store_env *env;
+    struct loop *l;
     struct slot *v; /* sorted by group */
     unsigned n_slots, cap;
 };
 
-struct stores *stores_new(struct node *n)
+struct stores *stores_new(struct loop *l)
 {
     struct stores *s = xcalloc(1, sizeof *s);
-    struct store_env_options o = {.cache_bytes = n->o.cache_bytes};
 
-    s->n = n;
-    s->env = store_env_new(&o);
+    s->l = l;
     return s;
-}
-
-struct store_env *stores_env(const struct node *n)
-{
-    return n->stores->env;
 }
 
 static struct slot *slot_of_group(const struct stores *s, uint32_t group)
@@ -57,17 +49,17 @@ static struct slot *slot_of_group(const struct stores *s, uint32_t group)
     return lo < s->n_slots && s->v[lo].group == group ? &s->v[lo] : NULL;
 }
 
-struct store *stores_find(const struct node *n, uint32_t group)
+struct store *stores_find(const struct loop *l, uint32_t group)
 {
-    struct slot *x = slot_of_group(n->stores, group);
+    struct slot *x = slot_of_group(l->stores, group);
 
     return x ? x->store : NULL;
 }
 
-struct store *stores_replace(struct node *n, uint32_t group,
+struct store *stores_replace(struct loop *l, uint32_t group,
                              struct store *store)
 {
-    struct stores *s = n->stores;
+    struct stores *s = l->stores;
     struct slot *x = slot_of_group(s, group);
     struct store *old;
     unsigned at;
@@ -94,7 +86,7 @@ void stores_group_path(const struct node *n, uint32_t group, char *path,
     snprintf(path, size, "%s/groups/%u", n->dir.path, group);
 }
 
-enum status stores_write_current(struct node *n, uint32_t group,
+enum status stores_write_current(const struct node *n, uint32_t group,
                                  const char *name, const uint8_t *install_id)
 {
     char dir[PATH_SIZE];
@@ -152,7 +144,7 @@ out:
     return st;
 }
 
-enum status stores_open(struct node *n, uint32_t group, uint8_t *install_id,
+enum status stores_open(struct loop *l, uint32_t group, uint8_t *install_id,
                         char *error)
 {
     char dir[PATH_SIZE], path[PATH_SIZE + 300], name[256];
@@ -160,7 +152,7 @@ enum status stores_open(struct node *n, uint32_t group, uint8_t *install_id,
     struct store *store;
     enum status st;
 
-    stores_group_path(n, group, dir, sizeof dir);
+    stores_group_path(l->node, group, dir, sizeof dir);
     st = read_current(dir, name, install_id);
     if (st != STATUS_OK) {
         snprintf(error, DATADIR_ERROR_SIZE, "%s/CURRENT: %s", dir,
@@ -168,9 +160,9 @@ enum status stores_open(struct node *n, uint32_t group, uint8_t *install_id,
         return st;
     }
     snprintf(path, sizeof path, "%s/%s", dir, name);
-    st = store_open(n->stores->env, &o, &store, error, DATADIR_ERROR_SIZE);
+    st = store_open(l->node->env, &o, &store, error, DATADIR_ERROR_SIZE);
     if (st == STATUS_OK)
-        stores_replace(n, group, store);
+        stores_replace(l, group, store);
     /* A store that CURRENT names and is not there is damage, not news. */
     return st == STATUS_NOT_FOUND ? STATUS_CORRUPT : st;
 }
@@ -193,7 +185,7 @@ enum status stores_create(struct node *n, uint32_t group,
     snprintf(path, sizeof path, "%s/store-0", dir);
     error[0] = 0;
     if (st == STATUS_OK)
-        st = store_open(n->stores->env, &o, &store, error,
+        st = store_open(n->env, &o, &store, error,
                         DATADIR_ERROR_SIZE);
     if (st == STATUS_OK)
         st = store_apply(store, set);
@@ -210,34 +202,34 @@ enum status stores_create(struct node *n, uint32_t group,
 
 /* ---- effects ---- */
 
-static void pin(struct node *n, struct store_value *v)
+static void pin(struct loop *l, struct store_value *v)
 {
-    if (n->n_pins == n->cap_pins) {
-        n->cap_pins = n->cap_pins ? n->cap_pins * 2 : 64;
-        n->pins = xrealloc(n->pins, n->cap_pins * sizeof *n->pins);
+    if (l->n_pins == l->cap_pins) {
+        l->cap_pins = l->cap_pins ? l->cap_pins * 2 : 64;
+        l->pins = xrealloc(l->pins, l->cap_pins * sizeof *l->pins);
     }
-    n->pins[n->n_pins++] = *v;
+    l->pins[l->n_pins++] = *v;
 }
 
-void stores_apply(struct node *n, const struct effect *e)
+void stores_apply(struct loop *l, const struct effect *e)
 {
-    struct store *store = stores_find(n, e->group);
+    struct store *store = stores_find(l, e->group);
     struct event done = {.type = EVENT_APPLIED, .now = node_now()};
 
     done.applied.group = e->group;
     done.applied.status = store ? store_apply(store, e->apply.set)
                                 : STATUS_IO_ERROR;
-    node_step(n, &done);
+    loop_step(l, &done);
     if (store && store_flush_wanted(store)) {
         struct event wanted = {.type = EVENT_FLUSH_WANTED, .now = done.now};
         wanted.flush_wanted.group = e->group;
-        node_step(n, &wanted);
+        loop_step(l, &wanted);
     }
 }
 
 struct read_job {
     uv_work_t work;
-    struct node *n;
+    struct loop *l;
     struct store_view *view;
     uint32_t group;
     uint64_t token;
@@ -263,31 +255,31 @@ static void read_done(uv_work_t *w, int canceled)
     e.read.token = j->token;
     e.read.status = j->status;
     e.read.record = j->value.bytes;
-    node_step(j->n, &e);
+    loop_step(j->l, &e);
     store_value_release(&j->value);
     store_view_unref(j->view);
     buf_release(&j->key);
     free(j);
 }
 
-static void read_on_worker(struct node *n, struct store *store,
+static void read_on_worker(struct loop *l, struct store *store,
                            const struct effect *e)
 {
     struct read_job *j = xcalloc(1, sizeof *j);
 
     j->work.data = j;
-    j->n = n;
+    j->l = l;
     j->group = e->group;
     j->token = e->read.token;
     j->view = store_view_take(store);
     buf_append(&j->key, e->read.key.data, e->read.key.size);
-    if (uv_queue_work(n->loop, &j->work, read_work, read_done))
+    if (uv_queue_work(l->uv, &j->work, read_work, read_done))
         node_die("worker", "cannot queue");
 }
 
-void stores_read(struct node *n, const struct effect *e)
+void stores_read(struct loop *l, const struct effect *e)
 {
-    struct store *store = stores_find(n, e->group);
+    struct store *store = stores_find(l, e->group);
     struct store_value value = {0};
     struct event done = {.type = EVENT_READ, .now = node_now()};
 
@@ -296,18 +288,18 @@ void stores_read(struct node *n, const struct effect *e)
                                          STORE_CACHE_ONLY, &value)
                              : STATUS_IO_ERROR;
     if (done.read.status == STATUS_INCOMPLETE) {
-        read_on_worker(n, store, e);
+        read_on_worker(l, store, e);
         return;
     }
     done.read.record = value.bytes;
     /* The reply borrows the bytes until it has been carried out. */
-    pin(n, &value);
-    node_step(n, &done);
+    pin(l, &value);
+    loop_step(l, &done);
 }
 
 struct fetch_job {
     uv_work_t work;
-    struct node *n;
+    struct loop *l;
     struct store_view *view;
     uint32_t group;
     const struct slice *keys; /* the shard keeps them until EVENT_FETCHED */
@@ -339,7 +331,7 @@ static void fetch_work(uv_work_t *w)
                       j->count, j->present);
 }
 
-static void fetched(struct node *n, uint32_t group, enum status st,
+static void fetched(struct loop *l, uint32_t group, enum status st,
                     const bool *present)
 {
     struct event e = {.type = EVENT_FETCHED, .now = node_now()};
@@ -347,7 +339,7 @@ static void fetched(struct node *n, uint32_t group, enum status st,
     e.fetched.group = group;
     e.fetched.status = st;
     e.fetched.present = present;
-    node_step(n, &e);
+    loop_step(l, &e);
 }
 
 static void fetch_done(uv_work_t *w, int canceled)
@@ -355,15 +347,15 @@ static void fetch_done(uv_work_t *w, int canceled)
     struct fetch_job *j = w->data;
 
     (void)canceled;
-    fetched(j->n, j->group, j->status, j->present);
+    fetched(j->l, j->group, j->status, j->present);
     store_view_unref(j->view);
     free(j->present);
     free(j);
 }
 
-void stores_fetch(struct node *n, const struct effect *e)
+void stores_fetch(struct loop *l, const struct effect *e)
 {
-    struct store *store = stores_find(n, e->group);
+    struct store *store = stores_find(l, e->group);
     bool *present = xcalloc(e->fetch.n, sizeof *present);
     enum status st = store ? fetch(store, NULL, STORE_CACHE_ONLY,
                                    e->fetch.keys, e->fetch.n, present)
@@ -371,25 +363,25 @@ void stores_fetch(struct node *n, const struct effect *e)
     struct fetch_job *j;
 
     if (st != STATUS_INCOMPLETE) {
-        fetched(n, e->group, st, present);
+        fetched(l, e->group, st, present);
         free(present);
         return;
     }
     j = xcalloc(1, sizeof *j);
     j->work.data = j;
-    j->n = n;
+    j->l = l;
     j->group = e->group;
     j->view = store_view_take(store);
     j->keys = e->fetch.keys;
     j->count = e->fetch.n;
     j->present = present;
-    if (uv_queue_work(n->loop, &j->work, fetch_work, fetch_done))
+    if (uv_queue_work(l->uv, &j->work, fetch_work, fetch_done))
         node_die("worker", "cannot queue");
 }
 
 /* ---- flushing ---- */
 
-static void flushed(struct node *n, struct slot *x)
+static void flushed(struct loop *l, struct slot *x)
 {
     struct event e = {.type = EVENT_FLUSHED, .now = node_now()};
     struct group_record record;
@@ -400,13 +392,13 @@ static void flushed(struct node *n, struct slot *x)
     e.flushed.status = store_flushed_record(x->store, &bytes, &record);
     if (e.flushed.status == STATUS_OK)
         e.flushed.index = record.applied_index;
-    node_step(n, &e);
+    loop_step(l, &e);
     buf_release(&bytes);
 }
 
-void stores_flush(struct node *n, const struct effect *e)
+void stores_flush(struct loop *l, const struct effect *e)
 {
-    struct slot *x = slot_of_group(n->stores, e->group);
+    struct slot *x = slot_of_group(l->stores, e->group);
     struct event failed = {.type = EVENT_FLUSHED, .now = node_now()};
     enum status st = x ? store_flush_begin(x->store) : STATUS_IO_ERROR;
 
@@ -418,33 +410,33 @@ void stores_flush(struct node *n, const struct effect *e)
              status_name(st));
     failed.flushed.group = e->group;
     failed.flushed.status = st;
-    node_step(n, &failed);
+    loop_step(l, &failed);
 }
 
-void stores_tick(struct node *n)
+void stores_tick(struct loop *l)
 {
-    struct stores *s = n->stores;
+    struct stores *s = l->stores;
 
     for (unsigned i = 0; i < s->n_slots; i++) {
         struct slot *x = &s->v[i];
         if (x->flushing && !store_flush_busy(x->store))
-            flushed(n, x);
-        if (x->restart_wanted && start_again(n, x->group))
-            x->restart_wanted = false;
+            flushed(l, x);
+        if (x->restart_wanted)
+            disk_copy_log(l, x->group);
     }
 }
 
-void stores_restart_wanted(struct node *n, uint32_t group)
+void stores_restart_wanted(struct loop *l, uint32_t group, bool wanted)
 {
-    struct slot *x = slot_of_group(n->stores, group);
+    struct slot *x = slot_of_group(l->stores, group);
 
     if (x)
-        x->restart_wanted = true;
+        x->restart_wanted = wanted;
 }
 
-void stores_close(struct node *n)
+void stores_close(struct loop *l)
 {
-    struct stores *s = n->stores;
+    struct stores *s = l->stores;
 
     for (unsigned i = 0; i < s->n_slots; i++) {
         enum status st = store_flush_wait(s->v[i].store);
@@ -453,9 +445,7 @@ void stores_close(struct node *n)
                      status_name(st));
         store_close(s->v[i].store);
     }
-    if (!store_env_open_count(s->env))
-        store_env_free(s->env);
     free(s->v);
     free(s);
-    n->stores = NULL;
+    l->stores = NULL;
 }

@@ -19,7 +19,7 @@
 #include "proto/crc.h"
 #include "raft/wal/recovery.h"
 
-enum { PATH_SIZE = 4300, ZERO_BYTES = 1 << 20 };
+enum { PATH_SIZE = 4300, ZERO_BYTES = 4 << 20 };
 
 static void segment_path(const char *dir, uint64_t segment, char *path)
 {

@@ -20,7 +20,7 @@ static void numbers_on_the_wire_stay_what_they_are(void **state)
     assert_int_equal(MESSAGE_WRITE_REPLY, 0x0005);
     assert_int_equal(MESSAGE_ERROR, 0x00ff);
     assert_int_equal(MESSAGE_HELLO, 0x0100);
-    assert_int_equal(MESSAGE_RAFT, 0x0110);
+    assert_int_equal(MESSAGE_ITEMS, 0x0110);
     assert_int_equal(FRAME_REQUEST, 1);
     assert_int_equal(FRAME_REPLY, 2);
     assert_int_equal(FRAME_ONEWAY, 4);
@@ -48,8 +48,8 @@ static void each_type_has_its_own_name(void **state)
 {
     (void)state;
     assert_string_equal(message_name(MESSAGE_GET), "GET");
-    assert_string_equal(message_name(MESSAGE_SNAPSHOT_CANCEL),
-                        "SNAPSHOT_CANCEL");
+    assert_string_equal(message_name(MESSAGE_ITEMS),
+                        "ITEMS");
     assert_string_equal(message_name(0), "UNLISTED");
     assert_string_equal(message_name(0xffff), "UNLISTED");
 }
@@ -61,8 +61,8 @@ static void a_type_fits_only_its_own_kind(void **state)
     assert_true(message_fits(MESSAGE_GET, FRAME_REQUEST));
     assert_false(message_fits(MESSAGE_GET, FRAME_REPLY));
     assert_true(message_fits(MESSAGE_GET_REPLY, FRAME_REPLY));
-    assert_true(message_fits(MESSAGE_RAFT, FRAME_ONEWAY));
-    assert_false(message_fits(MESSAGE_RAFT, FRAME_REQUEST));
+    assert_true(message_fits(MESSAGE_ITEMS, FRAME_ONEWAY));
+    assert_false(message_fits(MESSAGE_ITEMS, FRAME_REQUEST));
     assert_false(message_fits(0x7777, FRAME_REQUEST));
 }
 

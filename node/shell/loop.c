@@ -1,0 +1,375 @@
+/* loop.c - one loop: events in, effects out, one turn after the other. */
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "node/shell/post.h"
+#include "proto/base/log.h"
+
+enum { LETTERS_MAX = 1 << 20, TICK_MS = 100 };
+
+static uint64_t clock_ns(clockid_t id)
+{
+    struct timespec t;
+
+    clock_gettime(id, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+instant node_now(void)
+{
+    return (instant){clock_ns(CLOCK_MONOTONIC) / 1000000u};
+}
+
+wal_instant node_now_us(void)
+{
+    return (wal_instant){clock_ns(CLOCK_MONOTONIC) / 1000u};
+}
+
+uint64_t node_wall_ms(void)
+{
+    return clock_ns(CLOCK_REALTIME) / 1000000u;
+}
+
+void node_die(const char *what, const char *detail)
+{
+    log_error("node_dies", "what=%s detail=\"%s\"", what, detail);
+    fflush(stderr);
+    _exit(1);
+}
+
+struct loop *loop_of(struct node *n, uint32_t group)
+{
+    return &n->loops[group % n->n_loops];
+}
+
+/* ---- letters ---- */
+
+void post_to(struct loop *from, struct loop *to, struct post *p)
+{
+    if (from == to) {
+        p->run(to, p);
+        return;
+    }
+    letters_push(&from->outbox[to->index], &p->letter);
+    from->posting = true;
+    if (!from->draining)
+        post_flush(from);
+}
+
+void post_flush(struct loop *from)
+{
+    if (!from->posting)
+        return;
+    from->posting = false;
+    for (unsigned i = 0; i < from->node->n_loops; i++)
+        if (from->outbox[i].count &&
+            mailbox_post_all(from->node->loops[i].mailbox,
+                             &from->outbox[i]) == STATUS_BUSY)
+            node_die("mailbox", "a loop does not keep up");
+}
+
+static void on_letters(struct mailbox *m, struct letters *in, void *user)
+{
+    struct loop *l = user;
+    struct letter *one;
+
+    (void)m;
+    while ((one = letters_pop(in))) {
+        struct post *p = CONTAINER_OF(one, struct post, letter);
+        p->run(l, p);
+    }
+}
+
+struct event_post {
+    struct post post;
+    struct event event;
+};
+
+static void run_event(struct loop *to, struct post *p)
+{
+    struct event_post *e = CONTAINER_OF(p, struct event_post, post);
+
+    e->event.now = node_now();
+    loop_step(to, &e->event);
+    free(e);
+}
+
+void loop_post_event(struct loop *from, struct loop *to,
+                     const struct event *e)
+{
+    struct event_post *p;
+
+    if (from == to) {
+        loop_step(to, e);
+        return;
+    }
+    p = xcalloc(1, sizeof *p);
+    p->post.run = run_event;
+    p->event = *e;
+    post_to(from, to, &p->post);
+}
+
+/* ---- effects ---- */
+
+struct map_post {
+    struct post post;
+    struct cluster_map *map;
+};
+
+static void run_save_map(struct loop *to, struct post *p)
+{
+    struct map_post *m = CONTAINER_OF(p, struct map_post, post);
+
+    node_save_map(to->node, m->map);
+    map_free(m->map);
+    free(m);
+}
+
+static void save_map(struct loop *l, const struct effect *e)
+{
+    struct map_post *p = xcalloc(1, sizeof *p);
+
+    p->post.run = run_save_map;
+    p->map = e->map_save.give ? e->map_save.map : map_copy(e->map_save.map);
+    post_to(l, &l->node->loops[0], &p->post);
+}
+
+static void run_stopped(struct loop *to, struct post *p)
+{
+    node_loop_stopped(to->node);
+    free(p);
+}
+
+static void shard_stopped(struct loop *l)
+{
+    struct post *p;
+
+    if (l->stopped)
+        return;
+    l->stopped = true;
+    p = xcalloc(1, sizeof *p);
+    p->run = run_stopped;
+    post_to(l, &l->node->loops[0], p);
+}
+
+struct group_post {
+    struct post post;
+    uint32_t group;
+};
+
+static void run_rewrite(struct loop *to, struct post *p)
+{
+    struct group_post *g = CONTAINER_OF(p, struct group_post, post);
+
+    relief_rewrite(to->node, g->group);
+    free(g);
+}
+
+static void rewrite(struct loop *l, const struct effect *e)
+{
+    struct group_post *p = xcalloc(1, sizeof *p);
+
+    p->post.run = run_rewrite;
+    p->group = e->group;
+    post_to(l, &l->node->loops[0], &p->post);
+}
+
+static void carry_out(struct loop *l, const struct effect *e)
+{
+    switch (e->type) {
+    case EFFECT_PERSIST_VOTE:
+    case EFFECT_PERSIST_TRUNCATE:
+    case EFFECT_PERSIST_ENTRIES:
+    case EFFECT_RELEASE:
+        disk_persist(l, e);
+        break;
+    case EFFECT_SEND:
+        links_send(l, e->send.node, e->send.shard, e->send.channel,
+                   e->send.items);
+        break;
+    case EFFECT_FETCH:
+        stores_fetch(l, e);
+        break;
+    case EFFECT_APPLY:
+        stores_apply(l, e);
+        break;
+    case EFFECT_READ:
+        stores_read(l, e);
+        break;
+    case EFFECT_REPLY:
+        native_reply(l, e);
+        break;
+    case EFFECT_FLUSH:
+        stores_flush(l, e);
+        break;
+    case EFFECT_LOG_READ:
+        disk_log_read(l, e);
+        break;
+    case EFFECT_CHECKPOINT:
+        checkpoints_make(l, e);
+        break;
+    case EFFECT_CHECKPOINT_DROP:
+        checkpoints_drop(l, e);
+        break;
+    case EFFECT_SERVE_CHUNK:
+        checkpoints_serve(l, e);
+        break;
+    case EFFECT_INSTALL_BEGIN:
+    case EFFECT_INSTALL_CHUNK:
+    case EFFECT_INSTALL_COMMIT:
+        checkpoints_install(l, e);
+        break;
+    case EFFECT_MAP_SAVE:
+        save_map(l, e);
+        break;
+    case EFFECT_RESTART:
+        stores_restart_wanted(l, e->group, true);
+        break;
+    case EFFECT_REWRITE:
+        rewrite(l, e);
+        break;
+    case EFFECT_STOPPED:
+        shard_stopped(l);
+        break;
+    }
+}
+
+static void drain(struct loop *l)
+{
+    l->draining = true;
+    for (unsigned i = 0; i < l->fx.n; i++) {
+        struct effect one = l->fx.v[i]; /* the vector may move */
+        carry_out(l, &one);
+    }
+    l->fx.n = 0;
+    l->draining = false;
+    for (unsigned i = 0; i < l->n_pins; i++)
+        store_value_release(&l->pins[i]);
+    l->n_pins = 0;
+    post_flush(l);
+}
+
+void loop_step(struct loop *l, const struct event *e)
+{
+    if (!l->shard)
+        return;
+    shard_step(l->shard, e, &l->fx);
+    if (!l->draining) /* else drain() is further up the stack and goes on */
+        drain(l);
+}
+
+void loop_begin(struct loop *l)
+{
+    l->shard = l->prepared;
+    l->prepared = NULL;
+    drain(l);
+}
+
+/* ---- the turn ---- */
+
+static void on_idle(uv_idle_t *i)
+{
+    (void)i;
+}
+
+static void on_timer(uv_timer_t *t)
+{
+    struct loop *l = t->data;
+
+    /* Not here: sockets first (L22). The turn follows the poll, which must not
+     * wait now. */
+    uv_idle_start(&l->idle, on_idle);
+}
+
+static void arm(struct loop *l)
+{
+    struct wal *wal = l->index == 0 ? l->node->journal.wal : NULL;
+    instant wake = l->shard ? shard_wake_at(l->shard) : INSTANT_NEVER;
+    wal_instant log = wal ? wal_wake_at(wal) : WAL_NEVER;
+
+    if (log.us != WAL_NEVER.us)
+        wake = instant_min(wake, (instant){(log.us + 999) / 1000});
+    if (wake.ms == UINT64_MAX) {
+        uv_timer_stop(&l->timer);
+        return;
+    }
+    uv_update_time(l->uv);
+    uv_timer_start(&l->timer, on_timer, instant_since(wake, node_now()).ms,
+                   0);
+}
+
+static void turn(uv_check_t *c)
+{
+    struct loop *l = c->data;
+    struct node *n = l->node;
+    struct event e = {.type = EVENT_TURN, .now = node_now(),
+                      .wall_ms = node_wall_ms()};
+
+    uv_idle_stop(&l->idle);
+    loop_step(l, &e);
+    if (l->index == 0) {
+        conn_set_flush(n->peer_conns); /* followers write while we do */
+        conn_set_flush(l->conns);
+        if (disk_pump(n)) {            /* what waited for it can go now */
+            e.now = node_now();
+            loop_step(l, &e);
+        }
+        conn_set_flush(n->peer_conns);
+    }
+    conn_set_flush(l->conns);
+    arm(l);
+}
+
+static void on_tick(uv_timer_t *t)
+{
+    struct loop *l = t->data;
+
+    l->ticks++;
+    if (l->shard)
+        stores_tick(l);
+}
+
+/* ---- life ---- */
+
+void loop_init(struct loop *l, struct node *n, unsigned index)
+{
+    l->node = n;
+    l->index = index;
+    if (index) {
+        if (uv_loop_init(&l->own))
+            node_die("loop", "cannot make one");
+        l->uv = &l->own;
+    } else {
+        l->uv = uv_default_loop();
+    }
+    l->mailbox = mailbox_new(l->uv, LETTERS_MAX, on_letters, l);
+    l->conns = conn_set_new(l->uv, conn_options_default());
+    l->native = native_new(l);
+    l->stores = stores_new(l);
+    l->checkpoints = checkpoints_new(l);
+    uv_check_init(l->uv, &l->check);
+    l->check.data = l;
+    uv_check_start(&l->check, turn);
+    uv_timer_init(l->uv, &l->timer);
+    l->timer.data = l;
+    uv_idle_init(l->uv, &l->idle);
+    l->idle.data = l;
+    uv_timer_init(l->uv, &l->tick);
+    l->tick.data = l;
+    uv_timer_start(&l->tick, on_tick, TICK_MS, TICK_MS);
+}
+
+void loop_release(struct loop *l)
+{
+    native_stop(l);
+    if (l->shard)
+        stores_close(l);
+    shard_free(l->shard);
+    l->shard = NULL;
+    effects_release(&l->fx);
+    free(l->pins);
+}
