@@ -314,6 +314,7 @@ static void installed(struct shard *s, struct replica *r, struct effects *fx)
     buf_clear(&r->members);
     buf_append(&r->members, in->members.data, in->members.size);
     r->unflushed_bytes = 0;
+    r->flushing = false; /* of the old store: nobody may answer it any more */
     r->mode = REPLICA_SERVING;
     log_info("snapshot_installed", "group=%u index=%lu", r->group,
              (unsigned long)in->index);
