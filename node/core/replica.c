@@ -355,7 +355,9 @@ void replica_on_flushed(struct shard *s, const struct event *e,
     r->flushed = e->flushed.index;
     group_flushed(r->raft, s->now, r->flushed, &s->raft_fx);
     replica_carry(s, r, fx);
-    if (!r->raft)
+    /* While a snapshot is being installed the group already begins behind it,
+     * but what is on disk has to stay until the log's RESET. */
+    if (!r->raft || r->mode != REPLICA_SERVING)
         return;
     out = effects_add(fx, EFFECT_RELEASE, r->group);
     out->release.index = group_first(r->raft) - 1;
