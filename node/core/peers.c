@@ -273,7 +273,7 @@ static bool on_item(struct shard *s, struct peer *p, enum item_type type,
     case ITEM_FORWARD:
         if (!forward_decode(body, &f))
             return false;
-        requests_forwarded(s, p->node, &f, fx);
+        requests_forwarded(s, p, &f, fx);
         return true;
     case ITEM_FORWARD_REPLY:
         requests_forward_reply(s, p->node, body, fx);
@@ -289,7 +289,7 @@ static bool on_item(struct shard *s, struct peer *p, enum item_type type,
         snapshots_on_ask(s, p, body, fx);
         return true;
     case ITEM_SNAPSHOT_CHUNK:
-        return snapshots_on_chunk(s, body, fx);
+        return snapshots_on_chunk(s, p, body, fx);
     }
     return false;
 }
@@ -321,6 +321,7 @@ void peers_on_up(struct shard *s, const struct event *e)
     if (!p)
         return;
     p->up[e->peer.channel] = true;
+    p->bulk_number += e->peer.channel == CHANNEL_BULK;
     empty(&p->out[e->peer.channel]);
     p->map_asked = false;
     s->gossip_now = true;

@@ -18,6 +18,8 @@ struct replica *replica_new(struct shard *s, const struct replica_restore *o)
     machine_step_init(&r->apply.step, rng_next(&s->rng));
     proposals_init(&r->proposals);
     reads_init(&r->reads);
+    /* A piece that an earlier process asked for shall not be taken for ours. */
+    r->receive.ask = rng_next(&s->rng) >> 1;
     return r;
 }
 

@@ -34,7 +34,7 @@ void requests_reply(struct shard *s, struct origin to, enum op op,
         return;
     if (to.conn & ORIGIN_PEER) {
         struct peer *p = peers_find(s, (uint32_t)to.conn);
-        if (p && p->up[CHANNEL_BULK])
+        if (p && p->up[CHANNEL_BULK] && to.conn == origin_of_peer(p))
             forward_reply_encode(peers_out(p, CHANNEL_BULK), to.id, r);
         return;
     }
@@ -279,11 +279,11 @@ void requests_take(struct shard *s, const struct request *q,
     route(s, &routed, fx);
 }
 
-void requests_forwarded(struct shard *s, uint32_t node,
+void requests_forwarded(struct shard *s, const struct peer *p,
                         const struct forward *f, struct effects *fx)
 {
     struct routed q = {
-        .from = {ORIGIN_PEER | node, f->id},
+        .from = {origin_of_peer(p), f->id},
         .op = f->op,
         .mode = f->mode,
         .keyspace = f->keyspace,

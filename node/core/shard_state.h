@@ -8,8 +8,10 @@
  *   peers.c     frames of items from and to other nodes, gossip, the map
  *   snapshots.c sending and receiving whole stores
  *
- * Replies to clients that came through another node go to that node: such an
- * origin's `conn` has ORIGIN_PEER set and holds the node's id. */
+ * Replies to clients that came through another node go to that node, by the
+ * connection on which the request came or not at all (a node that was started
+ * again counts its requests anew): such an origin's `conn` has ORIGIN_PEER set
+ * and holds the node's id and above it the connection's number. */
 #ifndef NODE_CORE_SHARD_STATE_H
 #define NODE_CORE_SHARD_STATE_H
 
@@ -48,6 +50,7 @@ struct sent_writes {
 struct peer {
     uint32_t node;
     bool up[2];
+    uint32_t bulk_number;      /* of bulk connections with it, so far */
     bool dirty;
     struct buf out[2];         /* items of this turn, by channel */
     struct buf raft;           /* items with entries, channel chosen later */
@@ -98,6 +101,13 @@ struct shard {
     uint64_t requests;
 };
 
+/* Who a request that `p` passed on comes from. */
+static inline uint64_t origin_of_peer(const struct peer *p)
+{
+    return ORIGIN_PEER | (uint64_t)(p->bulk_number & 0x3fffffff) << 32 |
+           p->node;
+}
+
 /* ---- shard.c ---- */
 struct replica *shard_find(const struct shard *s, uint32_t group);
 /* Look at this replica when the turn ends. */
@@ -108,7 +118,7 @@ void shard_wake_by(instant *when, instant t);
 void requests_take(struct shard *s, const struct request *q,
                    struct effects *fx);
 /* The same for one that a node passed on: `keyspace` is known by id. */
-void requests_forwarded(struct shard *s, uint32_t node,
+void requests_forwarded(struct shard *s, const struct peer *p,
                         const struct forward *f, struct effects *fx);
 void requests_forward_reply(struct shard *s, uint32_t node, struct slice body,
                             struct effects *fx);
@@ -208,8 +218,8 @@ void snapshots_on_install(struct shard *s, const struct event *e,
                           struct effects *fx);
 void snapshots_on_ask(struct shard *s, struct peer *p, struct slice body,
                       struct effects *fx);
-bool snapshots_on_chunk(struct shard *s, struct slice body,
-                        struct effects *fx);
+bool snapshots_on_chunk(struct shard *s, const struct peer *p,
+                        struct slice body, struct effects *fx);
 void snapshots_tick(struct shard *s, struct replica *r, struct effects *fx);
 void snapshots_release(struct replica *r);
 

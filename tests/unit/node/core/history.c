@@ -101,6 +101,7 @@ static const char *wrong(struct history *h, const struct past *p,
 static const char *bind(struct history *h, const struct past *r)
 {
     struct past *w = r->value < h->n ? &h->v[r->value] : NULL;
+    char text[96];
 
     if (!w || w->op != OP_SET || w->key != r->key)
         return wrong(h, r, "read what nobody wrote there");
@@ -108,8 +109,12 @@ static const char *bind(struct history *h, const struct past *r)
         return wrong(h, r, "read what was written later");
     if (!done(w) && !perhaps(w))
         return wrong(h, r, "read what had been refused");
-    if (w->version && w->version != r->version)
-        return wrong(h, r, "read another version than was written");
+    if (w->version && w->version != r->version) {
+        snprintf(text, sizeof text,
+                 "read another version than request %zu wrote: %" PRIu64,
+                 (size_t)(w - h->v), w->version);
+        return wrong(h, r, text);
+    }
     w->version = r->version;
     return NULL;
 }
