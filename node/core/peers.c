@@ -303,7 +303,7 @@ static bool on_item(struct shard *s, struct peer *p, enum item_type type,
         snapshots_on_ask(s, p, body, fx);
         return true;
     case ITEM_SNAPSHOT_CHUNK:
-        return snapshots_on_chunk(s, body, fx);
+        return snapshots_on_chunk(s, p, body, fx);
     }
     return false;
 }
@@ -338,6 +338,7 @@ void peers_on_up(struct shard *s, const struct event *e)
         if (p->node != e->peer.node)
             continue;
         p->up[e->peer.channel] = p->shard < shards;
+        p->bulk_number += e->peer.channel == CHANNEL_BULK;
         empty(&p->out[e->peer.channel]);
         p->map_asked = false;
     }

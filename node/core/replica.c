@@ -18,6 +18,8 @@ struct replica *replica_new(struct shard *s, const struct replica_restore *o)
     machine_step_init(&r->apply.step, rng_next(&s->rng));
     proposals_init(&r->proposals);
     reads_init(&r->reads);
+    /* A piece that an earlier process asked for shall not be taken for ours. */
+    r->receive.ask = rng_next(&s->rng) >> 1;
     return r;
 }
 
@@ -359,7 +361,9 @@ void replica_on_flushed(struct shard *s, const struct event *e,
     r->flushed = e->flushed.index;
     group_flushed(r->raft, s->now, r->flushed, &s->raft_fx);
     replica_carry(s, r, fx);
-    if (!r->raft)
+    /* While a snapshot is being installed the group already begins behind it,
+     * but what is on disk has to stay until the log's RESET. */
+    if (!r->raft || r->mode != REPLICA_SERVING)
         return;
     out = effects_add(fx, EFFECT_RELEASE, r->group);
     out->release.index = group_first(r->raft) - 1;

@@ -23,14 +23,9 @@ struct routed {
     uint32_t group;
 };
 
-static uint64_t peer_origin(const struct peer *p)
-{
-    return ORIGIN_PEER | (uint64_t)p->shard << 32 | p->node;
-}
-
 static struct peer *origin_peer(struct shard *s, uint64_t conn)
 {
-    return peers_find(s, (uint32_t)conn, (uint32_t)(conn >> 32) & 0xffff);
+    return peers_find(s, (uint32_t)conn, (uint32_t)(conn >> 32) & 0xff);
 }
 
 /* ---- replies ---- */
@@ -44,7 +39,7 @@ void requests_reply(struct shard *s, struct origin to, enum op op,
         return;
     if (to.conn & ORIGIN_PEER) {
         struct peer *p = origin_peer(s, to.conn);
-        if (p && p->up[CHANNEL_BULK])
+        if (p && p->up[CHANNEL_BULK] && to.conn == origin_of_peer(p))
             forward_reply_encode(peers_out(p, CHANNEL_BULK), to.id, r);
         return;
     }
@@ -293,7 +288,7 @@ void requests_forwarded(struct shard *s, const struct peer *p,
                         const struct forward *f, struct effects *fx)
 {
     struct routed q = {
-        .from = {peer_origin(p), f->id},
+        .from = {origin_of_peer(p), f->id},
         .op = f->op,
         .mode = f->mode,
         .keyspace = f->keyspace,

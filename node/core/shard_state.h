@@ -8,8 +8,10 @@
  *   peers.c     frames of items from and to other nodes, gossip, the map
  *   snapshots.c sending and receiving whole stores
  *
- * Replies to clients that came through another shard go to that shard: such an
- * origin's `conn` has ORIGIN_PEER set and holds its node and number. */
+ * Replies to clients that came through another shard go to that shard, by the
+ * connection on which the request came or not at all (a node that was started
+ * again counts its requests anew): such an origin's `conn` has ORIGIN_PEER set
+ * and holds the node's id, above it the shard and the connection's number. */
 #ifndef NODE_CORE_SHARD_STATE_H
 #define NODE_CORE_SHARD_STATE_H
 
@@ -50,6 +52,7 @@ struct peer {
     uint32_t node;
     unsigned shard, shards;
     bool up[2];
+    uint32_t bulk_number;      /* of bulk connections with it, so far */
     bool dirty;
     struct buf out[2];         /* items of this turn, by channel */
     struct buf raft;           /* items with entries, channel chosen later */
@@ -99,6 +102,13 @@ struct shard {
     uint64_t next_token;
     uint64_t requests;
 };
+
+/* Who a request that `p` passed on comes from. */
+static inline uint64_t origin_of_peer(const struct peer *p)
+{
+    return ORIGIN_PEER | (uint64_t)(p->bulk_number & 0x3fffff) << 40 |
+           (uint64_t)p->shard << 32 | p->node;
+}
 
 /* ---- shard.c ---- */
 struct replica *shard_find(const struct shard *s, uint32_t group);
@@ -213,8 +223,8 @@ void snapshots_on_install(struct shard *s, const struct event *e,
                           struct effects *fx);
 void snapshots_on_ask(struct shard *s, struct peer *p, struct slice body,
                       struct effects *fx);
-bool snapshots_on_chunk(struct shard *s, struct slice body,
-                        struct effects *fx);
+bool snapshots_on_chunk(struct shard *s, const struct peer *p,
+                        struct slice body, struct effects *fx);
 void snapshots_tick(struct shard *s, struct replica *r, struct effects *fx);
 void snapshots_release(struct replica *r);
 

@@ -17,7 +17,7 @@ void snapshots_release(struct replica *r)
     r->send = (struct snapshot_send){0};
     buf_release(&r->receive.members);
     free(r->receive.files);
-    r->receive = (struct snapshot_receive){0};
+    r->receive = (struct snapshot_receive){.ask = r->receive.ask};
 }
 
 static uint32_t node_of(const struct shard *s, uint32_t group,
@@ -201,6 +201,7 @@ void snapshots_install(struct shard *s, struct replica *r,
         .index = e->install.index,
         .term = e->install.term,
         .members_index = e->install.members_index,
+        .ask = in->ask, /* a late piece of an earlier one has another */
         .token = ++s->next_token,
         .heard_at = s->now,
     };
@@ -271,8 +272,8 @@ static bool on_manifest(struct shard *s, struct replica *r,
     return true;
 }
 
-bool snapshots_on_chunk(struct shard *s, struct slice body,
-                        struct effects *fx)
+bool snapshots_on_chunk(struct shard *s, const struct peer *p,
+                        struct slice body, struct effects *fx)
 {
     struct snapshot_chunk c;
     struct replica *r;
@@ -283,7 +284,7 @@ bool snapshots_on_chunk(struct shard *s, struct slice body,
     r = shard_find(s, c.group);
     in = r ? &r->receive : NULL;
     if (!r || !r->raft || c.replica != r->id || c.index != in->index ||
-        c.ask != in->ask ||
+        c.ask != in->ask || node_of(s, r->group, in->from) != p->node ||
         (in->state != RECEIVE_MANIFEST && in->state != RECEIVE_FILES))
         return true; /* late */
     in->heard_at = s->now;
@@ -315,12 +316,13 @@ static void installed(struct shard *s, struct replica *r, struct effects *fx)
     buf_clear(&r->members);
     buf_append(&r->members, in->members.data, in->members.size);
     r->unflushed_bytes = 0;
+    r->flushing = false; /* of the old store: nobody may answer it any more */
     r->mode = REPLICA_SERVING;
     log_info("snapshot_installed", "group=%u index=%lu", r->group,
              (unsigned long)in->index);
     buf_release(&in->members);
     free(in->files);
-    *in = (struct snapshot_receive){0};
+    *in = (struct snapshot_receive){.ask = in->ask};
     group_installed(r->raft, s->now, true, &s->raft_fx);
     replica_carry(s, r, fx);
 }

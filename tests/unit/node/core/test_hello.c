@@ -8,6 +8,7 @@ static struct hello hello_of(const struct cluster_map *map, uint32_t node,
                              uint32_t to)
 {
     struct hello h = {.level = HELLO_LEVEL, .channel = CHANNEL_BULK,
+                      .shards = 1,
                       .node = node, .to = to, .boot_count = 5,
                       .map_epoch = 3};
 

@@ -8,7 +8,10 @@
 void bare_init(struct bare *b, const char *dir)
 {
     *b = (struct bare){0};
-    b->n.loop = uv_default_loop();
+    b->n.n_loops = 1;
+    b->n.loops = xcalloc(1, sizeof *b->n.loops);
+    b->n.loops[0].node = &b->n;
+    b->n.loops[0].uv = uv_default_loop();
     b->n.o.segment_bytes = BARE_SEGMENT_BYTES;
     if (datadir_open(&b->n.dir, dir, true, b->error) != STATUS_OK)
         fail_msg("%s", b->error);
@@ -29,6 +32,7 @@ void bare_release(struct bare *b)
     free(b->n.disk);
     forget_groups(b);
     datadir_close(&b->n.dir);
+    free(b->n.loops);
 }
 
 static void each(void *arg, const struct wal_recovered *found, unsigned i)
@@ -92,7 +96,7 @@ void bare_append(struct bare *b, uint32_t group, const char *text)
 
 void bare_settle(struct bare *b)
 {
-    assert_int_equal(disk_settle(&b->n), STATUS_OK);
+    assert_int_equal(disk_settle(&b->n, false), STATUS_OK);
 }
 
 const char *bare_segment(const struct bare *b, uint64_t segment)

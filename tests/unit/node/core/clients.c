@@ -1,0 +1,257 @@
+/* clients.c - see clients.h. */
+#include "tests/unit/node/core/core_test.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "proto/slot.h"
+#include "tests/unit/node/core/clients.h"
+
+/* ---- keys and values ---- */
+
+static void choose_keys(struct clients *l)
+{
+    unsigned have[CLUSTER_GROUPS_MAX + 1] = {0};
+
+    l->n_keys = l->c->o.groups * KEYS_PER_GROUP;
+    for (unsigned i = 0, found = 0; found < l->n_keys; i++) {
+        char text[16];
+        unsigned group;
+        snprintf(text, sizeof text, "key-%u", i);
+        group = l->c->initial->owner[slot_of(slice_str(text))];
+        if (have[group] == KEYS_PER_GROUP)
+            continue;
+        memcpy(l->keys[(group - 1) * KEYS_PER_GROUP + have[group]++], text,
+               sizeof text);
+        found++;
+    }
+}
+
+/* A value is its number and bytes that follow from it. */
+static size_t value_size(uint64_t number)
+{
+    uint64_t h = number * 0x9e3779b97f4a7c15u;
+
+    return 8 + (h % 50 == 0 ? (h >> 16) % 12000 : (h >> 16) % 200);
+}
+
+static void value_write(uint64_t number, struct buf *out)
+{
+    size_t size = value_size(number);
+
+    buf_u64(out, number);
+    while (out->size < size)
+        buf_u8(out, (uint8_t)(number + out->size));
+}
+
+static bool value_read(struct slice bytes, uint64_t *number)
+{
+    if (bytes.size < 8)
+        return false;
+    *number = get_u64(bytes.data);
+    if (bytes.size != value_size(*number))
+        return false;
+    for (size_t i = 8; i < bytes.size; i++)
+        if (bytes.data[i] != (uint8_t)(*number + i))
+            return false;
+    return true;
+}
+
+/* ---- connections ---- */
+
+static void forget(struct client *x, size_t number)
+{
+    for (unsigned i = 0; i < x->outstanding; i++)
+        if (x->asked[i] == number) {
+            x->asked[i] = x->asked[--x->outstanding];
+            return;
+        }
+}
+
+static void hang_up(struct clients *l, struct client *x)
+{
+    while (x->outstanding)
+        history_gone(&l->h, x->asked[--x->outstanding]);
+    x->conn = 0;
+}
+
+static void connect_to(struct clients *l, struct client *x,
+                       const struct sim_node *n)
+{
+    if (x->conn && x->place == n->place)
+        return;
+    hang_up(l, x);
+    x->place = n->place;
+    x->conn = (uint64_t)++x->generation << 32 | (unsigned)(x - l->v);
+}
+
+void clients_died(struct clients *l, struct sim_node *n)
+{
+    for (unsigned i = 0; i < l->n; i++)
+        if (l->v[i].conn && l->v[i].place == n->place)
+            hang_up(l, &l->v[i]);
+}
+
+unsigned clients_waiting(const struct clients *l)
+{
+    unsigned sum = 0;
+
+    for (unsigned i = 0; i < l->n; i++)
+        sum += l->v[i].outstanding;
+    return sum;
+}
+
+/* ---- asking and being answered ---- */
+
+size_t clients_ask(struct clients *l, unsigned at, struct sim_node *n,
+                   enum op op, enum read_mode mode, unsigned key)
+{
+    struct client *x = &l->v[at];
+    struct buf value = {0};
+    struct request q = {.op = op, .mode = mode,
+                        .key = slice_str(l->keys[key])};
+    size_t number;
+
+    connect_to(l, x, n);
+    assert_true(x->outstanding < CLIENT_DEPTH_MAX);
+    number = history_ask(&l->h, op, mode, key, x->conn);
+    x->asked[x->outstanding++] = number;
+    q.from = (struct origin){x->conn, number};
+    q.deadline = (instant){l->c->now + 300 + cluster_random(l->c, 2500)};
+    if (op == OP_SET)
+        value_write(number, &value);
+    q.value = buf_slice(&value);
+    cluster_request(l->c, n, &q);
+    buf_release(&value);
+    return number;
+}
+
+static bool expected(enum op op, enum status st)
+{
+    switch (st) {
+    case STATUS_OK:
+    case STATUS_NOT_LEADER:
+    case STATUS_UNAVAILABLE:
+    case STATUS_BUSY:
+        return true;
+    case STATUS_NOT_FOUND:
+        return op != OP_SET;
+    case STATUS_TIMEOUT:
+        return op == OP_GET;
+    case STATUS_UNKNOWN:
+        return op != OP_GET;
+    case STATUS_DISK_FULL:
+        return op == OP_SET;
+    default:
+        return false;
+    }
+}
+
+void clients_replied(struct clients *l, const struct effect *e)
+{
+    const struct reply *r = &e->reply.reply;
+    size_t number = e->reply.to.id;
+    struct client *x = &l->v[(uint32_t)e->reply.to.conn];
+    uint64_t value = SIZE_MAX;
+
+    if (number >= l->h.n || l->h.v[number].conn != e->reply.to.conn ||
+        l->h.v[number].op != e->reply.op)
+        cluster_fail(l->c, "an answer to nobody's request");
+    if (!expected(e->reply.op, r->status))
+        cluster_fail(l->c, "request %zu (op %d) was answered %s", number,
+                     (int)e->reply.op, status_name(r->status));
+    if (e->reply.op == OP_GET && r->status == STATUS_OK &&
+        !value_read(r->value, &value))
+        cluster_fail(l->c, "request %zu read a damaged value", number);
+    if (!history_answer(&l->h, number, r->status, value, r->version))
+        cluster_fail(l->c, "request %zu was answered twice", number);
+    if (x->conn == e->reply.to.conn)
+        forget(x, number);
+    if (r->status == STATUS_OK || r->status == STATUS_NOT_FOUND)
+        l->ok++;
+    else if (r->status == STATUS_UNKNOWN)
+        l->unknown++;
+    else
+        l->refused++;
+}
+
+/* ---- load ---- */
+
+static void burst(struct cluster *c, struct sim_node *none, void *arg,
+                  bool dropped);
+
+static void again(struct clients *l, struct client *x)
+{
+    cluster_later(l->c, NULL, 1 + cluster_random(l->c, l->pause_max), burst,
+                  x);
+}
+
+static struct sim_node *reachable(struct clients *l, struct client *x)
+{
+    struct sim_node *n = &l->c->nodes[x->place];
+
+    if (!x->conn || cluster_chance(l->c, 10)) /* by and by somewhere else */
+        n = &l->c->nodes[cluster_random(l->c, l->c->o.nodes - 1)];
+    if (!n->up || n->paused_until > l->c->now)
+        return NULL;
+    return n;
+}
+
+static void one_request(struct clients *l, unsigned at, struct sim_node *n,
+                        unsigned key)
+{
+    uint64_t dice = cluster_random(l->c, 99);
+    enum op op = dice < 40 ? OP_SET : dice < 55 ? OP_DELETE : OP_GET;
+
+    clients_ask(l, at, n, op, dice >= 95 ? READ_STALE : READ_LINEARIZABLE,
+                key);
+}
+
+static void burst(struct cluster *c, struct sim_node *none UNUSED, void *arg,
+                  bool dropped)
+{
+    struct client *x = arg;
+    struct clients *l = x->owner;
+    unsigned at = (unsigned)(x - l->v);
+    unsigned n = 1 + (unsigned)cluster_random(c, 3);
+    unsigned key = (unsigned)cluster_random(c, l->n_keys - 1);
+    struct sim_node *node;
+
+    if (dropped || !l->running)
+        return;
+    node = reachable(l, x);
+    for (; node && node->up && n > 0 && x->outstanding < l->depth; n--) {
+        /* Often the same key again: reads behind their own writes. */
+        if (cluster_chance(c, 400))
+            key = (unsigned)cluster_random(c, l->n_keys - 1);
+        one_request(l, at, node, key);
+    }
+    again(l, x);
+}
+
+void clients_run(struct clients *l)
+{
+    l->running = true;
+    for (unsigned i = 0; i < l->n; i++)
+        again(l, &l->v[i]);
+}
+
+void clients_stop(struct clients *l)
+{
+    l->running = false;
+}
+
+void clients_init(struct clients *l, struct cluster *c, unsigned n,
+                  unsigned depth)
+{
+    *l = (struct clients){.c = c, .n = n, .depth = depth, .pause_max = 20};
+    assert_true(n <= CLIENTS_MAX && depth <= CLIENT_DEPTH_MAX);
+    for (unsigned i = 0; i < CLIENTS_MAX; i++)
+        l->v[i].owner = l;
+    choose_keys(l);
+}
+
+void clients_release(struct clients *l)
+{
+    history_release(&l->h);
+}

@@ -1,0 +1,58 @@
+/* clients.h - clients of a simulated cluster: what they ask, and their history.
+ *
+ * Each has a connection to one node and asks there, several requests at once;
+ * when the node dies it goes to another. Owners wire the judge's hooks to
+ * clients_replied and clients_died. */
+#ifndef TESTS_UNIT_NODE_CORE_CLIENTS_H
+#define TESTS_UNIT_NODE_CORE_CLIENTS_H
+
+#include "tests/unit/node/core/cluster.h"
+#include "tests/unit/node/core/history.h"
+
+enum {
+    CLIENTS_MAX = 12,
+    CLIENT_DEPTH_MAX = 12,
+    KEYS_PER_GROUP = 3,
+    CLIENT_KEYS_MAX = KEYS_PER_GROUP * CLUSTER_GROUPS_MAX,
+};
+
+struct clients;
+
+struct client {
+    struct clients *owner;
+    uint64_t conn;     /* 0: none */
+    unsigned generation;
+    unsigned place;    /* the node's */
+    size_t asked[CLIENT_DEPTH_MAX];
+    unsigned outstanding;
+};
+
+struct clients {
+    struct cluster *c;
+    struct history h;
+    struct client v[CLIENTS_MAX];
+    unsigned n, depth;
+    unsigned pause_max;      /* ms between bursts */
+    bool running;
+    char keys[CLIENT_KEYS_MAX][16];
+    unsigned n_keys;         /* key k belongs to group k / KEYS_PER_GROUP + 1 */
+    uint64_t ok, refused, unknown;
+};
+
+void clients_init(struct clients *l, struct cluster *c, unsigned n,
+                  unsigned depth);
+void clients_release(struct clients *l);
+/* Ask now and again, until clients_stop(). */
+void clients_run(struct clients *l);
+void clients_stop(struct clients *l);
+/* One request by client `at` through node `n`, which is up; gives its number in
+ * the history. */
+size_t clients_ask(struct clients *l, unsigned at, struct sim_node *n,
+                   enum op op, enum read_mode mode, unsigned key);
+/* Requests that wait for an answer. */
+unsigned clients_waiting(const struct clients *l);
+
+void clients_replied(struct clients *l, const struct effect *e);
+void clients_died(struct clients *l, struct sim_node *n);
+
+#endif

@@ -1,0 +1,319 @@
+/* cluster_snapshot.c - checkpoints made, served and installed, in memory.
+ *
+ * A checkpoint is a few files: two with rows, one that is empty, one of padding
+ * that is larger than a piece. Installing keeps checkpoints.c's order: store
+ * whole and compared, CURRENT switched, the log RESET, durable, then told. */
+#include "tests/unit/node/core/core_test.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "node/core/peer_item.h"
+#include "tests/unit/node/core/cluster.h"
+
+enum { FILE_EMPTY, FILE_ROWS, FILE_MORE_ROWS, FILE_PADDING };
+
+static uint8_t padding_at(uint64_t i)
+{
+    return (uint8_t)(i * 31 + i / 251);
+}
+
+/* ---- making and serving ---- */
+
+struct making {
+    uint32_t group;
+    uint64_t token;
+};
+
+static void made(struct cluster *c, struct sim_node *n, void *arg,
+                 bool dropped)
+{
+    static const char *const names[] = {"EMPTY", "rows-1.sst", "rows-2.sst",
+                                        "padding.sst"};
+    struct making *m = arg;
+    struct event e = {.type = EVENT_CHECKPOINT};
+    struct sim_replica *r = dropped ? NULL : cluster_replica(n, m->group);
+    struct checkpoint *k;
+    const struct mem_table *t;
+    struct group_record record;
+
+    if (!r)
+        goto out;
+    t = &r->open->live;
+    k = xcalloc(1, sizeof *k);
+    k->token = m->token;
+    mem_table_write(t, 0, t->n / 2, &k->bytes[FILE_ROWS]);
+    mem_table_write(t, t->n / 2, t->n, &k->bytes[FILE_MORE_ROWS]);
+    for (unsigned i = 0; i < c->o.padding_bytes; i++)
+        buf_u8(&k->bytes[FILE_PADDING], padding_at(i));
+    for (unsigned i = 0; i < CHECKPOINT_FILES; i++) {
+        snprintf(k->files[i].name, sizeof k->files[i].name, "%s", names[i]);
+        k->files[i].size = k->bytes[i].size;
+    }
+    k->next = r->checkpoints;
+    r->checkpoints = k;
+    record = mem_table_record(t);
+    e.checkpoint.group = m->group;
+    e.checkpoint.token = m->token;
+    e.checkpoint.index = record.applied_index;
+    e.checkpoint.term = record.applied_term;
+    e.checkpoint.members_index = record.change_index;
+    e.checkpoint.members = record.members;
+    e.checkpoint.files = k->files;
+    e.checkpoint.n_files = CHECKPOINT_FILES;
+    if (cluster_chance(c, c->stall / 4)) {
+        e.checkpoint.status = STATUS_IO_ERROR;
+        r->checkpoints = k->next;
+    }
+    cluster_step(c, n, &e);
+    if (e.checkpoint.status != STATUS_OK) {
+        for (unsigned i = 0; i < CHECKPOINT_FILES; i++)
+            buf_release(&k->bytes[i]);
+        free(k);
+    }
+out:
+    free(m);
+}
+
+static void make(struct cluster *c, struct sim_node *n,
+                 const struct effect *e)
+{
+    struct making *m = xcalloc(1, sizeof *m);
+
+    c->count.snapshots++;
+    m->group = e->group;
+    m->token = e->checkpoint.token;
+    cluster_later(c, n, 1 + cluster_random(c, 4 * c->store_max), made, m);
+}
+
+static void checkpoint_free(struct checkpoint *k)
+{
+    for (unsigned i = 0; i < CHECKPOINT_FILES; i++)
+        buf_release(&k->bytes[i]);
+    free(k);
+}
+
+static void drop(struct cluster *c, struct sim_replica *r, uint64_t token)
+{
+    for (struct checkpoint **at = &r->checkpoints; *at; at = &(*at)->next) {
+        struct checkpoint *k = *at;
+        if (k->token != token)
+            continue;
+        *at = k->next;
+        checkpoint_free(k);
+        return;
+    }
+    cluster_fail(c, "group %u: no checkpoint %" PRIu64 " to drop", r->group,
+                 token);
+}
+
+static void serve(struct cluster *c, struct sim_node *n,
+                  struct sim_replica *r, const struct effect *e)
+{
+    const struct snapshot_ask *ask = &e->serve.ask;
+    struct checkpoint *k = r->checkpoints;
+    struct buf out = {0};
+    struct snapshot_chunk chunk = {
+        .group = ask->group, .replica = ask->replica, .index = ask->index,
+        .ask = ask->ask, .file = ask->file, .offset = ask->offset,
+        .status = STATUS_NOT_FOUND,
+    };
+
+    while (k && k->token != e->serve.token)
+        k = k->next;
+    if (k && ask->file < CHECKPOINT_FILES &&
+        ask->offset < k->files[ask->file].size) {
+        chunk.status = STATUS_OK;
+        chunk.bytes.data = k->bytes[ask->file].data + ask->offset;
+        chunk.bytes.size = MIN_OF(k->files[ask->file].size - ask->offset,
+                                  (uint64_t)ask->size_max);
+    }
+    snapshot_chunk_encode(&out, &chunk);
+    network_send(c, n, e->serve.node, CHANNEL_BULK, buf_slice(&out));
+    buf_release(&out);
+}
+
+/* ---- installing ---- */
+
+static void install_free(struct install *i)
+{
+    if (!i)
+        return;
+    for (unsigned k = 0; k < CHECKPOINT_FILES; k++)
+        buf_release(&i->files[k]);
+    free(i);
+}
+
+struct installing {
+    struct effect effect;
+    struct buf bytes;
+};
+
+static void answer(struct cluster *c, struct sim_node *n,
+                   const struct effect *e, enum status st)
+{
+    struct event done = {.type = EVENT_INSTALL};
+
+    done.install.group = e->group;
+    done.install.token = e->install.token;
+    done.install.status = st;
+    cluster_step(c, n, &done);
+}
+
+/* The store that the files make; NULL when they are not what was announced. */
+static struct mem_store *open_installed(const struct install *i,
+                                        const struct effect *e)
+{
+    struct mem_store *s = xcalloc(1, sizeof *s);
+    struct group_record record;
+    bool whole = mem_table_read(&s->live, buf_slice(&i->files[FILE_ROWS])) &&
+                 mem_table_read(&s->live,
+                                buf_slice(&i->files[FILE_MORE_ROWS]));
+
+    for (unsigned k = 0; k < CHECKPOINT_FILES; k++)
+        whole &= i->files[k].size == e->install.files[k].size;
+    for (size_t k = 0; whole && k < i->files[FILE_PADDING].size; k++)
+        whole = i->files[FILE_PADDING].data[k] == padding_at(k);
+    if (whole) {
+        record = mem_table_record(&s->live);
+        whole = record.applied_index == e->install.index &&
+                record.applied_term == e->install.term;
+    }
+    if (whole) {
+        mem_table_copy(&s->flushed, &s->live);
+        return s;
+    }
+    mem_store_free(s);
+    return NULL;
+}
+
+static void commit(struct cluster *c, struct sim_node *n,
+                   struct sim_replica *r, const struct effect *e)
+{
+    struct install *i = r->install;
+
+    i->store = open_installed(i, e);
+    if (!i->store)
+        cluster_fail(c, "node %u group %u: installed files are not whole",
+                     n->id, r->group);
+    /* CURRENT is switched, durably; the old store stays open until the log's
+     * RESET is durable too. */
+    r->current = i->store;
+    for (unsigned k = 0; k < WAL_INSTALL_ID_BYTES; k++)
+        r->install_id[k] = (uint8_t)cluster_random(c, 255);
+    i->ticket = wal_reset(n->journal.wal, r->group, e->install.index,
+                          e->install.term, r->install_id, cluster_us(c));
+    effects_pump(c, n);
+}
+
+static void install_step(struct cluster *c, struct sim_node *n, void *arg,
+                         bool dropped)
+{
+    struct installing *w = arg;
+    const struct effect *e = &w->effect;
+    struct sim_replica *r = dropped ? NULL : cluster_replica(n, e->group);
+    struct install *i = r ? r->install : NULL;
+
+    if (!r)
+        goto out;
+    if (e->type == EFFECT_INSTALL_BEGIN) {
+        if (i && i->store)
+            cluster_fail(c, "node %u group %u: a second install while one "
+                         "is being switched to", n->id, r->group);
+        install_free(i);
+        r->install = xcalloc(1, sizeof *r->install);
+        r->install->token = e->install.token;
+        answer(c, n, e, STATUS_OK);
+    } else if (!i || i->token != e->install.token) {
+        answer(c, n, e, STATUS_NOT_FOUND);
+    } else if (e->type == EFFECT_INSTALL_CHUNK) {
+        struct buf *f = &i->files[e->install.file];
+        if (f->size != e->install.offset)
+            cluster_fail(c, "group %u: a piece at the wrong place",
+                         r->group);
+        buf_append(f, w->bytes.data, w->bytes.size);
+        answer(c, n, e, STATUS_OK);
+    } else {
+        commit(c, n, r, e);
+    }
+out:
+    buf_release(&w->bytes);
+    free(w);
+}
+
+static void install(struct cluster *c, struct sim_node *n,
+                    const struct effect *e)
+{
+    struct installing *w = xcalloc(1, sizeof *w);
+
+    w->effect = *e;
+    if (e->type == EFFECT_INSTALL_CHUNK) {
+        if (e->install.file >= CHECKPOINT_FILES)
+            cluster_fail(c, "group %u: a piece of no file", e->group);
+        buf_append(&w->bytes, e->install.bytes.data, e->install.bytes.size);
+    }
+    cluster_later(c, n, cluster_random(c, c->store_max), install_step, w);
+}
+
+void snapshot_durable(struct cluster *c, struct sim_node *n)
+{
+    for (unsigned k = 0; n->up && k < n->n_replicas; k++) {
+        struct sim_replica *r = &n->replicas[k];
+        struct install *i = r->install;
+        struct event e = {.type = EVENT_INSTALL};
+        if (!i || !i->store || wal_durable(n->journal.wal) < i->ticket)
+            continue;
+        c->count.installs++;
+        cluster_say(c, "node %u installed group %u", n->id, r->group);
+        mem_store_free(r->open);
+        r->open = r->current;
+        r->install = NULL;
+        if (c->judge.applied)
+            c->judge.applied(c->judge.arg, n, r);
+        e.install.group = r->group;
+        e.install.token = i->token;
+        e.install.slots = mem_table_single(&r->open->live, LAYOUT_SLOTS);
+        e.install.map = mem_table_single(&r->open->live, LAYOUT_MAP);
+        e.install.clock_ms = mem_table_record(&r->open->live).clock_ms;
+        cluster_step(c, n, &e);
+        install_free(i);
+    }
+}
+
+void snapshot_forget(struct sim_replica *r)
+{
+    install_free(r->install);
+    r->install = NULL;
+    while (r->checkpoints) {
+        struct checkpoint *k = r->checkpoints;
+        r->checkpoints = k->next;
+        checkpoint_free(k);
+    }
+}
+
+void snapshot_carry_out(struct cluster *c, struct sim_node *n,
+                        const struct effect *e)
+{
+    struct sim_replica *r = cluster_replica(n, e->group);
+
+    if (!r)
+        cluster_fail(c, "node %u has no group %u", n->id, e->group);
+    switch (e->type) {
+    case EFFECT_CHECKPOINT:
+        make(c, n, e);
+        break;
+    case EFFECT_CHECKPOINT_DROP:
+        drop(c, r, e->checkpoint.token);
+        break;
+    case EFFECT_SERVE_CHUNK:
+        serve(c, n, r, e);
+        break;
+    case EFFECT_INSTALL_BEGIN:
+    case EFFECT_INSTALL_CHUNK:
+    case EFFECT_INSTALL_COMMIT:
+        install(c, n, e);
+        break;
+    default:
+        cluster_fail(c, "an unknown effect %d", (int)e->type);
+    }
+}

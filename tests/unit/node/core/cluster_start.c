@@ -1,0 +1,377 @@
+/* cluster_start.c - from the disk to a running shard, and back to the disk.
+ *
+ * Follows node/shell/start.c: the store's group record says what is applied,
+ * the log holds what comes behind, a switched store without its RESET is
+ * finished. Nothing here damages a disk, so a replica that has to stay out is
+ * a failure. */
+#include "tests/unit/node/core/core_test.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "node/core/machine.h"
+#include "raft/wal/recovery.h"
+#include "tests/unit/node/core/cluster.h"
+
+/* ---- creation ---- */
+
+static void create_store(struct sim_replica *r, const struct map_group *g,
+                         const struct cluster_map *map)
+{
+    struct machine machine;
+    struct write_set set = {0};
+    struct members members = {0};
+    struct buf encoded = {0};
+    struct group_record record = {.applied_index = 1, .applied_term = 1,
+                                  .change_index = 1,
+                                  .format_level = COMMAND_LEVEL};
+
+    for (unsigned i = 0; i < g->n_replicas; i++)
+        assert_true(members_add(&members, g->replicas[i].id, MEMBER_VOTER));
+    members_encode(&members, &encoded);
+    record.members = buf_slice(&encoded);
+    machine_init(&machine, g->id);
+    machine_create(&machine, map, &set);
+    group_record_write(write_set_put_reserve(&set,
+                                             layout_single_key(LAYOUT_GROUP),
+                                             group_record_bytes(&record)),
+                       &record);
+    r->current = xcalloc(1, sizeof *r->current);
+    mem_table_apply(&r->current->live, &set);
+    mem_table_copy(&r->current->flushed, &r->current->live);
+    machine_release(&machine);
+    write_set_release(&set);
+    buf_release(&encoded);
+}
+
+/* Everything that was appended is made durable, whatever time that takes. */
+static void settle(struct cluster *c, struct sim_node *n)
+{
+    uint64_t us = cluster_us(c).us;
+
+    n->disk.hold_writes = false;
+    if (n->disk.has_flying)
+        disk_finish(&n->disk, n->journal.wal, &n->wal_options, STATUS_OK,
+                    cluster_us(c));
+    for (; wal_pending_bytes(n->journal.wal); us += 500)
+        disk_pump(&n->disk, n->journal.wal, &n->wal_options,
+                  (wal_instant){us});
+    n->disk.hold_writes = true;
+}
+
+void start_create(struct cluster *c, struct sim_node *n)
+{
+    static const uint8_t none[WAL_INSTALL_ID_BYTES];
+    struct cluster_map *active = map_copy(c->initial);
+
+    map_activate(active);
+    n->map = active;
+    n->wal_options = small_options(SEGMENT_BYTES);
+    n->wal_options.log_id[0] = (uint8_t)n->id;
+    journal_init(&n->journal, wal_new(&n->wal_options, NULL));
+    for (unsigned i = 0; i < active->n_groups; i++) {
+        const struct map_group *g = &active->groups[i];
+        const struct map_replica *m = map_replica_on(g, n->id);
+        struct sim_replica *r = &n->replicas[n->n_replicas];
+        if (!m)
+            continue;
+        n->n_replicas++;
+        *r = (struct sim_replica){.group = g->id, .id = m->id};
+        create_store(r, g, active);
+        wal_reset(n->journal.wal, g->id, 1, 1, none, cluster_us(c));
+        wal_vote(n->journal.wal, g->id, 1, 0, cluster_us(c));
+    }
+    settle(c, n);
+    journal_release(&n->journal);
+}
+
+/* ---- start ---- */
+
+/* What was read for one replica. */
+struct found {
+    struct wal_recovered_group log;
+    struct group_entry *entries;
+    uint32_t *sizes;
+    size_t n;
+    bool finish_install;
+};
+
+static void release_found(struct found *f)
+{
+    for (size_t i = 0; i < f->n; i++)
+        blob_unref(f->entries[i].payload);
+    free(f->entries);
+    free(f->sizes);
+}
+
+static void found_room(struct found *f)
+{
+    f->n = f->log.last - f->log.first + 1;
+    f->entries = xcalloc(f->n + 1, sizeof *f->entries);
+    f->sizes = xcalloc(f->n + 1, sizeof *f->sizes);
+}
+
+static void found_entry(struct found *f, uint64_t index,
+                        const struct wal_entry *e, uint64_t applied)
+{
+    struct group_entry *to = &f->entries[index - f->log.first];
+    bool needed = index > applied || e->type == ENTRY_CHANGE;
+
+    to->term = e->term;
+    to->type = (uint8_t)e->type;
+    f->sizes[index - f->log.first] = (uint32_t)e->data.size;
+    if (needed && e->data.size)
+        to->payload = blob_copy(e->data);
+}
+
+static void take_log(struct cluster *c, struct sim_node *n,
+                     const struct wal_recovered *log, struct sim_replica *r,
+                     struct found *f)
+{
+    const struct wal_recovered_group *g = recovered_group(log, r->group);
+    uint64_t applied = mem_table_record(&r->open->live).applied_index;
+
+    if (!g || g->quarantined)
+        cluster_fail(c, "node %u group %u: the log is %s", n->id, r->group,
+                     g ? g->reason : "missing");
+    f->log = *g;
+    if (memcmp(r->install_id, g->install_id, WAL_INSTALL_ID_BYTES)) {
+        f->finish_install = true;
+        return;
+    }
+    if (g->first > applied + 1 || g->last < applied)
+        cluster_fail(c,
+                     "node %u group %u: log %" PRIu64 "..%" PRIu64
+                     " does not reach the store at %" PRIu64,
+                     n->id, r->group, g->first, g->last, applied);
+    found_room(f);
+    for (uint64_t i = g->first; i <= g->last; i++) {
+        struct wal_entry e = wal_recovered_entry(log, r->group, i);
+        found_entry(f, i, &e, applied);
+    }
+}
+
+static void finish_install(struct cluster *c, struct sim_node *n,
+                           struct sim_replica *r, struct found *f)
+{
+    struct group_record record = mem_table_record(&r->open->live);
+
+    cluster_say(c, "node %u group %u: install finished at start", n->id,
+                r->group);
+    wal_reset(n->journal.wal, r->group, record.applied_index,
+              record.applied_term, r->install_id, cluster_us(c));
+    f->log.first = record.applied_index + 1;
+    f->log.last = record.applied_index;
+}
+
+static struct replica_restore restore_of(struct sim_replica *r,
+                                         const struct found *f)
+{
+    struct group_record record = mem_table_record(&r->open->live);
+    struct replica_restore o = {
+        .group = r->group,
+        .replica = r->id,
+        .record = record,
+        .flushed = mem_table_record(&r->open->flushed).applied_index,
+        .slots = mem_table_single(&r->open->live, LAYOUT_SLOTS),
+        .map = mem_table_single(&r->open->live, LAYOUT_MAP),
+    };
+
+    assert_int_equal(
+        members_decode(record.members, &o.raft.snapshot.members), STATUS_OK);
+    o.raft.term = f->log.term;
+    o.raft.vote = f->log.vote;
+    o.raft.snapshot.index = record.applied_index;
+    o.raft.snapshot.term = record.applied_term;
+    o.raft.snapshot.members_index = record.change_index;
+    o.raft.first_index = f->n ? f->log.first : record.applied_index + 1;
+    o.raft.entries = f->entries;
+    o.raft.sizes = f->sizes;
+    o.raft.n = f->n;
+    return o;
+}
+
+static void tick(struct cluster *c, struct sim_node *n, void *arg UNUSED,
+                 bool dropped)
+{
+    struct event e = {.type = EVENT_DISK};
+
+    if (dropped)
+        return;
+    e.disk.write_age =
+        MS(wal_oldest_age(n->journal.wal, cluster_us(c)) / 1000);
+    e.disk.nearly_full =
+        n->nearly_full || !wal_accepts_entries(n->journal.wal);
+    cluster_later(c, n, 100, tick, NULL);
+    cluster_step(c, n, &e);
+    for (unsigned i = 0; n->up && i < n->n_replicas; i++) {
+        struct sim_replica *r = &n->replicas[i];
+        if (r->restart_wanted && start_again(c, n, r))
+            r->restart_wanted = false;
+    }
+    if (n->up)
+        effects_relief(c, n);
+}
+
+static void make_shard(struct cluster *c, struct sim_node *n)
+{
+    struct shard_options o = {
+        .node = n->id,
+        .seed = rng_next(&c->rng),
+        .group_flush_bytes = c->o.flush_bytes,
+        .node_flush_bytes = c->o.flush_bytes * 2,
+        .log_trailing = c->o.trailing,
+        .self = *map_node_find(n->map, n->id),
+    };
+
+    /* Started with another address: the meta group has to hear of it. */
+    if (n->boot % 2 == 0)
+        snprintf(o.self.peer_address, sizeof o.self.peer_address,
+                 "node%u-%u:7411", n->id, n->boot);
+    n->shard = shard_new(&o, n->map);
+}
+
+void start_node(struct cluster *c, struct sim_node *n)
+{
+    struct found f[CLUSTER_GROUPS_MAX] = {0};
+    struct event e = {.type = EVENT_DISK};
+    struct wal_recovered *log = disk_recover(&n->disk, &n->wal_options);
+
+    assert_false(n->up);
+    n->boot++;
+    n->up = true;
+    n->stopping = n->turn_pending = n->write_pending = false;
+    n->wake_at = UINT64_MAX;
+    for (unsigned i = 0; i < n->n_replicas; i++) {
+        struct sim_replica *r = &n->replicas[i];
+        r->open = r->current;
+        r->flushing = r->restart_wanted = r->applying = r->fetching = false;
+        take_log(c, n, log, r, &f[i]);
+    }
+    for (unsigned i = 0; i < log->n_remove; i++)
+        disk_remove(&n->disk, log->remove[i]);
+    journal_init(&n->journal, wal_new(&n->wal_options, log));
+    wal_recovered_free(log);
+    for (unsigned i = 0; i < n->n_replicas; i++)
+        if (f[i].finish_install)
+            finish_install(c, n, &n->replicas[i], &f[i]);
+    settle(c, n);
+    make_shard(c, n);
+    cluster_say(c, "start node %u boot %u", n->id, n->boot);
+    for (unsigned i = 0; i < n->n_replicas; i++) {
+        struct replica_restore o = restore_of(&n->replicas[i], &f[i]);
+        shard_replica_add(n->shard, (instant){c->now}, &o, &n->fx);
+        release_found(&f[i]);
+    }
+    cluster_later(c, n, 100, tick, NULL);
+    cluster_step(c, n, &e); /* carries out what starting wanted */
+}
+
+/* ---- again, while the node runs ---- */
+
+static bool take_span(struct sim_node *n, struct sim_replica *r,
+                      struct found *f, uint64_t applied, uint64_t *index)
+{
+    struct wal_entry out[WAL_SPAN_ENTRIES];
+    struct wal_span span;
+    struct buf bytes = {0};
+
+    if (wal_find(n->journal.wal, r->group, *index, 1 << 20, &span) !=
+        STATUS_OK)
+        return false;
+    for (unsigned i = 0; i < span.ranges; i++)
+        buf_append(&bytes,
+                   disk_bytes(&n->disk, span.range[i].segment) +
+                       span.range[i].offset,
+                   span.range[i].size);
+    assert_int_equal(wal_span_decode(&span, buf_slice(&bytes), out),
+                     STATUS_OK);
+    for (unsigned i = 0; i < span.count; i++)
+        found_entry(f, *index + i, &out[i], applied);
+    *index += span.count;
+    buf_release(&bytes);
+    return true;
+}
+
+bool start_again(struct cluster *c, struct sim_node *n, struct sim_replica *r)
+{
+    struct found f = {0};
+    struct wal_group_info info;
+    struct event e = {.type = EVENT_DISK};
+    uint64_t applied = mem_table_record(&r->open->live).applied_index;
+    bool ok = true;
+
+    if (wal_pending_bytes(n->journal.wal))
+        return false;
+    assert_true(wal_group(n->journal.wal, r->group, &info));
+    f.log = (struct wal_recovered_group){.term = info.term,
+                                         .vote = info.vote,
+                                         .first = info.first,
+                                         .last = info.last};
+    found_room(&f);
+    for (uint64_t i = info.first; ok && i <= info.last;)
+        ok = take_span(n, r, &f, applied, &i);
+    if (ok) {
+        struct replica_restore o = restore_of(r, &f);
+        cluster_say(c, "restart group %u on node %u", r->group, n->id);
+        c->count.restarts++;
+        shard_replica_restart(n->shard, (instant){c->now}, &o, &n->fx);
+        cluster_step(c, n, &e);
+    }
+    release_found(&f);
+    return ok;
+}
+
+/* ---- end ---- */
+
+static void end_process(struct cluster *c, struct sim_node *n)
+{
+    if (c->judge.died)
+        c->judge.died(c->judge.arg, n);
+    n->up = false;
+    n->stopping = false;
+    n->paused_until = 0;
+    n->fx.n = 0;
+    shard_free(n->shard);
+    n->shard = NULL;
+    journal_release(&n->journal);
+    n->disk.has_flying = false;
+    for (unsigned i = 0; i < n->n_replicas; i++) {
+        struct sim_replica *r = &n->replicas[i];
+        snapshot_forget(r);
+        if (r->open != r->current)
+            mem_store_free(r->open);
+        r->open = NULL;
+    }
+    network_node_down(c, n);
+}
+
+void start_crash(struct cluster *c, struct sim_node *n)
+{
+    static const unsigned keeps[] = {0, 128, 256};
+
+    assert_false(n->draining);
+    cluster_say(c, "crash node %u", n->id);
+    c->count.crashes++;
+    disk_crash(&n->disk, &c->rng, keeps[cluster_random(c, 2)]);
+    end_process(c, n);
+    for (unsigned i = 0; i < n->n_replicas; i++) {
+        struct mem_store *s = n->replicas[i].current;
+        /* A store may have flushed more than it was asked for. */
+        if (cluster_chance(c, 300))
+            mem_table_copy(&s->flushed, &s->live);
+        else
+            mem_table_copy(&s->live, &s->flushed);
+    }
+}
+
+void start_leave(struct cluster *c, struct sim_node *n)
+{
+    cluster_say(c, "node %u leaves", n->id);
+    settle(c, n);
+    end_process(c, n);
+    for (unsigned i = 0; i < n->n_replicas; i++) {
+        struct mem_store *s = n->replicas[i].current;
+        mem_table_copy(&s->flushed, &s->live);
+    }
+}

@@ -1,0 +1,327 @@
+/* network.c - connections between the nodes of a simulated cluster.
+ *
+ * Two lanes (channels) between each pair of nodes. What is sent on a lane
+ * arrives in order or, if the lane breaks, not at all from some point on; then
+ * both ends are told, each when it notices, and later that there is a new
+ * connection. A blocked direction holds its frames back until it is free again
+ * or the lane is given up. */
+#include "tests/unit/node/core/core_test.h"
+
+#include "tests/unit/node/core/cluster.h"
+
+enum { GIVE_UP_MS = 1500 };
+
+struct flying {
+    struct flying *next;
+    uint64_t due, sent;
+    struct buf items;
+};
+
+struct lane;
+
+/* One direction of a lane. */
+struct pipe {
+    struct lane *lane;
+    unsigned side; /* of the sender */
+    struct flying *head, **tail;
+    uint64_t last_due;
+    bool armed;
+};
+
+struct lane {
+    unsigned end[2]; /* places of nodes */
+    enum channel channel;
+    bool open;
+    unsigned epoch;  /* grows with each connection and each end of one */
+    bool told_up[2]; /* what the nodes were told last */
+    bool redialing;
+    struct pipe pipe[2];
+};
+
+struct network {
+    struct lane lanes[CLUSTER_NODES_MAX][CLUSTER_NODES_MAX][2];
+    bool blocked[CLUSTER_NODES_MAX][CLUSTER_NODES_MAX];
+};
+
+/* A message to one end of a lane, as of one epoch. */
+struct notice {
+    struct lane *lane;
+    unsigned side, epoch;
+};
+
+static void redial(struct cluster *c, struct sim_node *none, void *arg,
+                   bool dropped);
+
+static struct sim_node *at(struct cluster *c, const struct lane *l,
+                           unsigned side)
+{
+    return &c->nodes[l->end[side]];
+}
+
+static void tell(struct cluster *c, struct lane *l, unsigned side,
+                 enum event_type type)
+{
+    struct event e = {.type = type};
+
+    l->told_up[side] = type == EVENT_PEER_UP;
+    e.peer.node = at(c, l, 1 - side)->id;
+    e.peer.channel = l->channel;
+    cluster_step(c, at(c, l, side), &e);
+}
+
+/* ---- frames ---- */
+
+static void pipe_clear(struct pipe *p)
+{
+    while (p->head) {
+        struct flying *f = p->head;
+        p->head = f->next;
+        buf_release(&f->items);
+        free(f);
+    }
+    p->tail = &p->head;
+    p->last_due = 0;
+}
+
+static void lane_break(struct cluster *c, struct lane *l);
+
+static void pipe_run(struct cluster *c, struct sim_node *none UNUSED,
+                     void *arg, bool dropped);
+
+static void pipe_arm(struct cluster *c, struct pipe *p, uint64_t delay)
+{
+    if (p->armed)
+        return;
+    p->armed = true;
+    cluster_later(c, NULL, delay, pipe_run, p);
+}
+
+static void pipe_run(struct cluster *c, struct sim_node *none UNUSED,
+                     void *arg, bool dropped)
+{
+    struct pipe *p = arg;
+    struct lane *l = p->lane;
+    struct sim_node *to = at(c, l, 1 - p->side);
+    struct event e = {.type = EVENT_PEER_FRAME};
+    struct flying *f = p->head;
+
+    if (dropped)
+        return;
+    p->armed = false;
+    if (!f)
+        return;
+    if (f->due > c->now) {
+        pipe_arm(c, p, f->due - c->now);
+        return;
+    }
+    if (c->network->blocked[l->end[p->side]][l->end[1 - p->side]]) {
+        if (c->now - f->sent > GIVE_UP_MS)
+            lane_break(c, l);
+        else
+            pipe_arm(c, p, 5);
+        return;
+    }
+    if (!l->told_up[1 - p->side] || to->paused_until > c->now) {
+        pipe_arm(c, p, 1);
+        return;
+    }
+    p->head = f->next;
+    if (!p->head)
+        p->tail = &p->head;
+    e.frame.node = at(c, l, p->side)->id;
+    e.frame.items = buf_slice(&f->items);
+    cluster_step(c, to, &e);
+    buf_release(&f->items);
+    free(f);
+    if (p->head)
+        pipe_arm(c, p, p->head->due > c->now ? p->head->due - c->now : 0);
+}
+
+static struct lane *lane_of(struct cluster *c, unsigned a, unsigned b,
+                            enum channel channel, unsigned *side)
+{
+    *side = a < b ? 0 : 1;
+    return &c->network->lanes[a < b ? a : b][a < b ? b : a][channel];
+}
+
+void network_send(struct cluster *c, struct sim_node *from, uint32_t to,
+                  enum channel channel, struct slice items)
+{
+    struct sim_node *target = cluster_node(c, to);
+    unsigned side;
+    struct lane *l;
+    struct pipe *p;
+    struct flying *f;
+
+    if (!target || target == from)
+        cluster_fail(c, "node %u sends to node %u", from->id, to);
+    l = lane_of(c, from->place, target->place, channel, &side);
+    if (!l->open || !l->told_up[side])
+        return; /* the sender has been told, or will be */
+    if (cluster_chance(c, c->loss)) {
+        lane_break(c, l);
+        return;
+    }
+    p = &l->pipe[side];
+    f = xcalloc(1, sizeof *f);
+    f->sent = c->now;
+    f->due = c->now + 1 + cluster_random(c, c->delay_max);
+    if (f->due < p->last_due)
+        f->due = p->last_due;
+    p->last_due = f->due;
+    buf_append(&f->items, items.data, items.size);
+    *p->tail = f;
+    p->tail = &f->next;
+    pipe_arm(c, p, f->due - c->now);
+}
+
+/* ---- connections ---- */
+
+static void later(struct cluster *c, struct lane *l, unsigned side,
+                  uint64_t delay, task_fn *run)
+{
+    struct notice *n = xmalloc(sizeof *n);
+
+    *n = (struct notice){l, side, l->epoch};
+    cluster_later(c, NULL, delay, run, n);
+}
+
+static void notice_down(struct cluster *c, struct sim_node *none UNUSED,
+                        void *arg, bool dropped)
+{
+    struct notice *n = arg;
+    struct lane *l = n->lane;
+    struct sim_node *x = dropped ? NULL : at(c, l, n->side);
+
+    if (x && l->epoch == n->epoch && l->told_up[n->side]) {
+        if (x->paused_until > c->now)
+            later(c, l, n->side, x->paused_until - c->now, notice_down);
+        else
+            tell(c, l, n->side, EVENT_PEER_DOWN);
+    }
+    free(n);
+}
+
+static void notice_up(struct cluster *c, struct sim_node *none UNUSED,
+                      void *arg, bool dropped)
+{
+    struct notice *n = arg;
+    struct lane *l = n->lane;
+    struct sim_node *x = dropped ? NULL : at(c, l, n->side);
+
+    if (x && l->epoch == n->epoch && l->open) {
+        if (x->paused_until > c->now)
+            later(c, l, n->side, x->paused_until - c->now, notice_up);
+        else
+            tell(c, l, n->side, EVENT_PEER_UP);
+    }
+    free(n);
+}
+
+static void want_redial(struct cluster *c, struct lane *l)
+{
+    if (l->redialing)
+        return;
+    l->redialing = true;
+    cluster_later(c, NULL, 5 + cluster_random(c, 60), redial, l);
+}
+
+static void redial(struct cluster *c, struct sim_node *none UNUSED, void *arg,
+                   bool dropped)
+{
+    struct lane *l = arg;
+    bool free_both =
+        !c->network->blocked[l->end[0]][l->end[1]] &&
+        !c->network->blocked[l->end[1]][l->end[0]];
+
+    if (dropped)
+        return;
+    l->redialing = false;
+    if (!free_both || !at(c, l, 0)->up || !at(c, l, 1)->up ||
+        l->told_up[0] || l->told_up[1]) {
+        want_redial(c, l);
+        return;
+    }
+    l->open = true;
+    l->epoch++;
+    later(c, l, 0, cluster_random(c, 5), notice_up);
+    later(c, l, 1, cluster_random(c, 5), notice_up);
+}
+
+static void lane_break(struct cluster *c, struct lane *l)
+{
+    if (!l->open)
+        return;
+    l->open = false;
+    l->epoch++;
+    c->count.broken++;
+    for (unsigned side = 0; side < 2; side++) {
+        pipe_clear(&l->pipe[side]);
+        if (l->told_up[side])
+            later(c, l, side, cluster_random(c, 30), notice_down);
+    }
+    want_redial(c, l);
+}
+
+void network_break(struct cluster *c, unsigned a, unsigned b,
+                   enum channel channel)
+{
+    unsigned side;
+
+    lane_break(c, lane_of(c, a, b, channel, &side));
+}
+
+void network_node_down(struct cluster *c, struct sim_node *n)
+{
+    for (unsigned other = 0; other < c->o.nodes; other++) {
+        for (unsigned ch = 0; ch < 2 && other != n->place; ch++) {
+            unsigned side;
+            struct lane *l =
+                lane_of(c, n->place, other, (enum channel)ch, &side);
+            l->told_up[side] = false;
+            lane_break(c, l);
+        }
+    }
+}
+
+void network_block(struct cluster *c, unsigned from, unsigned to, bool block,
+                   bool break_now)
+{
+    if (from == to)
+        return;
+    c->network->blocked[from][to] = block;
+    for (unsigned ch = 0; block && break_now && ch < 2; ch++)
+        network_break(c, from, to, (enum channel)ch);
+}
+
+void network_init(struct cluster *c)
+{
+    c->network = xcalloc(1, sizeof *c->network);
+    for (unsigned a = 0; a < c->o.nodes; a++) {
+        for (unsigned b = a + 1; b < c->o.nodes; b++) {
+            for (unsigned ch = 0; ch < 2; ch++) {
+                struct lane *l = &c->network->lanes[a][b][ch];
+                l->end[0] = a;
+                l->end[1] = b;
+                l->channel = (enum channel)ch;
+                for (unsigned s = 0; s < 2; s++) {
+                    l->pipe[s].lane = l;
+                    l->pipe[s].side = s;
+                    l->pipe[s].tail = &l->pipe[s].head;
+                }
+                want_redial(c, l);
+            }
+        }
+    }
+}
+
+void network_release(struct cluster *c)
+{
+    for (unsigned a = 0; a < c->o.nodes; a++)
+        for (unsigned b = a + 1; b < c->o.nodes; b++)
+            for (unsigned ch = 0; ch < 2; ch++)
+                for (unsigned s = 0; s < 2; s++)
+                    pipe_clear(&c->network->lanes[a][b][ch].pipe[s]);
+    free(c->network);
+    c->network = NULL;
+}
