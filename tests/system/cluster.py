@@ -43,6 +43,19 @@ def setup(build):
     _root = _real_disk(build)
 
 
+def build_folder():
+    """The build folder that the programs are from."""
+    folder = os.path.dirname(program("coatcheckd"))
+    while not os.path.exists(os.path.join(folder, "CMakeCache.txt")):
+        folder = os.path.dirname(folder)
+    return folder
+
+
+def data_folder():
+    """Where tests may keep data: on a real disk."""
+    return _root
+
+
 def program(name):
     """Where a program is."""
     if name not in _programs:

@@ -19,13 +19,10 @@ class Deployment:
 
     def __init__(self):
         self.run = tempfile.mkdtemp(prefix="coatcheck-run-",
-                                    dir=cluster._root)
+                                    dir=cluster.data_folder())
         self.port = free_base_port(5)
-        build = os.path.dirname(os.path.dirname(program("coatcheckd")))
-        while not os.path.exists(os.path.join(build, "CMakeCache.txt")):
-            build = os.path.dirname(build)
         self.environment = {**os.environ, "COAT_RUN_DIR": self.run,
-                            "COAT_BUILD_DIR": build}
+                            "COAT_BUILD_DIR": cluster.build_folder()}
         self.environment.pop("SUDO_USER", None)
 
     def call(self, command, *arguments):
