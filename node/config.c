@@ -97,7 +97,7 @@ static const struct argp_option options[] = {
     {"election-ms", OPT_ELECTION_MS, "N", 0, "election timeout (500)", 0},
     {"disk-reserve-mib", OPT_DISK_RESERVE_MIB, "N", 0,
      "refuse sets when less is free on the disk (256)", 0},
-    {"threads", OPT_THREADS, "N", 0, "loop threads, one shard of groups each (1)", 0},
+    {"threads", OPT_THREADS, "N", 0, "loop threads; 1 in this version", 0},
     {"check-config", OPT_CHECK, NULL, 0, "read the settings, then exit", 0},
     {0},
 };
@@ -287,9 +287,8 @@ static bool take(const struct file *f, struct config *c)
         return bad("segment-mib", "use 32..1024");
     if (f->election_ms && (f->election_ms < 200 || f->election_ms > 60000))
         return bad("election-ms", "use 200..60000");
-    if (f->threads > LOOPS_MAX)
-        return bad("threads", "use 1..64");
-    o->threads = f->threads;
+    if (f->threads > 1)
+        return bad("threads", "this version has one loop thread");
     o->unsafe_disk = f->unsafe_disk;
     o->segment_bytes = f->segment_mib << 20;
     o->cache_bytes = (uint64_t)f->cache_mib << 20;
