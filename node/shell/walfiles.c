@@ -135,6 +135,33 @@ struct opening {
     char *error;
 };
 
+/* Read every block once: a mapped block that the disk cannot give would end the
+ * process. Such blocks are replaced by zeros in the mapping, which recovery
+ * takes for what it is, damage. */
+static enum status probe(int fd, struct mapped *m, const char *path)
+{
+    enum { PIECE = 1 << 20, BLOCK = 4096 };
+    uint8_t *scratch = xmalloc(PIECE);
+    enum status st = STATUS_OK;
+
+    for (size_t at = 0; at < m->size && st == STATUS_OK; at += PIECE) {
+        if (pread(fd, scratch, PIECE, (off_t)at) >= 0)
+            continue;
+        for (size_t b = at; b < MIN_OF(at + PIECE, m->size); b += BLOCK) {
+            if (pread(fd, scratch, BLOCK, (off_t)b) >= 0)
+                continue;
+            log_error("wal_block_unreadable", "path=%s offset=%zu error=\"%s\"",
+                      path, b, strerror(errno));
+            if (mmap((uint8_t *)m->at + b, BLOCK, PROT_READ,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
+                     0) == MAP_FAILED)
+                st = failed("map", path);
+        }
+    }
+    free(scratch);
+    return st;
+}
+
 /* Make what is read lasting, and really read it (recovery.h). */
 static enum status map_segment(struct opening *o, uint64_t id)
 {
@@ -159,6 +186,11 @@ static enum status map_segment(struct opening *o, uint64_t id)
             goto out;
         }
         madvise(m.at, m.size, MADV_SEQUENTIAL);
+        st = probe(fd, &m, path);
+        if (st != STATUS_OK) {
+            munmap(m.at, m.size);
+            goto out;
+        }
     }
     o->maps = xrealloc(o->maps, (o->n_maps + 1) * sizeof *o->maps);
     o->maps[o->n_maps++] = m;
