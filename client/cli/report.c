@@ -85,11 +85,10 @@ static char *base64(struct slice s)
 
 void json_set_bytes(json_t *object, const char *name, struct slice bytes)
 {
-    json_t *text = json_stringn((const char *)bytes.data, bytes.size);
+    json_t *text = json_stringn(bytes.size ? (const char *)bytes.data : "",
+                                bytes.size);
     char long_name[64], *encoded;
 
-    if (!bytes.size)
-        text = json_string("");
     if (text) {
         json_object_set_new(object, name, text);
         return;

@@ -51,7 +51,8 @@ const char *fake_value(const struct fake_cluster *f, const char *key)
 static void copy(char *to, struct slice s)
 {
     assert_true(s.size < 64);
-    memcpy(to, s.data, s.size);
+    if (s.size)
+        memcpy(to, s.data, s.size);
     to[s.size] = 0;
 }
 

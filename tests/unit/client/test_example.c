@@ -5,13 +5,19 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "tests/unit/client/cli/run_program.h"
+#include "tests/unit/client/cli/run_cli.h"
+
+static struct run *run_example(struct nodes *t)
+{
+    return run_child(EXAMPLE, (const char *const[]){t->f.endpoints, NULL},
+                     NULL, 0, -1);
+}
 
 /* Broken: the first program that a user copies would not work. */
 static void the_example_keeps_its_coats(void **state)
 {
     struct nodes *t = nodes_start(3);
-    struct run *r = run_program(EXAMPLE, t->f.endpoints);
+    struct run *r = run_example(t);
 
     (void)state;
     assert_int_equal(r->code, 0);
@@ -30,7 +36,7 @@ static void the_example_says_why_it_cannot_connect(void **state)
     (void)state;
     t->f.nodes[0].not_initialised = true;
     fake_thread_start(&t->f);
-    r = run_program(EXAMPLE, t->f.endpoints);
+    r = run_example(t);
     assert_int_equal(r->code, 1);
     assert_has(r->err, "cluster init");
     free(r);

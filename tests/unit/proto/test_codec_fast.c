@@ -24,7 +24,8 @@ static char *text(struct slice s)
 {
     char *p = xmalloc(s.size + 1);
 
-    memcpy(p, s.data, s.size);
+    if (s.size)
+        memcpy(p, s.data, s.size);
     p[s.size] = 0;
     return p;
 }

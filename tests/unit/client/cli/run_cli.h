@@ -1,8 +1,9 @@
-/* run_cli.h - runs `coatcheck` in a child process, against fake nodes that a
- * thread of this one serves. Include behind cmocka.h. */
+/* run_cli.h - runs the built `coatcheck` against fake nodes that a thread of
+ * the test serves. Include behind cmocka.h; COATCHECK is its path. */
 #ifndef TESTS_UNIT_CLIENT_CLI_RUN_CLI_H
 #define TESTS_UNIT_CLIENT_CLI_RUN_CLI_H
 
+#include <pty.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,45 +33,75 @@ static inline size_t read_file(FILE *f, char *to)
     return n;
 }
 
-/* The arguments behind the program's name, up to NULL; `input` is what comes
- * on standard input, NULL for nothing. The result is freed by the caller. */
-static inline struct run *run_cli_input(const char *input, size_t input_size,
-                                        bool terminal,
-                                        const char *const *arguments)
+/* What was written to a terminal; the other end is closed. */
+static inline size_t read_terminal(int fd, char *to)
 {
-    struct run *r = calloc(1, sizeof *r);
-    FILE *in = tmpfile(), *out = tmpfile(), *err = tmpfile();
-    char name[] = "coatcheck", *argv[RUN_ARGS_MAX] = {name};
+    size_t n = 0;
+    ssize_t got;
+
+    while ((got = read(fd, to + n, RUN_OUTPUT_MAX - 1 - n)) > 0)
+        n += (size_t)got;
+    to[n] = 0;
+    close(fd);
+    return n;
+}
+
+/* `program` with the arguments behind its name, up to NULL; `input` is what
+ * comes on standard input, NULL for nothing; `out` is where its output goes,
+ * -1: into the result, which is freed by the caller. */
+static inline struct run *run_child(const char *program,
+                                    const char *const *arguments,
+                                    const char *input, size_t input_size,
+                                    int out)
+{
+    struct run *r;
+    FILE *in = tmpfile(), *caught = tmpfile(), *err = tmpfile();
+    const char *argv[RUN_ARGS_MAX] = {program};
     int argc = 1, status;
     pid_t child;
 
-    assert_true(in && out && err);
+    assert_true(in && caught && err);
     for (; arguments[argc - 1]; argc++) {
         assert_true(argc < RUN_ARGS_MAX - 1);
-        argv[argc] = (char *)(uintptr_t)arguments[argc - 1];
+        argv[argc] = arguments[argc - 1];
     }
     if (input)
         assert_int_equal(fwrite(input, 1, input_size, in), input_size);
     fflush(in);
     rewind(in);
-    fflush(NULL);
     child = fork();
     assert_true(child >= 0);
     if (!child) {
-        struct cli cli = {.out = stdout, .err = stderr,
-                          .out_is_terminal = terminal};
         dup2(fileno(in), 0);
-        dup2(fileno(out), 1);
+        dup2(out < 0 ? fileno(caught) : out, 1);
         dup2(fileno(err), 2);
-        unsetenv("COATCHECK_ENDPOINTS");
-        exit(cli_main(&cli, argc, argv));
+        execv(program, (char *const *)(uintptr_t)argv);
+        _exit(127);
     }
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_true(WIFEXITED(status));
+    r = calloc(1, sizeof *r);
     r->code = WEXITSTATUS(status);
     fclose(in);
-    r->out_size = read_file(out, r->out);
+    r->out_size = read_file(caught, r->out);
     r->err_size = read_file(err, r->err);
+    return r;
+}
+
+static inline struct run *run_cli_input(const char *input, size_t input_size,
+                                        bool terminal,
+                                        const char *const *arguments)
+{
+    struct run *r;
+    int master = -1, slave = -1;
+
+    if (terminal)
+        assert_int_equal(openpty(&master, &slave, NULL, NULL, NULL), 0);
+    r = run_child(COATCHECK, arguments, input, input_size, slave);
+    if (terminal) {
+        close(slave);
+        r->out_size = read_terminal(master, r->out);
+    }
     return r;
 }
 

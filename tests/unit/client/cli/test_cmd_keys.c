@@ -50,7 +50,7 @@ static void only_a_terminal_gets_an_end_of_line(void **state)
     RUN_CODE(0, "-e", e, "set", "k", "v");
     r = run_cli_input(NULL, 0, true,
                       (const char *const[]){"-e", e, "get", "k", NULL});
-    assert_string_equal(r->out, "v\n");
+    assert_string_equal(r->out, "v\r\n"); /* as terminals make it */
     free(r);
     r = RUN("-e", e, "get", "k");
     assert_string_equal(r->out, "v");

@@ -3,20 +3,21 @@
 #include <stddef.h>
 #include <setjmp.h>
 #include <stdint.h>
+#include <fcntl.h>
 #include <cmocka.h>
 
-#include "tests/unit/client/cli/run_program.h"
+#include "tests/unit/client/cli/run_cli.h"
 
 /* Broken: the exit code of a command would not reach the shell. */
 static void the_exit_code_is_the_commands(void **state)
 {
-    struct run *r = run_program(COATCHECK, "--version");
+    struct run *r = RUN("--version");
 
     (void)state;
     assert_int_equal(r->code, 0);
     assert_has(r->out, "coatcheck ");
     free(r);
-    r = run_program(COATCHECK, "nonsense");
+    r = RUN("nonsense");
     assert_int_equal(r->code, 2);
     free(r);
 }
@@ -26,10 +27,14 @@ static void output_that_cannot_be_written_is_an_error(void **state)
 {
     struct nodes *t = nodes_start(1);
     struct run *r;
+    int full = open("/dev/full", O_WRONLY);
 
     (void)state;
-    setenv("COATCHECK_ENDPOINTS", t->f.endpoints, 1);
-    r = run_program_to(COATCHECK, "status", "/dev/full");
+    assert_true(full >= 0);
+    r = run_child(COATCHECK,
+                  (const char *const[]){"-e", t->f.endpoints, "status", NULL},
+                  NULL, 0, full);
+    close(full);
     assert_int_equal(r->code, 4);
     assert_has(r->err, "cannot write");
     assert_one_line(r->err);
