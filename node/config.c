@@ -8,26 +8,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* As in the file; NULL and 0 mean "not given". */
+/* As in the file, all of it as text: the library reads "1.5" as the number 1 and
+ * any word it does not know as true. NULL means "not given". */
 struct file {
     char *data;
     char *listen, *peer_listen, *redis_listen, *http_listen;
     char *advertise_client, *advertise_peer;
     char *log_level;
-    bool unsafe_disk;
-    uint32_t segment_mib;
-    uint32_t cache_mib;
-    uint32_t connections_max;
-    uint32_t election_ms;
-    uint32_t disk_reserve_mib;
-    uint32_t threads;
+    char *unsafe_disk;
+    char *segment_mib, *cache_mib, *connections_max, *election_ms;
+    char *disk_reserve_mib, *threads;
 };
 
 #define TEXT(key, member)                                                      \
     CYAML_FIELD_STRING_PTR(key, CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,      \
                            struct file, member, 0, 4000)
-#define NUMBER(key, member)                                                    \
-    CYAML_FIELD_UINT(key, CYAML_FLAG_OPTIONAL, struct file, member)
 
 static const cyaml_schema_field_t fields[] = {
     TEXT("data", data),
@@ -38,14 +33,13 @@ static const cyaml_schema_field_t fields[] = {
     TEXT("advertise-client", advertise_client),
     TEXT("advertise-peer", advertise_peer),
     TEXT("log-level", log_level),
-    CYAML_FIELD_BOOL("unsafe-disk", CYAML_FLAG_OPTIONAL, struct file,
-                     unsafe_disk),
-    NUMBER("segment-mib", segment_mib),
-    NUMBER("cache-mib", cache_mib),
-    NUMBER("connections-max", connections_max),
-    NUMBER("election-ms", election_ms),
-    NUMBER("disk-reserve-mib", disk_reserve_mib),
-    NUMBER("threads", threads),
+    TEXT("unsafe-disk", unsafe_disk),
+    TEXT("segment-mib", segment_mib),
+    TEXT("cache-mib", cache_mib),
+    TEXT("connections-max", connections_max),
+    TEXT("election-ms", election_ms),
+    TEXT("disk-reserve-mib", disk_reserve_mib),
+    TEXT("threads", threads),
     CYAML_FIELD_END,
 };
 
@@ -97,7 +91,7 @@ static const struct argp_option options[] = {
     {"election-ms", OPT_ELECTION_MS, "N", 0, "election timeout (500)", 0},
     {"disk-reserve-mib", OPT_DISK_RESERVE_MIB, "N", 0,
      "refuse sets when less is free on the disk (256)", 0},
-    {"threads", OPT_THREADS, "N", 0, "loop threads; 1 in this version", 0},
+    {"threads", OPT_THREADS, "N", 0, "loop threads, one shard of groups each (1)", 0},
     {"check-config", OPT_CHECK, NULL, 0, "read the settings, then exit", 0},
     {0},
 };
@@ -108,20 +102,9 @@ struct reading {
     bool check;
 };
 
-static uint32_t number(struct argp_state *state, const char *text,
-                       const char *name)
-{
-    char *end;
-    unsigned long v = strtoul(text, &end, 10);
-
-    if (!*text || *end || v > 1000000 || *text == '-')
-        argp_failure(state, 2, 0, "--%s: '%s' is not a number in 0..1000000",
-                     name, text);
-    return (uint32_t)v;
-}
-
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
+    static char yes[] = "true";
     struct reading *r = state->input;
     struct file *f = &r->file;
 
@@ -135,26 +118,14 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case OPT_ADVERTISE_CLIENT: f->advertise_client = arg; break;
     case OPT_ADVERTISE_PEER: f->advertise_peer = arg; break;
     case OPT_LOG_LEVEL: f->log_level = arg; break;
-    case OPT_UNSAFE_DISK: f->unsafe_disk = true; break;
+    case OPT_UNSAFE_DISK: f->unsafe_disk = yes; break;
     case OPT_CHECK: r->check = true; break;
-    case OPT_SEGMENT_MIB:
-        f->segment_mib = number(state, arg, "segment-mib");
-        break;
-    case OPT_CACHE_MIB:
-        f->cache_mib = number(state, arg, "cache-mib");
-        break;
-    case OPT_CONNECTIONS_MAX:
-        f->connections_max = number(state, arg, "connections-max");
-        break;
-    case OPT_ELECTION_MS:
-        f->election_ms = number(state, arg, "election-ms");
-        break;
-    case OPT_DISK_RESERVE_MIB:
-        f->disk_reserve_mib = number(state, arg, "disk-reserve-mib");
-        break;
-    case OPT_THREADS:
-        f->threads = number(state, arg, "threads");
-        break;
+    case OPT_SEGMENT_MIB: f->segment_mib = arg; break;
+    case OPT_CACHE_MIB: f->cache_mib = arg; break;
+    case OPT_CONNECTIONS_MAX: f->connections_max = arg; break;
+    case OPT_ELECTION_MS: f->election_ms = arg; break;
+    case OPT_DISK_RESERVE_MIB: f->disk_reserve_mib = arg; break;
+    case OPT_THREADS: f->threads = arg; break;
     case ARGP_KEY_ARG:
         argp_failure(state, 2, 0, "unexpected argument '%s'", arg);
         break;
@@ -174,24 +145,34 @@ static void print_cyaml(cyaml_log_t level, void *ctx, const char *fmt,
     vfprintf(stderr, fmt, ap);
 }
 
-static bool read_file(const char *path, struct file *over)
+static const cyaml_config_t *cyaml_config(const char *path)
 {
-    cyaml_config_t how = {
+    static cyaml_config_t how = {
         .log_level = CYAML_LOG_ERROR,
         .log_fn = print_cyaml,
-        .log_ctx = (void *)(uintptr_t)path,
         .mem_fn = cyaml_mem,
     };
-    struct file *f = NULL;
-    cyaml_err_t err =
-        cyaml_load_file(path, &how, &schema, (cyaml_data_t **)&f, NULL);
 
-    if (err != CYAML_OK) {
+    how.log_ctx = (void *)(uintptr_t)path;
+    return &how;
+}
+
+/* `*f` is NULL when the file holds nothing (comments, say); else free it with
+ * cyaml_free() when what was taken over from it is no longer used. */
+static bool read_file(const char *path, struct file **f)
+{
+    cyaml_err_t err = cyaml_load_file(path, cyaml_config(path), &schema,
+                                      (cyaml_data_t **)f, NULL);
+
+    if (err != CYAML_OK)
         fprintf(stderr, "coatcheckd: cannot use %s: %s\n", path,
                 cyaml_strerror(err));
-        return false;
-    }
-    /* The command line wins. The file's memory stays for the process's life. */
+    return err == CYAML_OK;
+}
+
+/* The command line wins. Borrows the texts. */
+static void take_over(const struct file *f, struct file *over)
+{
 #define TAKE(member)                                                           \
     if (!over->member)                                                         \
     over->member = f->member
@@ -211,7 +192,6 @@ static bool read_file(const char *path, struct file *over)
     TAKE(disk_reserve_mib);
     TAKE(threads);
 #undef TAKE
-    return true;
 }
 
 static bool bad(const char *what, const char *why)
@@ -240,6 +220,9 @@ static bool take_advertised(const char *name, const char *text,
     if (!strcmp(a.host, "0.0.0.0") || !strcmp(a.host, "::"))
         return bad(name, "listening on every address: say which one others "
                          "shall use");
+    if (!a.port)
+        return bad(name, "listening on any free port: say which one others "
+                         "shall use");
     address_format(&a, out);
     return true;
 }
@@ -257,6 +240,64 @@ static bool take_level(const char *text, enum log_level *out)
             return true;
         }
     return bad("log-level", "use debug, info, warn or error");
+}
+
+static bool take_flag(const char *name, const char *text, bool *out)
+{
+    static const char *const words[] = {"false", "true", "no", "yes",
+                                        "off", "on"};
+
+    *out = false;
+    for (unsigned i = 0; text && i < ARRAY_LEN(words); i++)
+        if (!strcmp(text, words[i])) {
+            *out = i % 2;
+            return true;
+        }
+    return !text || bad(name, "use true or false");
+}
+
+/* Decimal digits, min..max; 0 and nothing at all give 0, the default. */
+static bool take_number(const char *name, const char *text, uint32_t min,
+                        uint32_t max, uint32_t *out)
+{
+    char why[80];
+    uint64_t v = 0;
+    bool good = !text || *text;
+
+    for (const char *p = text; good && p && *p; p++) {
+        v = v * 10 + (uint64_t)(*p - '0');
+        good = *p >= '0' && *p <= '9' && v <= max;
+    }
+    *out = (uint32_t)v;
+    if (good && (!v || v >= min))
+        return true;
+    snprintf(why, sizeof why, "'%.20s' is not a number in %u..%u", text, min,
+             max);
+    return bad(name, why);
+}
+
+static bool take_numbers(const struct file *f, struct node_options *o)
+{
+    enum { ANY = 1000000 };
+    uint32_t segment, cache, reserve, threads;
+
+    /* The largest entry has to fit a segment several times. */
+    if (!take_number("segment-mib", f->segment_mib, 32, 1024, &segment) ||
+        !take_number("cache-mib", f->cache_mib, 1, ANY, &cache) ||
+        !take_number("connections-max", f->connections_max, 1, ANY,
+                     &o->conns_max) ||
+        !take_number("election-ms", f->election_ms, 200, 60000,
+                     &o->election_ms) ||
+        !take_number("disk-reserve-mib", f->disk_reserve_mib, 1, ANY,
+                     &reserve) ||
+        !take_number("threads", f->threads, 1, ANY, &threads))
+        return false;
+    if (threads > 1)
+        return bad("threads", "this version has one loop thread");
+    o->segment_bytes = segment << 20;
+    o->cache_bytes = (uint64_t)cache << 20;
+    o->disk_reserve_bytes = (uint64_t)(reserve ? reserve : 256) << 20;
+    return true;
 }
 
 static bool take(const struct file *f, struct config *c)
@@ -280,23 +321,10 @@ static bool take(const struct file *f, struct config *c)
                          &o->client_listen, o->client_advertise) ||
         !take_advertised("advertise-peer", f->advertise_peer,
                          &o->peer_listen, o->peer_advertise) ||
-        !take_level(f->log_level, &c->log_level))
+        !take_level(f->log_level, &c->log_level) ||
+        !take_flag("unsafe-disk", f->unsafe_disk, &o->unsafe_disk))
         return false;
-    /* The largest entry has to fit a segment several times. */
-    if (f->segment_mib && (f->segment_mib < 32 || f->segment_mib > 1024))
-        return bad("segment-mib", "use 32..1024");
-    if (f->election_ms && (f->election_ms < 200 || f->election_ms > 60000))
-        return bad("election-ms", "use 200..60000");
-    if (f->threads > 1)
-        return bad("threads", "this version has one loop thread");
-    o->unsafe_disk = f->unsafe_disk;
-    o->segment_bytes = f->segment_mib << 20;
-    o->cache_bytes = (uint64_t)f->cache_mib << 20;
-    o->conns_max = f->connections_max;
-    o->election_ms = f->election_ms;
-    o->disk_reserve_bytes =
-        (uint64_t)(f->disk_reserve_mib ? f->disk_reserve_mib : 256) << 20;
-    return true;
+    return take_numbers(f, o);
 }
 
 const char *argp_program_version = "coatcheckd " COAT_VERSION;
@@ -308,15 +336,20 @@ int config_read(int argc, char **argv, struct config *c)
         "The Coatcheck daemon: one node of a replicated key-value cluster.",
         NULL, NULL, NULL};
     struct reading r = {0};
+    struct file *f = NULL;
+    bool good;
 
     *c = (struct config){0};
     argp_err_exit_status = 2;
     if (argp_parse(&argp, argc, argv, 0, NULL, &r))
         return 2;
-    if (r.config && !read_file(r.config, &r.file))
+    if (r.config && !read_file(r.config, &f))
         return 2;
-    if (!take(&r.file, c))
-        return 2;
+    if (f)
+        take_over(f, &r.file);
+    good = take(&r.file, c);
+    if (f)
+        cyaml_free(cyaml_config(r.config), &schema, f, 0);
     c->check_only = r.check;
-    return 0;
+    return good ? 0 : 2;
 }
