@@ -91,7 +91,8 @@ static const struct argp_option options[] = {
     {"election-ms", OPT_ELECTION_MS, "N", 0, "election timeout (500)", 0},
     {"disk-reserve-mib", OPT_DISK_RESERVE_MIB, "N", 0,
      "refuse sets when less is free on the disk (256)", 0},
-    {"threads", OPT_THREADS, "N", 0, "loop threads, one shard of groups each (1)", 0},
+    {"threads", OPT_THREADS, "N", 0,
+     "loop threads, one shard of groups each (1)", 0},
     {"check-config", OPT_CHECK, NULL, 0, "read the settings, then exit", 0},
     {0},
 };
@@ -279,7 +280,7 @@ static bool take_number(const char *name, const char *text, uint32_t min,
 static bool take_numbers(const struct file *f, struct node_options *o)
 {
     enum { ANY = 1000000 };
-    uint32_t segment, cache, reserve, threads;
+    uint32_t segment, cache, reserve;
 
     /* The largest entry has to fit a segment several times. */
     if (!take_number("segment-mib", f->segment_mib, 32, 1024, &segment) ||
@@ -290,10 +291,8 @@ static bool take_numbers(const struct file *f, struct node_options *o)
                      &o->election_ms) ||
         !take_number("disk-reserve-mib", f->disk_reserve_mib, 1, ANY,
                      &reserve) ||
-        !take_number("threads", f->threads, 1, ANY, &threads))
+        !take_number("threads", f->threads, 1, LOOPS_MAX, &o->threads))
         return false;
-    if (threads > 1)
-        return bad("threads", "this version has one loop thread");
     o->segment_bytes = segment << 20;
     o->cache_bytes = (uint64_t)cache << 20;
     o->disk_reserve_bytes = (uint64_t)(reserve ? reserve : 256) << 20;

@@ -138,7 +138,7 @@ static void file_sets_everything_it_names(void **state)
                                    "connections-max: 77\n"
                                    "election-ms: 900\n"
                                    "disk-reserve-mib: 10\n"
-                                   "threads: 1\n");
+                                   "threads: 3\n");
     struct config c = read_good("", "--config", file, NULL);
 
     assert_string_equal(c.node.data, "/var/lib/x");
@@ -153,6 +153,7 @@ static void file_sets_everything_it_names(void **state)
     assert_int_equal(c.node.conns_max, 77);
     assert_int_equal(c.node.election_ms, 900);
     assert_int_equal(c.node.disk_reserve_bytes, 10u << 20);
+    assert_int_equal(c.node.threads, 3);
 }
 
 /* Would break: a trial on the command line that the file overrules. */
@@ -226,7 +227,7 @@ static void numbers_out_of_range_are_named(void **state)
         {"segment-mib", "1025", "32..1024"},
         {"election-ms", "199", "200..60000"},
         {"election-ms", "60001", "200..60000"},
-        {"threads", "2", "one loop thread"},
+        {"threads", "65", "1..64"},
     };
     static const char *const words[] = {"cache-mib", "connections-max",
                                         "disk-reserve-mib", "segment-mib",
@@ -261,12 +262,13 @@ static void numbers_at_their_limits_are_good(void **state)
 {
     struct config c = read_good("", "--data", *state, "--segment-mib=1024",
                                 "--election-ms=200", "--cache-mib=1000000",
-                                "--connections-max=1", "--threads=1", NULL);
+                                "--connections-max=1", "--threads=64", NULL);
 
     assert_int_equal(c.node.segment_bytes, 1u << 30);
     assert_int_equal(c.node.election_ms, 200);
     assert_int_equal(c.node.cache_bytes, (uint64_t)1000000 << 20);
     assert_int_equal(c.node.conns_max, 1);
+    assert_int_equal(c.node.threads, LOOPS_MAX);
     c = read_good("", "--data", *state, "--segment-mib=32",
                   "--election-ms=60000", NULL);
     assert_int_equal(c.node.segment_bytes, 32u << 20);
