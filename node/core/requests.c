@@ -317,6 +317,10 @@ void requests_forward_reply(struct shard *s, const struct peer *p,
         return;
     if (r.status == STATUS_NOT_LEADER && w.group <= GROUP_COUNT_MAX)
         s->hints[w.group].node = r.hint_node;
+    if (!r.hint_node && r.status != STATUS_NOT_LEADER) {
+        r.hint_group = w.group; /* so that the client goes there next time */
+        r.hint_node = w.node;
+    }
     requests_reply(s, w.from, w.op, &r, fx);
 }
 

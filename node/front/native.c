@@ -35,6 +35,7 @@ struct native {
     uint32_t count, cap;
     uint32_t free_head;  /* index + 1 */
     unsigned open;
+    uint8_t full[FRAME_ERROR_SIZE]; /* what one client too many is told */
 };
 
 struct native *native_new(struct loop *l)
@@ -42,6 +43,7 @@ struct native *native_new(struct loop *l)
     struct native *d = xcalloc(1, sizeof *d);
 
     d->l = l;
+    frame_error(d->full, STATUS_BUSY);
     return d;
 }
 
@@ -217,6 +219,7 @@ bool native_listen(struct loop *l, char *error)
                  : l->index      ? LISTENER_NEXT
                                  : LISTENER_FIRST,
         .conns_max = (conns_max + n->n_loops - 1) / n->n_loops,
+        .refusal = slice_of(l->native->full, sizeof l->native->full),
     };
 
     l->native->listener =
@@ -231,8 +234,8 @@ static struct hint hint_of(struct loop *l, const struct reply *r)
     struct hint h = {0};
     const struct map_node *m;
 
-    if (r->status != STATUS_NOT_LEADER && r->status != STATUS_MOVED &&
-        r->status != STATUS_UNAVAILABLE)
+    if (!r->hint_node && r->status != STATUS_NOT_LEADER &&
+        r->status != STATUS_MOVED && r->status != STATUS_UNAVAILABLE)
         return h;
     h.group = r->hint_group;
     h.node = r->hint_node;

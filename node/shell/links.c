@@ -324,6 +324,8 @@ static void on_dialed_frame(struct dialer *d, const struct frame_header *h,
     }
     st = h->type == MESSAGE_HELLO_REPLY ? hello_decode(payload, &hello)
                                         : STATUS_BAD_MESSAGE;
+    if (st != STATUS_OK)
+        why = "its hello cannot be read: another version?";
     if (st == STATUS_OK && hello.status != STATUS_OK) {
         log_warn("peer_refused_us", "node=%u status=%s detail=\"%.*s\"",
                  lane->link->node, status_name(hello.status),
