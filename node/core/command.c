@@ -38,7 +38,8 @@ void command_append(struct buf *out, const struct command *c)
     put_u16(at + 12, (uint16_t)c->key.size);
     put_u16(at + 14, 0);
     put_u32(at + 16, (uint32_t)c->value.size);
-    memcpy(at + COMMAND_HEADER_BYTES, c->key.data, c->key.size);
+    if (c->key.size) /* a command of the node's own has none */
+        memcpy(at + COMMAND_HEADER_BYTES, c->key.data, c->key.size);
     if (c->value.size)
         memcpy(at + COMMAND_HEADER_BYTES + c->key.size, c->value.data,
                c->value.size);

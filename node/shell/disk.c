@@ -615,6 +615,8 @@ void disk_stop(struct node *n)
     if (d->thread_runs)
         uv_thread_join(&d->thread);
     d->thread_runs = false;
+    mailbox_free(d->to_thread); /* the thread has taken all of it */
+    d->to_thread = NULL;
     if (d->fd >= 0)
         close(d->fd);
     d->fd = -1;

@@ -81,10 +81,13 @@ void daemon_free(struct daemon *d)
 static void *read_along(void *arg)
 {
     struct daemon *d = arg;
+    bool show = getenv("COAT_TEST_LOG") != NULL;
     char part[4096];
     ssize_t n;
 
     while ((n = read(d->err, part, sizeof part)) > 0) {
+        if (show)
+            (void)!write(STDERR_FILENO, part, (size_t)n);
         pthread_mutex_lock(&d->lock);
         if (d->log_size + (size_t)n < sizeof d->log) {
             memcpy(d->log + d->log_size, part, (size_t)n);

@@ -1,7 +1,7 @@
 /* daemon.h - a coatcheckd of a test's own, as a child process on loopback.
  *
- * It dies with the test. Nothing sleeps: what must happen is waited for, with
- * a limit that only a hang reaches. */
+ * It dies with the test. Nothing sleeps: what must happen is waited for, with a
+ * limit that only a hang reaches. With $COAT_TEST_LOG set its log is shown. */
 #ifndef TESTS_UNIT_NODE_SHELL_DAEMON_H
 #define TESTS_UNIT_NODE_SHELL_DAEMON_H
 
