@@ -121,7 +121,7 @@ size_t clients_ask(struct clients *l, unsigned at, struct sim_node *n,
     if (op == OP_SET)
         value_write(number, &value);
     q.value = buf_slice(&value);
-    cluster_request(l->c, n, &q);
+    loop_request(l->c, &n->loops[at % n->n_loops], &q);
     buf_release(&value);
     return number;
 }
@@ -177,7 +177,7 @@ void clients_replied(struct clients *l, const struct effect *e)
 
 /* ---- load ---- */
 
-static void burst(struct cluster *c, struct sim_node *none, void *arg,
+static void burst(struct cluster *c, struct sim_loop *none, void *arg,
                   bool dropped);
 
 static void again(struct clients *l, struct client *x)
@@ -207,7 +207,7 @@ static void one_request(struct clients *l, unsigned at, struct sim_node *n,
                 key);
 }
 
-static void burst(struct cluster *c, struct sim_node *none UNUSED, void *arg,
+static void burst(struct cluster *c, struct sim_loop *none UNUSED, void *arg,
                   bool dropped)
 {
     struct client *x = arg;

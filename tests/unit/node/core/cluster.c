@@ -1,4 +1,4 @@
-/* cluster.c - time, tasks, the turn, weather; see cluster.h. */
+/* cluster.c - time, tasks, weather; see cluster.h. */
 #include "tests/unit/node/core/core_test.h"
 
 #include <inttypes.h>
@@ -82,14 +82,15 @@ static struct task heap_pop(struct cluster *c)
     return top;
 }
 
-void cluster_later(struct cluster *c, struct sim_node *n, uint64_t delay,
+void cluster_later(struct cluster *c, struct sim_loop *l, uint64_t delay,
                    task_fn *run, void *arg)
 {
     struct task t = {
         .due = c->now + delay,
         .seq = c->next_seq++,
-        .node = n ? n->place : CLUSTER_NOBODY,
-        .boot = n ? n->boot : 0,
+        .node = l ? l->node->place : CLUSTER_NOBODY,
+        .loop = l ? l->index : 0,
+        .boot = l ? l->node->boot : 0,
         .run = run,
         .arg = arg,
     };
@@ -102,16 +103,20 @@ static void run_task(struct cluster *c, struct task *t)
     struct sim_node *n =
         t->node == CLUSTER_NOBODY ? NULL : &c->nodes[t->node];
 
-    if (n && (!n->up || n->boot != t->boot)) {
-        t->run(c, n, t->arg, true);
+    if (!n) {
+        t->run(c, NULL, t->arg, false);
         return;
     }
-    if (n && n->paused_until > c->now) {
+    if (!n->up || n->boot != t->boot) {
+        t->run(c, &n->loops[t->loop], t->arg, true);
+        return;
+    }
+    if (n->paused_until > c->now) {
         t->due = n->paused_until; /* keeps its place among the others */
         heap_push(c, *t);
         return;
     }
-    t->run(c, n, t->arg, false);
+    t->run(c, &n->loops[t->loop], t->arg, false);
 }
 
 void cluster_run(struct cluster *c, uint64_t until)
@@ -124,7 +129,7 @@ void cluster_run(struct cluster *c, uint64_t until)
     c->now = until;
 }
 
-/* ---- a node's events ---- */
+/* ---- nodes ---- */
 
 struct sim_node *cluster_node(struct cluster *c, uint32_t id)
 {
@@ -142,100 +147,6 @@ struct sim_replica *cluster_replica(struct sim_node *n, uint32_t group)
     return NULL;
 }
 
-static void wake(struct cluster *c, struct sim_node *n, void *arg,
-                 bool dropped);
-
-static void arm(struct cluster *c, struct sim_node *n)
-{
-    uint64_t at = shard_wake_at(n->shard).ms;
-    wal_instant log = wal_wake_at(n->journal.wal);
-
-    if (log.us != WAL_NEVER.us && (log.us + 999) / 1000 < at)
-        at = (log.us + 999) / 1000;
-    if (at <= c->now)
-        at = c->now + 1;
-    if (at >= n->wake_at)
-        return;
-    n->wake_at = at;
-    cluster_later(c, n, at - c->now, wake, NULL);
-}
-
-static void turn(struct cluster *c, struct sim_node *n, void *arg UNUSED,
-                 bool dropped)
-{
-    struct event e = {.type = EVENT_TURN};
-
-    if (dropped)
-        return;
-    e.wall_ms = (uint64_t)((int64_t)c->now + 1000000 + n->wall_skew_ms);
-    cluster_step(c, n, &e);
-    if (!n->up)
-        return;
-    n->turn_pending = false;
-    effects_pump(c, n);
-    arm(c, n);
-}
-
-static void want_turn(struct cluster *c, struct sim_node *n)
-{
-    if (n->turn_pending)
-        return;
-    n->turn_pending = true;
-    cluster_later(c, n, 0, turn, NULL);
-}
-
-static void wake(struct cluster *c, struct sim_node *n, void *arg UNUSED,
-                 bool dropped)
-{
-    if (dropped)
-        return;
-    if (n->wake_at <= c->now)
-        n->wake_at = UINT64_MAX;
-    want_turn(c, n);
-}
-
-static void mix(struct cluster *c, uint64_t x)
-{
-    c->hash = (c->hash ^ x) * 0x9e3779b97f4a7c15u;
-    c->hash ^= c->hash >> 29;
-}
-
-void cluster_step(struct cluster *c, struct sim_node *n, struct event *e)
-{
-    e->now = (instant){c->now};
-    mix(c, c->now << 8 | (uint64_t)e->type << 3 | n->place);
-    shard_step(n->shard, e, &n->fx);
-    if (n->draining)
-        return; /* whoever carries out, further up, goes on with them */
-    n->draining = true;
-    for (unsigned i = 0; i < n->fx.n; i++) {
-        struct effect one = n->fx.v[i]; /* the vector may move */
-        mix(c, (uint64_t)one.type << 16 | one.group);
-        effects_carry_out(c, n, &one);
-    }
-    n->fx.n = 0;
-    n->draining = false;
-    for (unsigned i = 0; i < n->n_pins; i++)
-        blob_unref(n->pins[i]);
-    n->n_pins = 0;
-    if (n->stopping && n->shard && n->shard->stopped) {
-        start_leave(c, n);
-        return;
-    }
-    if (c->judge.stepped)
-        c->judge.stepped(c->judge.arg, n);
-    if (e->type != EVENT_TURN)
-        want_turn(c, n);
-}
-
-void cluster_request(struct cluster *c, struct sim_node *n,
-                     const struct request *q)
-{
-    struct event e = {.type = EVENT_REQUEST, .request = q};
-
-    cluster_step(c, n, &e);
-}
-
 /* ---- weather ---- */
 
 static void gentle(struct cluster *c)
@@ -244,6 +155,7 @@ static void gentle(struct cluster *c)
     c->delay_max = 2;
     c->disk_max = 3;
     c->store_max = 1;
+    c->mail_max = 1;
     c->stall = 0;
 }
 
@@ -253,6 +165,7 @@ static void rough(struct cluster *c)
     c->delay_max = 1 + (unsigned)cluster_random(c, 60);
     c->disk_max = 1 + (unsigned)cluster_random(c, 40);
     c->store_max = (unsigned)cluster_random(c, 20);
+    c->mail_max = (unsigned)cluster_random(c, 10);
     c->stall = (unsigned)cluster_random(c, 100);
 }
 
@@ -293,25 +206,29 @@ static void stop(struct cluster *c, struct sim_node *n)
     cluster_say(c, "stop node %u", n->id);
     n->stopping = true;
     c->count.stops++;
-    cluster_step(c, n, &e);
+    for (unsigned i = 0; i < n->n_loops; i++)
+        loop_post_event(c, &n->loops[0], &n->loops[i], &e);
 }
 
 /* What a person may ask for: any leader, any target. */
 static void transfer(struct cluster *c, struct sim_node *n)
 {
+    struct sim_loop *l;
+
     if (!n->up || n->paused_until > c->now)
         return;
-    for (unsigned i = 0; i < n->shard->n_replicas; i++) {
-        struct replica *r = n->shard->replicas[i];
+    l = &n->loops[cluster_random(c, n->n_loops - 1)];
+    for (unsigned i = 0; i < l->shard->n_replicas; i++) {
+        struct replica *r = l->shard->replicas[i];
         struct event none = {.type = EVENT_DISK};
         if (!r->raft || r->role != GROUP_LEADER ||
             group_transfer(r->raft, (instant){c->now}, 0,
-                           &n->shard->raft_fx) != STATUS_OK)
+                           &l->shard->raft_fx) != STATUS_OK)
             continue;
         cluster_say(c, "transfer group %u from node %u", r->group, n->id);
         c->count.transfers++;
-        replica_carry(n->shard, r, &n->fx);
-        cluster_step(c, n, &none);
+        replica_carry(l->shard, r, &l->fx);
+        loop_step(c, l, &none);
         return;
     }
 }
@@ -423,6 +340,10 @@ void cluster_init(struct cluster *c, const struct cluster_options *o,
         struct sim_node *n = &c->nodes[i];
         n->place = i;
         n->id = c->initial->nodes[i].id;
+        for (unsigned k = 0; k < CLUSTER_LOOPS_MAX; k++) {
+            n->loops[k].node = n;
+            n->loops[k].index = k;
+        }
         start_create(c, n);
     }
     network_init(c);
@@ -442,13 +363,17 @@ void cluster_release(struct cluster *c)
             mem_store_free(n->replicas[k].current);
         disk_release(&n->disk);
         map_free(n->map);
-        effects_release(&n->fx);
-        free(n->pins);
+        for (unsigned k = 0; k < CLUSTER_LOOPS_MAX; k++) {
+            effects_release(&n->loops[k].fx);
+            free(n->loops[k].pins);
+        }
     }
     while (c->n_tasks) {
         struct task t = heap_pop(c);
-        t.run(c, t.node == CLUSTER_NOBODY ? NULL : &c->nodes[t.node], t.arg,
-              true);
+        t.run(c,
+              t.node == CLUSTER_NOBODY ? NULL
+                                       : &c->nodes[t.node].loops[t.loop],
+              t.arg, true);
     }
     network_release(c);
     map_free(c->initial);

@@ -4,7 +4,8 @@
  * daemon's shell does with sockets, files and threads is done here with
  * queues, bytes in memory and one virtual clock, all from one seed:
  *
- *   cluster.c           time, tasks, the turn, weather
+ *   cluster.c           time, tasks, weather
+ *   cluster_loop.c      a shard's turns; letters between a node's shards
  *   cluster_effects.c   a shard's effects carried out
  *   cluster_start.c     from the disk to a running shard; crash; creation
  *   cluster_snapshot.c  checkpoints made, served, installed
@@ -28,19 +29,22 @@
 enum {
     CLUSTER_NODES_MAX = 5,
     CLUSTER_GROUPS_MAX = 5, /* the meta group included */
+    CLUSTER_LOOPS_MAX = 3,  /* shards of a node */
     CLUSTER_NOBODY = CLUSTER_NODES_MAX,
     SEGMENT_BYTES = WAL_SEGMENT_MIN,
 };
 
 struct cluster;
+struct sim_loop;
 struct sim_node;
 
-/* Something that happens later. `dropped`: its node has died; only free `arg`. */
-typedef void task_fn(struct cluster *c, struct sim_node *n, void *arg,
+/* Something that happens later, on a loop. `dropped`: its node has died; only
+ * free `arg`. */
+typedef void task_fn(struct cluster *c, struct sim_loop *l, void *arg,
                      bool dropped);
 struct task {
     uint64_t due, seq;
-    unsigned node; /* CLUSTER_NOBODY: the world's own */
+    unsigned node, loop; /* CLUSTER_NOBODY: the world's own, `l` is NULL */
     unsigned boot;
     task_fn *run;
     void *arg;
@@ -60,7 +64,7 @@ struct install {
     uint64_t token;
     struct buf files[CHECKPOINT_FILES];
     struct mem_store *store; /* switched to, the log's RESET not durable yet */
-    uint64_t ticket;
+    uint64_t ticket; /* of the RESET; 0: not there yet */
 };
 
 struct sim_replica {
@@ -75,6 +79,19 @@ struct sim_replica {
     struct checkpoint *checkpoints;
     bool flushing, restart_wanted;
     bool applying, fetching; /* asked for and not answered */
+};
+
+/* A loop thread with its shard; loop 0 has the log and the connections. */
+struct sim_loop {
+    struct sim_node *node;
+    unsigned index;
+    struct shard *shard;
+    struct effects fx;
+    bool draining, turn_pending;
+    uint64_t wake_at;        /* of the earliest wake task */
+    struct blob **pins;      /* rows that replies borrow from */
+    unsigned n_pins, cap_pins;
+    uint64_t letter_due[CLUSTER_LOOPS_MAX]; /* of the last one to each */
 };
 
 struct sim_node {
@@ -95,18 +112,15 @@ struct sim_node {
     unsigned n_replicas;
 
     /* process */
-    struct shard *shard;
+    struct sim_loop loops[CLUSTER_LOOPS_MAX];
+    unsigned n_loops;        /* another number at each start */
     struct journal journal;
-    struct effects fx;
-    bool draining, stopping;
-    bool turn_pending, write_pending;
-    uint64_t wake_at;        /* of the earliest wake task */
-    struct blob **pins;      /* rows that replies borrow from */
-    unsigned n_pins, cap_pins;
+    bool stopping, write_pending;
 };
 
 struct cluster_options {
     unsigned nodes, groups, replicas; /* data groups; replicas of each */
+    unsigned loops;          /* at most, per node */
     uint64_t seed;
     bool verbose;
     uint64_t flush_bytes;    /* a group is flushed at this much log */
@@ -117,8 +131,8 @@ struct cluster_options {
 /* Called by the world; any may be NULL. */
 struct cluster_judge {
     void *arg;
-    /* A node was stepped. */
-    void (*stepped)(void *arg, struct sim_node *n);
+    /* A shard was stepped. */
+    void (*stepped)(void *arg, struct sim_loop *l);
     /* A replica's store has executed what it was given. */
     void (*applied)(void *arg, struct sim_node *n, struct sim_replica *r);
     void (*replied)(void *arg, struct sim_node *n, const struct effect *e);
@@ -143,8 +157,7 @@ struct cluster {
     struct network *network;
 
     /* weather: chances in 1000, delays in ms */
-    unsigned loss, delay_max, disk_max, store_max, stall;
-    bool lose_flushes;       /* a crash may also keep what was not flushed */
+    unsigned loss, delay_max, disk_max, store_max, mail_max, stall;
 
     struct {
         unsigned crashes, stops, snapshots, installs, log_reads, broken;
@@ -165,8 +178,8 @@ _Noreturn void cluster_fail(struct cluster *c, const char *fmt, ...)
 /* A line when verbose. */
 void cluster_say(struct cluster *c, const char *fmt, ...) PRINTF(2, 3);
 
-/* `node` NULL: the world's own. */
-void cluster_later(struct cluster *c, struct sim_node *n, uint64_t delay,
+/* `l` NULL: the world's own. */
+void cluster_later(struct cluster *c, struct sim_loop *l, uint64_t delay,
                    task_fn *run, void *arg);
 bool cluster_chance(struct cluster *c, unsigned in_1000);
 /* 0 .. max */
@@ -174,23 +187,41 @@ uint64_t cluster_random(struct cluster *c, uint64_t max);
 struct sim_node *cluster_node(struct cluster *c, uint32_t id);
 struct sim_replica *cluster_replica(struct sim_node *n, uint32_t group);
 
-/* Step the shard, carry everything out; the turn follows. `e->now` is set. */
-void cluster_step(struct cluster *c, struct sim_node *n, struct event *e);
-void cluster_request(struct cluster *c, struct sim_node *n,
-                     const struct request *q);
 /* One random misfortune, or its end. */
 void cluster_misfortune(struct cluster *c);
 /* All nodes up, all links free, gentle weather. */
 void cluster_heal(struct cluster *c);
 
+/* ---- cluster_loop.c ---- */
+
+/* Step the shard, carry everything out; the turn follows. `e->now` is set. */
+void loop_step(struct cluster *c, struct sim_loop *l, struct event *e);
+/* Run `run` on loop `to` of the same node: at once if that is this one, else
+ * after a while, in the order of asking. */
+void loop_letter(struct cluster *c, struct sim_loop *from,
+                 struct sim_loop *to, task_fn *run, void *arg);
+/* The same for an event without bytes of its own. */
+void loop_post_event(struct cluster *c, struct sim_loop *from,
+                     struct sim_loop *to, const struct event *e);
+/* Requests come in on any loop. */
+void loop_request(struct cluster *c, struct sim_loop *l,
+                  const struct request *q);
+static inline struct sim_loop *loop_of(struct sim_node *n, uint32_t group)
+{
+    return &n->loops[group % n->n_loops];
+}
+
 /* ---- cluster_effects.c ---- */
 
-void effects_carry_out(struct cluster *c, struct sim_node *n,
+void effects_carry_out(struct cluster *c, struct sim_loop *l,
                        const struct effect *e);
 /* Start what the log wants written now. */
 void effects_pump(struct cluster *c, struct sim_node *n);
 /* Keep the log short, as relief.c does. */
 void effects_relief(struct cluster *c, struct sim_node *n);
+/* Read a span's ranges into `bytes`; false when a segment has gone. */
+bool effects_read_span(struct sim_node *n, const struct wal_span *span,
+                       struct buf *bytes);
 
 /* ---- cluster_start.c ---- */
 
@@ -200,13 +231,13 @@ void start_node(struct cluster *c, struct sim_node *n);
 void start_crash(struct cluster *c, struct sim_node *n);
 /* Everything is durable; the process ends. */
 void start_leave(struct cluster *c, struct sim_node *n);
-/* Answer EFFECT_RESTART; false: not yet. */
-bool start_again(struct cluster *c, struct sim_node *n,
+/* Answer EFFECT_RESTART if the log is all on disk. On loop 0. */
+void start_again(struct cluster *c, struct sim_node *n,
                  struct sim_replica *r);
 
 /* ---- cluster_snapshot.c ---- */
 
-void snapshot_carry_out(struct cluster *c, struct sim_node *n,
+void snapshot_carry_out(struct cluster *c, struct sim_loop *l,
                         const struct effect *e);
 /* More of the log is durable. */
 void snapshot_durable(struct cluster *c, struct sim_node *n);
@@ -217,7 +248,9 @@ void snapshot_forget(struct sim_replica *r);
 
 void network_init(struct cluster *c);
 void network_release(struct cluster *c);
-void network_send(struct cluster *c, struct sim_node *from, uint32_t to,
+/* From shard to shard; on `from`'s loop 0. */
+void network_send(struct cluster *c, struct sim_node *from,
+                  unsigned from_shard, uint32_t to, unsigned to_shard,
                   enum channel channel, struct slice items);
 /* A node's process is gone: its connections break. */
 void network_node_down(struct cluster *c, struct sim_node *n);

@@ -8,7 +8,7 @@
 
 #include "tests/unit/node/core/cluster.h"
 
-/* ---- the log ---- */
+/* ---- the log, on loop 0 ---- */
 
 static void persisted(struct cluster *c, struct sim_node *n)
 {
@@ -16,18 +16,20 @@ static void persisted(struct cluster *c, struct sim_node *n)
 
     while (n->up && journal_durable(&n->journal, &e.persisted.group,
                                     &e.persisted.seq))
-        cluster_step(c, n, &e);
+        loop_post_event(c, &n->loops[0], loop_of(n, e.persisted.group), &e);
     if (n->up)
         snapshot_durable(c, n);
 }
 
-static void written(struct cluster *c, struct sim_node *n, void *arg UNUSED,
+static void written(struct cluster *c, struct sim_loop *l, void *arg UNUSED,
                     bool dropped)
 {
+    struct sim_node *n = l->node;
+
     if (dropped)
         return;
     if (n->slow_disk_until > c->now) {
-        cluster_later(c, n, n->slow_disk_until - c->now, written, NULL);
+        cluster_later(c, l, n->slow_disk_until - c->now, written, NULL);
         return;
     }
     n->write_pending = false;
@@ -44,11 +46,48 @@ void effects_pump(struct cluster *c, struct sim_node *n)
     if (!n->disk.has_flying || n->write_pending)
         return;
     n->write_pending = true;
-    cluster_later(c, n, cluster_random(c, c->disk_max), written, NULL);
+    cluster_later(c, &n->loops[0], cluster_random(c, c->disk_max), written,
+                  NULL);
 }
 
-static bool read_span(struct sim_node *n, const struct wal_span *span,
-                      struct buf *bytes)
+struct persist {
+    struct effect effect;
+    unsigned n;
+    struct group_entry entries[];
+};
+
+static void persist_run(struct cluster *c, struct sim_loop *to, void *arg,
+                        bool dropped)
+{
+    struct persist *p = arg;
+
+    if (!dropped)
+        journal_persist(&to->node->journal, &p->effect, p->entries, p->n,
+                        cluster_us(c));
+    if (!dropped && !to->draining)
+        effects_pump(c, to->node);
+    for (unsigned i = 0; i < p->n; i++)
+        blob_unref(p->entries[i].payload);
+    free(p);
+}
+
+static void persist(struct cluster *c, struct sim_loop *l,
+                    const struct effect *e)
+{
+    unsigned room =
+        e->type == EFFECT_PERSIST_ENTRIES ? e->persist_entries.n : 0;
+    struct persist *p = xcalloc(1, sizeof *p + room * sizeof p->entries[0]);
+
+    p->effect = *e;
+    if (room)
+        p->n = journal_entries(e, p->entries);
+    for (unsigned i = 0; i < p->n; i++)
+        blob_ref(p->entries[i].payload);
+    loop_letter(c, l, &l->node->loops[0], persist_run, p);
+}
+
+bool effects_read_span(struct sim_node *n, const struct wal_span *span,
+                       struct buf *bytes)
 {
     for (unsigned i = 0; i < span->ranges; i++) {
         const struct wal_range *r = &span->range[i];
@@ -60,71 +99,100 @@ static bool read_span(struct sim_node *n, const struct wal_span *span,
     return true;
 }
 
+/* A log read: found on loop 0, read a little later, answered where asked. */
 struct log_reading {
-    uint32_t group;
-    uint64_t token;
+    struct effect effect;
     bool found;
     struct wal_span span;
+    struct group_entry entries[WAL_SPAN_ENTRIES];
+    unsigned n;
 };
 
-static void log_read_done(struct cluster *c, struct sim_node *n, void *arg,
-                          bool dropped)
+static void log_read_answer(struct cluster *c, struct sim_loop *l, void *arg,
+                            bool dropped)
 {
-    struct log_reading *l = arg;
+    struct log_reading *r = arg;
     struct event e = {.type = EVENT_LOG_READ};
+
+    e.log_read.group = r->effect.group;
+    e.log_read.token = r->effect.log_read.token;
+    e.log_read.entries = r->entries;
+    e.log_read.n = r->n;
+    if (!dropped)
+        loop_step(c, l, &e);
+    for (unsigned i = 0; i < r->n; i++)
+        blob_unref(r->entries[i].payload);
+    free(r);
+}
+
+static void log_read_bytes(struct cluster *c, struct sim_loop *l, void *arg,
+                           bool dropped)
+{
+    struct log_reading *r = arg;
     struct wal_entry out[WAL_SPAN_ENTRIES];
-    struct group_entry entries[WAL_SPAN_ENTRIES];
     struct buf bytes = {0};
 
     if (dropped) {
-        free(l);
+        free(r);
         return;
     }
-    e.log_read.group = l->group;
-    e.log_read.token = l->token;
-    e.log_read.entries = entries;
-    if (l->found && read_span(n, &l->span, &bytes) &&
-        wal_span_decode(&l->span, buf_slice(&bytes), out) == STATUS_OK)
-        e.log_read.n = l->span.count;
-    for (unsigned i = 0; i < e.log_read.n; i++)
-        entries[i] = (struct group_entry){
+    if (r->found && effects_read_span(l->node, &r->span, &bytes) &&
+        wal_span_decode(&r->span, buf_slice(&bytes), out) == STATUS_OK)
+        r->n = r->span.count;
+    for (unsigned i = 0; i < r->n; i++)
+        r->entries[i] = (struct group_entry){
             out[i].term, (uint8_t)out[i].type,
             out[i].data.size ? blob_copy(out[i].data) : NULL};
-    cluster_step(c, n, &e);
-    for (unsigned i = 0; i < e.log_read.n; i++)
-        blob_unref(entries[i].payload);
     buf_release(&bytes);
-    free(l);
+    loop_letter(c, l, loop_of(l->node, r->effect.group), log_read_answer, r);
 }
 
-static void log_read(struct cluster *c, struct sim_node *n,
+static void log_read_find(struct cluster *c, struct sim_loop *l, void *arg,
+                          bool dropped)
+{
+    struct log_reading *r = arg;
+
+    if (dropped) {
+        free(r);
+        return;
+    }
+    r->found = wal_find(l->node->journal.wal, r->effect.group,
+                        r->effect.log_read.from, 1 << 20,
+                        &r->span) == STATUS_OK;
+    cluster_later(c, l, cluster_random(c, c->store_max), log_read_bytes, r);
+}
+
+static void log_read(struct cluster *c, struct sim_loop *l,
                      const struct effect *e)
 {
-    struct log_reading *l = xcalloc(1, sizeof *l);
+    struct log_reading *r = xcalloc(1, sizeof *r);
 
     c->count.log_reads++;
-    l->group = e->group;
-    l->token = e->log_read.token;
-    l->found = wal_find(n->journal.wal, e->group, e->log_read.from, 1 << 20,
-                        &l->span) == STATUS_OK;
-    cluster_later(c, n, cluster_random(c, c->store_max), log_read_done, l);
+    r->effect = *e;
+    loop_letter(c, l, &l->node->loops[0], log_read_find, r);
 }
 
-static void rewrite(struct cluster *c, struct sim_node *n, uint32_t group)
+static void rewrite_run(struct cluster *c, struct sim_loop *l, void *arg,
+                        bool dropped)
 {
+    struct sim_node *n = l->node;
+    const struct effect *e = arg;
     struct wal_entry out[WAL_SPAN_ENTRIES];
     struct wal_span span;
     struct buf bytes = {0};
 
-    if (wal_find(n->journal.wal, group, wal_first(n->journal.wal, group),
-                 1 << 20, &span) == STATUS_OK &&
-        read_span(n, &span, &bytes) &&
+    if (!dropped &&
+        wal_find(n->journal.wal, e->group,
+                 wal_first(n->journal.wal, e->group), 1 << 20,
+                 &span) == STATUS_OK &&
+        effects_read_span(n, &span, &bytes) &&
         wal_span_decode(&span, buf_slice(&bytes), out) == STATUS_OK) {
         c->count.rewrites++;
-        wal_append(n->journal.wal, group, span.first, out, span.count, true,
-                   cluster_us(c));
+        wal_append(n->journal.wal, e->group, span.first, out, span.count,
+                   true, cluster_us(c));
     }
     buf_release(&bytes);
+    free(arg);
 }
 
 void effects_relief(struct cluster *c, struct sim_node *n)
@@ -132,23 +200,21 @@ void effects_relief(struct cluster *c, struct sim_node *n)
     struct event e = {.type = EVENT_FLUSH_WANTED};
 
     e.flush_wanted.pinned = true;
-    if (wal_bytes(n->journal.wal) < 8 * SEGMENT_BYTES ||
-        !wal_pinning(n->journal.wal, &e.flush_wanted.group))
-        return;
-    cluster_step(c, n, &e);
-    if (n->up)
-        effects_pump(c, n);
+    if (wal_bytes(n->journal.wal) >= 6 * SEGMENT_BYTES &&
+        wal_pinning(n->journal.wal, &e.flush_wanted.group))
+        loop_post_event(c, &n->loops[0], loop_of(n, e.flush_wanted.group),
+                        &e);
 }
 
 /* ---- the store ---- */
 
-static struct sim_replica *must_find(struct cluster *c, struct sim_node *n,
+static struct sim_replica *must_find(struct cluster *c, struct sim_loop *l,
                                      const struct effect *e)
 {
-    struct sim_replica *r = cluster_replica(n, e->group);
+    struct sim_replica *r = cluster_replica(l->node, e->group);
 
     if (!r)
-        cluster_fail(c, "node %u has no group %u", n->id, e->group);
+        cluster_fail(c, "node %u has no group %u", l->node->id, e->group);
     return r;
 }
 
@@ -158,7 +224,7 @@ static uint64_t store_delay(struct cluster *c)
     return cluster_chance(c, 500) ? 0 : cluster_random(c, c->store_max);
 }
 
-static void apply_done(struct cluster *c, struct sim_node *n, void *arg,
+static void apply_done(struct cluster *c, struct sim_loop *l, void *arg,
                        bool dropped)
 {
     struct effect *e = arg;
@@ -166,7 +232,7 @@ static void apply_done(struct cluster *c, struct sim_node *n, void *arg,
     struct sim_replica *r;
 
     if (!dropped) {
-        r = must_find(c, n, e);
+        r = must_find(c, l, e);
         r->applying = false;
         done.applied.group = e->group;
         if (cluster_chance(c, c->stall)) {
@@ -174,9 +240,9 @@ static void apply_done(struct cluster *c, struct sim_node *n, void *arg,
         } else {
             mem_table_apply(&r->open->live, e->apply.set);
             if (c->judge.applied)
-                c->judge.applied(c->judge.arg, n, r);
+                c->judge.applied(c->judge.arg, l->node, r);
         }
-        cluster_step(c, n, &done);
+        loop_step(c, l, &done);
     }
     free(e);
 }
@@ -190,30 +256,30 @@ static struct effect *effect_copy(const struct effect *e)
 }
 
 /* `done` takes a copy of the effect. */
-static void now_or_later(struct cluster *c, struct sim_node *n,
+static void now_or_later(struct cluster *c, struct sim_loop *l,
                          const struct effect *e, task_fn *done)
 {
     uint64_t delay = store_delay(c);
 
     if (delay)
-        cluster_later(c, n, delay, done, effect_copy(e));
+        cluster_later(c, l, delay, done, effect_copy(e));
     else
-        done(c, n, effect_copy(e), false);
+        done(c, l, effect_copy(e), false);
 }
 
-static void apply(struct cluster *c, struct sim_node *n,
+static void apply(struct cluster *c, struct sim_loop *l,
                   const struct effect *e)
 {
-    struct sim_replica *r = must_find(c, n, e);
+    struct sim_replica *r = must_find(c, l, e);
 
     if (r->applying || r->fetching)
-        cluster_fail(c, "node %u group %u: two applies at once", n->id,
+        cluster_fail(c, "node %u group %u: two applies at once", l->node->id,
                      e->group);
     r->applying = true;
-    now_or_later(c, n, e, apply_done);
+    now_or_later(c, l, e, apply_done);
 }
 
-static void fetch_done(struct cluster *c, struct sim_node *n, void *arg,
+static void fetch_done(struct cluster *c, struct sim_loop *l, void *arg,
                        bool dropped)
 {
     struct effect *e = arg;
@@ -225,28 +291,28 @@ static void fetch_done(struct cluster *c, struct sim_node *n, void *arg,
         free(e);
         return;
     }
-    r = must_find(c, n, e);
+    r = must_find(c, l, e);
     r->fetching = false;
     present = xcalloc(e->fetch.n, sizeof *present);
     for (unsigned i = 0; i < e->fetch.n; i++)
         present[i] = mem_table_get(&r->open->live, e->fetch.keys[i]);
     done.fetched.group = e->group;
     done.fetched.present = present;
-    cluster_step(c, n, &done);
+    loop_step(c, l, &done);
     free(present);
     free(e);
 }
 
-static void fetch(struct cluster *c, struct sim_node *n,
+static void fetch(struct cluster *c, struct sim_loop *l,
                   const struct effect *e)
 {
-    struct sim_replica *r = must_find(c, n, e);
+    struct sim_replica *r = must_find(c, l, e);
 
     if (r->applying || r->fetching)
-        cluster_fail(c, "node %u group %u: a fetch while applying", n->id,
+        cluster_fail(c, "node %u group %u: a fetch while applying", l->node->id,
                      e->group);
     r->fetching = true;
-    now_or_later(c, n, e, fetch_done);
+    now_or_later(c, l, e, fetch_done);
 }
 
 struct reading {
@@ -255,7 +321,7 @@ struct reading {
     uint32_t key_size;
 };
 
-static void step_read(struct cluster *c, struct sim_node *n,
+static void step_read(struct cluster *c, struct sim_loop *l,
                       const struct reading *r)
 {
     struct event done = {.type = EVENT_READ};
@@ -265,26 +331,26 @@ static void step_read(struct cluster *c, struct sim_node *n,
     if (r->bytes)
         done.read.record = slice_of(r->bytes->data + r->key_size,
                                     r->bytes->size - r->key_size);
-    cluster_step(c, n, &done);
+    loop_step(c, l, &done);
 }
 
-static void read_done(struct cluster *c, struct sim_node *n, void *arg,
+static void read_done(struct cluster *c, struct sim_loop *l, void *arg,
                       bool dropped)
 {
     struct reading *r = arg;
 
     if (!dropped)
-        step_read(c, n, r);
+        step_read(c, l, r);
     blob_unref(r->bytes);
     free(r);
 }
 
 /* What is read is the state of now, whenever the answer comes. */
-static void read_key(struct cluster *c, struct sim_node *n,
+static void read_key(struct cluster *c, struct sim_loop *l,
                      const struct effect *e)
 {
     const struct mem_row *row =
-        mem_table_get(&must_find(c, n, e)->open->live, e->read.key);
+        mem_table_get(&must_find(c, l, e)->open->live, e->read.key);
     struct reading r = {.token = e->read.token};
     uint64_t delay = store_delay(c);
 
@@ -295,15 +361,15 @@ static void read_key(struct cluster *c, struct sim_node *n,
     if (delay) {
         struct reading *copy = xmalloc(sizeof *copy);
         *copy = r;
-        cluster_later(c, n, delay, read_done, copy);
+        cluster_later(c, l, delay, read_done, copy);
         return;
     }
-    if (n->n_pins == n->cap_pins) {
-        n->cap_pins = n->cap_pins ? n->cap_pins * 2 : 16;
-        n->pins = xrealloc(n->pins, n->cap_pins * sizeof *n->pins);
+    if (l->n_pins == l->cap_pins) {
+        l->cap_pins = l->cap_pins ? l->cap_pins * 2 : 16;
+        l->pins = xrealloc(l->pins, l->cap_pins * sizeof *l->pins);
     }
-    n->pins[n->n_pins++] = r.bytes; /* the reply borrows it */
-    step_read(c, n, &r);
+    l->pins[l->n_pins++] = r.bytes; /* the reply borrows it */
+    step_read(c, l, &r);
 }
 
 struct flushing {
@@ -312,12 +378,12 @@ struct flushing {
     struct mem_table table;
 };
 
-static void flush_done(struct cluster *c, struct sim_node *n, void *arg,
+static void flush_done(struct cluster *c, struct sim_loop *l, void *arg,
                        bool dropped)
 {
     struct flushing *f = arg;
     struct event e = {.type = EVENT_FLUSHED};
-    struct sim_replica *r = dropped ? NULL : cluster_replica(n, f->group);
+    struct sim_replica *r = dropped ? NULL : cluster_replica(l->node, f->group);
 
     if (r) {
         e.flushed.group = f->group;
@@ -329,16 +395,16 @@ static void flush_done(struct cluster *c, struct sim_node *n, void *arg,
                 mem_table_record(&r->open->flushed).applied_index;
         }
         r->flushing = false;
-        cluster_step(c, n, &e);
+        loop_step(c, l, &e);
     }
     mem_table_release(&f->table);
     free(f);
 }
 
-static void flush(struct cluster *c, struct sim_node *n,
+static void flush(struct cluster *c, struct sim_loop *l,
                   const struct effect *e)
 {
-    struct sim_replica *r = must_find(c, n, e);
+    struct sim_replica *r = must_find(c, l, e);
     struct flushing *f = xcalloc(1, sizeof *f);
 
     c->count.flushes++;
@@ -346,49 +412,118 @@ static void flush(struct cluster *c, struct sim_node *n,
     f->group = e->group;
     f->store = r->open;
     mem_table_copy(&f->table, &r->open->live);
-    cluster_later(c, n, 1 + cluster_random(c, 4 * c->store_max), flush_done,
+    cluster_later(c, l, 1 + cluster_random(c, 4 * c->store_max), flush_done,
                   f);
+}
+
+/* ---- the map ---- */
+
+static void map_event(struct cluster *c, struct sim_loop *l, void *arg,
+                      bool dropped)
+{
+    struct event e = {.type = EVENT_MAP};
+
+    e.map.map = arg;
+    if (!dropped)
+        loop_step(c, l, &e);
+    map_free(arg);
+}
+
+static void map_run(struct cluster *c, struct sim_loop *l, void *arg,
+                    bool dropped)
+{
+    struct sim_node *n = l->node;
+    struct cluster_map *map = arg;
+
+    if (dropped || map->epoch <= n->map->epoch) {
+        map_free(map);
+        return;
+    }
+    map_free(n->map);
+    n->map = map;
+    for (unsigned i = 0; i < n->n_loops; i++)
+        loop_letter(c, l, &n->loops[i], map_event, map_copy(map));
+}
+
+static void save_map(struct cluster *c, struct sim_loop *l,
+                     const struct effect *e)
+{
+    struct cluster_map *map =
+        e->map_save.give ? e->map_save.map : map_copy(e->map_save.map);
+
+    loop_letter(c, l, &l->node->loops[0], map_run, map);
+}
+
+/* ---- items ---- */
+
+struct sending {
+    struct effect effect;
+    unsigned from;
+    struct buf items;
+};
+
+static void sending_free(struct sending *s)
+{
+    buf_release(&s->items);
+    free(s);
+}
+
+static void send_run(struct cluster *c, struct sim_loop *l, void *arg,
+                     bool dropped)
+{
+    struct sending *s = arg;
+
+    if (!dropped)
+        network_send(c, l->node, s->from, s->effect.send.node,
+                     s->effect.send.shard, s->effect.send.channel,
+                     buf_slice(&s->items));
+    sending_free(s);
+}
+
+static void to_sibling(struct cluster *c, struct sim_loop *l, void *arg,
+                       bool dropped)
+{
+    struct sending *s = arg;
+    struct event e = {.type = EVENT_PEER_FRAME};
+
+    e.frame.node = l->node->id;
+    e.frame.shard = s->from;
+    e.frame.items = buf_slice(&s->items);
+    if (!dropped)
+        loop_step(c, l, &e);
+    sending_free(s);
+}
+
+static void send_items(struct cluster *c, struct sim_loop *l,
+                       const struct effect *e)
+{
+    struct sim_node *n = l->node;
+    struct sending *s = xcalloc(1, sizeof *s);
+
+    s->effect = *e;
+    s->from = l->index;
+    buf_append(&s->items, e->send.items.data, e->send.items.size);
+    if (e->send.node != n->id) {
+        loop_letter(c, l, &n->loops[0], send_run, s);
+        return;
+    }
+    if (e->send.shard >= n->n_loops || e->send.shard == l->index)
+        cluster_fail(c, "node %u: shard %u sends to sibling %u", n->id,
+                     l->index, e->send.shard);
+    loop_letter(c, l, &n->loops[e->send.shard], to_sibling, s);
 }
 
 /* ---- all ---- */
 
-static void save_map(struct cluster *c, struct sim_node *n,
-                     const struct effect *e)
-{
-    struct event done = {.type = EVENT_MAP};
-
-    if (e->map_save.map->epoch > n->map->epoch) {
-        map_free(n->map);
-        n->map = map_copy(e->map_save.map);
-    }
-    if (e->map_save.give)
-        map_free(e->map_save.map);
-    done.map.map = n->map;
-    cluster_step(c, n, &done);
-}
-
-static void reply(struct cluster *c, struct sim_node *n,
+static void reply(struct cluster *c, struct sim_loop *l,
                   const struct effect *e)
 {
     c->count.replies++;
     if (c->judge.replied)
-        c->judge.replied(c->judge.arg, n, e);
+        c->judge.replied(c->judge.arg, l->node, e);
 }
 
-static void persist(struct cluster *c, struct sim_node *n,
-                    const struct effect *e)
-{
-    unsigned count =
-        e->type == EFFECT_PERSIST_ENTRIES ? e->persist_entries.n : 0;
-    struct group_entry *entries = xcalloc(count + 1, sizeof *entries);
-
-    if (count)
-        count = journal_entries(e, entries);
-    journal_persist(&n->journal, e, entries, count, cluster_us(c));
-    free(entries);
-}
-
-void effects_carry_out(struct cluster *c, struct sim_node *n,
+void effects_carry_out(struct cluster *c, struct sim_loop *l,
                        const struct effect *e)
 {
     switch (e->type) {
@@ -396,42 +531,42 @@ void effects_carry_out(struct cluster *c, struct sim_node *n,
     case EFFECT_PERSIST_TRUNCATE:
     case EFFECT_PERSIST_ENTRIES:
     case EFFECT_RELEASE:
-        persist(c, n, e);
+        persist(c, l, e);
         break;
     case EFFECT_SEND:
-        network_send(c, n, e->send.node, e->send.channel, e->send.items);
+        send_items(c, l, e);
         break;
     case EFFECT_FETCH:
-        fetch(c, n, e);
+        fetch(c, l, e);
         break;
     case EFFECT_APPLY:
-        apply(c, n, e);
+        apply(c, l, e);
         break;
     case EFFECT_READ:
-        read_key(c, n, e);
+        read_key(c, l, e);
         break;
     case EFFECT_REPLY:
-        reply(c, n, e);
+        reply(c, l, e);
         break;
     case EFFECT_FLUSH:
-        flush(c, n, e);
+        flush(c, l, e);
         break;
     case EFFECT_LOG_READ:
-        log_read(c, n, e);
+        log_read(c, l, e);
         break;
     case EFFECT_MAP_SAVE:
-        save_map(c, n, e);
+        save_map(c, l, e);
         break;
     case EFFECT_RESTART:
-        must_find(c, n, e)->restart_wanted = true;
+        must_find(c, l, e)->restart_wanted = true;
         break;
     case EFFECT_REWRITE:
-        rewrite(c, n, e->group);
+        loop_letter(c, l, &l->node->loops[0], rewrite_run, effect_copy(e));
         break;
     case EFFECT_STOPPED:
-        break; /* cluster_step() looks at it when all is carried out */
+        break; /* loop_step() looks at it when all is carried out */
     default:
-        snapshot_carry_out(c, n, e);
+        snapshot_carry_out(c, l, e);
         break;
     }
 }

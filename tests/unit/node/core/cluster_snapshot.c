@@ -25,14 +25,14 @@ struct making {
     uint64_t token;
 };
 
-static void made(struct cluster *c, struct sim_node *n, void *arg,
+static void made(struct cluster *c, struct sim_loop *l, void *arg,
                  bool dropped)
 {
     static const char *const names[] = {"EMPTY", "rows-1.sst", "rows-2.sst",
                                         "padding.sst"};
     struct making *m = arg;
     struct event e = {.type = EVENT_CHECKPOINT};
-    struct sim_replica *r = dropped ? NULL : cluster_replica(n, m->group);
+    struct sim_replica *r = dropped ? NULL : cluster_replica(l->node, m->group);
     struct checkpoint *k;
     const struct mem_table *t;
     struct group_record record;
@@ -65,7 +65,7 @@ static void made(struct cluster *c, struct sim_node *n, void *arg,
         e.checkpoint.status = STATUS_IO_ERROR;
         r->checkpoints = k->next;
     }
-    cluster_step(c, n, &e);
+    loop_step(c, l, &e);
     if (e.checkpoint.status != STATUS_OK) {
         for (unsigned i = 0; i < CHECKPOINT_FILES; i++)
             buf_release(&k->bytes[i]);
@@ -75,7 +75,7 @@ out:
     free(m);
 }
 
-static void make(struct cluster *c, struct sim_node *n,
+static void make(struct cluster *c, struct sim_loop *l,
                  const struct effect *e)
 {
     struct making *m = xcalloc(1, sizeof *m);
@@ -83,7 +83,7 @@ static void make(struct cluster *c, struct sim_node *n,
     c->count.snapshots++;
     m->group = e->group;
     m->token = e->checkpoint.token;
-    cluster_later(c, n, 1 + cluster_random(c, 4 * c->store_max), made, m);
+    cluster_later(c, l, 1 + cluster_random(c, 4 * c->store_max), made, m);
 }
 
 static void checkpoint_free(struct checkpoint *k)
@@ -107,12 +107,32 @@ static void drop(struct cluster *c, struct sim_replica *r, uint64_t token)
                  token);
 }
 
-static void serve(struct cluster *c, struct sim_node *n,
+struct served {
+    struct effect effect;
+    unsigned from;
+    struct buf items;
+};
+
+static void send_chunk(struct cluster *c, struct sim_loop *l, void *arg,
+                       bool dropped)
+{
+    struct served *s = arg;
+
+    if (!dropped)
+        network_send(c, l->node, s->from, s->effect.serve.node,
+                     s->effect.serve.shard, CHANNEL_BULK,
+                     buf_slice(&s->items));
+    buf_release(&s->items);
+    free(s);
+}
+
+static void serve(struct cluster *c, struct sim_loop *l,
                   struct sim_replica *r, const struct effect *e)
 {
     const struct snapshot_ask *ask = &e->serve.ask;
     struct checkpoint *k = r->checkpoints;
     struct buf out = {0};
+    struct served *served;
     struct snapshot_chunk chunk = {
         .group = ask->group, .replica = ask->replica, .index = ask->index,
         .ask = ask->ask, .file = ask->file, .offset = ask->offset,
@@ -129,8 +149,11 @@ static void serve(struct cluster *c, struct sim_node *n,
                                   (uint64_t)ask->size_max);
     }
     snapshot_chunk_encode(&out, &chunk);
-    network_send(c, n, e->serve.node, CHANNEL_BULK, buf_slice(&out));
-    buf_release(&out);
+    served = xcalloc(1, sizeof *served);
+    served->effect = *e;
+    served->from = l->index;
+    served->items = out;
+    loop_letter(c, l, &l->node->loops[0], send_chunk, served);
 }
 
 /* ---- installing ---- */
@@ -149,7 +172,7 @@ struct installing {
     struct buf bytes;
 };
 
-static void answer(struct cluster *c, struct sim_node *n,
+static void answer(struct cluster *c, struct sim_loop *l,
                    const struct effect *e, enum status st)
 {
     struct event done = {.type = EVENT_INSTALL};
@@ -157,7 +180,7 @@ static void answer(struct cluster *c, struct sim_node *n,
     done.install.group = e->group;
     done.install.token = e->install.token;
     done.install.status = st;
-    cluster_step(c, n, &done);
+    loop_step(c, l, &done);
 }
 
 /* The store that the files make; NULL when they are not what was announced. */
@@ -187,31 +210,49 @@ static struct mem_store *open_installed(const struct install *i,
     return NULL;
 }
 
-static void commit(struct cluster *c, struct sim_node *n,
+/* On loop 0. */
+static void reset_run(struct cluster *c, struct sim_loop *l, void *arg,
+                      bool dropped)
+{
+    struct effect *e = arg;
+    struct sim_replica *r =
+        dropped ? NULL : cluster_replica(l->node, e->group);
+
+    if (r && r->install) {
+        r->install->ticket =
+            wal_reset(l->node->journal.wal, r->group, e->install.index,
+                      e->install.term, r->install_id, cluster_us(c));
+        effects_pump(c, l->node);
+    }
+    free(e);
+}
+
+static void commit(struct cluster *c, struct sim_loop *l,
                    struct sim_replica *r, const struct effect *e)
 {
     struct install *i = r->install;
+    struct effect *reset;
 
     i->store = open_installed(i, e);
     if (!i->store)
         cluster_fail(c, "node %u group %u: installed files are not whole",
-                     n->id, r->group);
+                     l->node->id, r->group);
     /* CURRENT is switched, durably; the old store stays open until the log's
      * RESET is durable too. */
     r->current = i->store;
     for (unsigned k = 0; k < WAL_INSTALL_ID_BYTES; k++)
         r->install_id[k] = (uint8_t)cluster_random(c, 255);
-    i->ticket = wal_reset(n->journal.wal, r->group, e->install.index,
-                          e->install.term, r->install_id, cluster_us(c));
-    effects_pump(c, n);
+    reset = xmalloc(sizeof *reset);
+    *reset = *e;
+    loop_letter(c, l, &l->node->loops[0], reset_run, reset);
 }
 
-static void install_step(struct cluster *c, struct sim_node *n, void *arg,
+static void install_step(struct cluster *c, struct sim_loop *l, void *arg,
                          bool dropped)
 {
     struct installing *w = arg;
     const struct effect *e = &w->effect;
-    struct sim_replica *r = dropped ? NULL : cluster_replica(n, e->group);
+    struct sim_replica *r = dropped ? NULL : cluster_replica(l->node, e->group);
     struct install *i = r ? r->install : NULL;
 
     if (!r)
@@ -219,29 +260,29 @@ static void install_step(struct cluster *c, struct sim_node *n, void *arg,
     if (e->type == EFFECT_INSTALL_BEGIN) {
         if (i && i->store)
             cluster_fail(c, "node %u group %u: a second install while one "
-                         "is being switched to", n->id, r->group);
+                         "is being switched to", l->node->id, r->group);
         install_free(i);
         r->install = xcalloc(1, sizeof *r->install);
         r->install->token = e->install.token;
-        answer(c, n, e, STATUS_OK);
+        answer(c, l, e, STATUS_OK);
     } else if (!i || i->token != e->install.token) {
-        answer(c, n, e, STATUS_NOT_FOUND);
+        answer(c, l, e, STATUS_NOT_FOUND);
     } else if (e->type == EFFECT_INSTALL_CHUNK) {
         struct buf *f = &i->files[e->install.file];
         if (f->size != e->install.offset)
             cluster_fail(c, "group %u: a piece at the wrong place",
                          r->group);
         buf_append(f, w->bytes.data, w->bytes.size);
-        answer(c, n, e, STATUS_OK);
+        answer(c, l, e, STATUS_OK);
     } else {
-        commit(c, n, r, e);
+        commit(c, l, r, e);
     }
 out:
     buf_release(&w->bytes);
     free(w);
 }
 
-static void install(struct cluster *c, struct sim_node *n,
+static void install(struct cluster *c, struct sim_loop *l,
                     const struct effect *e)
 {
     struct installing *w = xcalloc(1, sizeof *w);
@@ -252,7 +293,33 @@ static void install(struct cluster *c, struct sim_node *n,
             cluster_fail(c, "group %u: a piece of no file", e->group);
         buf_append(&w->bytes, e->install.bytes.data, e->install.bytes.size);
     }
-    cluster_later(c, n, cluster_random(c, c->store_max), install_step, w);
+    cluster_later(c, l, cluster_random(c, c->store_max), install_step, w);
+}
+
+/* The RESET is durable: the new store takes the place of the old. */
+static void reset_done(struct cluster *c, struct sim_loop *l, void *arg,
+                       bool dropped)
+{
+    struct sim_replica *r = arg;
+    struct install *i = r->install;
+    struct event e = {.type = EVENT_INSTALL};
+
+    if (dropped)
+        return;
+    c->count.installs++;
+    cluster_say(c, "node %u installed group %u", l->node->id, r->group);
+    mem_store_free(r->open);
+    r->open = r->current;
+    r->install = NULL;
+    if (c->judge.applied)
+        c->judge.applied(c->judge.arg, l->node, r);
+    e.install.group = r->group;
+    e.install.token = i->token;
+    e.install.slots = mem_table_single(&r->open->live, LAYOUT_SLOTS);
+    e.install.map = mem_table_single(&r->open->live, LAYOUT_MAP);
+    e.install.clock_ms = mem_table_record(&r->open->live).clock_ms;
+    loop_step(c, l, &e);
+    install_free(i);
 }
 
 void snapshot_durable(struct cluster *c, struct sim_node *n)
@@ -260,23 +327,10 @@ void snapshot_durable(struct cluster *c, struct sim_node *n)
     for (unsigned k = 0; n->up && k < n->n_replicas; k++) {
         struct sim_replica *r = &n->replicas[k];
         struct install *i = r->install;
-        struct event e = {.type = EVENT_INSTALL};
-        if (!i || !i->store || wal_durable(n->journal.wal) < i->ticket)
+        if (!i || !i->ticket || wal_durable(n->journal.wal) < i->ticket)
             continue;
-        c->count.installs++;
-        cluster_say(c, "node %u installed group %u", n->id, r->group);
-        mem_store_free(r->open);
-        r->open = r->current;
-        r->install = NULL;
-        if (c->judge.applied)
-            c->judge.applied(c->judge.arg, n, r);
-        e.install.group = r->group;
-        e.install.token = i->token;
-        e.install.slots = mem_table_single(&r->open->live, LAYOUT_SLOTS);
-        e.install.map = mem_table_single(&r->open->live, LAYOUT_MAP);
-        e.install.clock_ms = mem_table_record(&r->open->live).clock_ms;
-        cluster_step(c, n, &e);
-        install_free(i);
+        i->ticket = 0;
+        loop_letter(c, &n->loops[0], loop_of(n, r->group), reset_done, r);
     }
 }
 
@@ -291,27 +345,27 @@ void snapshot_forget(struct sim_replica *r)
     }
 }
 
-void snapshot_carry_out(struct cluster *c, struct sim_node *n,
+void snapshot_carry_out(struct cluster *c, struct sim_loop *l,
                         const struct effect *e)
 {
-    struct sim_replica *r = cluster_replica(n, e->group);
+    struct sim_replica *r = cluster_replica(l->node, e->group);
 
     if (!r)
-        cluster_fail(c, "node %u has no group %u", n->id, e->group);
+        cluster_fail(c, "node %u has no group %u", l->node->id, e->group);
     switch (e->type) {
     case EFFECT_CHECKPOINT:
-        make(c, n, e);
+        make(c, l, e);
         break;
     case EFFECT_CHECKPOINT_DROP:
         drop(c, r, e->checkpoint.token);
         break;
     case EFFECT_SERVE_CHUNK:
-        serve(c, n, r, e);
+        serve(c, l, r, e);
         break;
     case EFFECT_INSTALL_BEGIN:
     case EFFECT_INSTALL_CHUNK:
     case EFFECT_INSTALL_COMMIT:
-        install(c, n, e);
+        install(c, l, e);
         break;
     default:
         cluster_fail(c, "an unknown effect %d", (int)e->type);

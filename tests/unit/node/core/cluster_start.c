@@ -191,32 +191,37 @@ static struct replica_restore restore_of(struct sim_replica *r,
     return o;
 }
 
-static void tick(struct cluster *c, struct sim_node *n, void *arg UNUSED,
+static void tick(struct cluster *c, struct sim_loop *l, void *arg UNUSED,
                  bool dropped)
 {
+    struct sim_node *n = l->node;
     struct event e = {.type = EVENT_DISK};
 
     if (dropped)
         return;
+    cluster_later(c, l, 100, tick, NULL);
     e.disk.write_age =
         MS(wal_oldest_age(n->journal.wal, cluster_us(c)) / 1000);
     e.disk.nearly_full =
         n->nearly_full || !wal_accepts_entries(n->journal.wal);
-    cluster_later(c, n, 100, tick, NULL);
-    cluster_step(c, n, &e);
-    for (unsigned i = 0; n->up && i < n->n_replicas; i++) {
-        struct sim_replica *r = &n->replicas[i];
-        if (r->restart_wanted && start_again(c, n, r))
-            r->restart_wanted = false;
-    }
-    if (n->up)
+    for (unsigned i = 0; n->up && i < n->n_loops; i++)
+        loop_post_event(c, l, &n->loops[i], &e);
+    for (unsigned i = 0; n->up && i < n->n_replicas; i++)
+        if (n->replicas[i].restart_wanted)
+            start_again(c, n, &n->replicas[i]);
+    if (n->up) {
         effects_relief(c, n);
+        effects_pump(c, n);
+    }
 }
 
-static void make_shard(struct cluster *c, struct sim_node *n)
+static void make_shard(struct cluster *c, struct sim_loop *l)
 {
+    struct sim_node *n = l->node;
     struct shard_options o = {
         .node = n->id,
+        .shard = l->index,
+        .shards = n->n_loops,
         .seed = rng_next(&c->rng),
         .group_flush_bytes = c->o.flush_bytes,
         .node_flush_bytes = c->o.flush_bytes * 2,
@@ -228,7 +233,10 @@ static void make_shard(struct cluster *c, struct sim_node *n)
     if (n->boot % 2 == 0)
         snprintf(o.self.peer_address, sizeof o.self.peer_address,
                  "node%u-%u:7411", n->id, n->boot);
-    n->shard = shard_new(&o, n->map);
+    l->shard = shard_new(&o, n->map);
+    l->turn_pending = false;
+    l->wake_at = UINT64_MAX;
+    memset(l->letter_due, 0, sizeof l->letter_due);
 }
 
 void start_node(struct cluster *c, struct sim_node *n)
@@ -240,8 +248,8 @@ void start_node(struct cluster *c, struct sim_node *n)
     assert_false(n->up);
     n->boot++;
     n->up = true;
-    n->stopping = n->turn_pending = n->write_pending = false;
-    n->wake_at = UINT64_MAX;
+    n->stopping = n->write_pending = false;
+    n->n_loops = 1 + (unsigned)cluster_random(c, c->o.loops - 1);
     for (unsigned i = 0; i < n->n_replicas; i++) {
         struct sim_replica *r = &n->replicas[i];
         r->open = r->current;
@@ -256,70 +264,91 @@ void start_node(struct cluster *c, struct sim_node *n)
         if (f[i].finish_install)
             finish_install(c, n, &n->replicas[i], &f[i]);
     settle(c, n);
-    make_shard(c, n);
-    cluster_say(c, "start node %u boot %u", n->id, n->boot);
+    cluster_say(c, "start node %u boot %u loops %u", n->id, n->boot,
+                n->n_loops);
+    for (unsigned i = 0; i < n->n_loops; i++)
+        make_shard(c, &n->loops[i]);
     for (unsigned i = 0; i < n->n_replicas; i++) {
         struct replica_restore o = restore_of(&n->replicas[i], &f[i]);
-        shard_replica_add(n->shard, (instant){c->now}, &o, &n->fx);
+        struct sim_loop *l = loop_of(n, n->replicas[i].group);
+        shard_replica_add(l->shard, (instant){c->now}, &o, &l->fx);
         release_found(&f[i]);
     }
-    cluster_later(c, n, 100, tick, NULL);
-    cluster_step(c, n, &e); /* carries out what starting wanted */
+    cluster_later(c, &n->loops[0], 100, tick, NULL);
+    for (unsigned i = 0; i < n->n_loops; i++) /* what starting wanted */
+        loop_step(c, &n->loops[i], &e);
 }
 
 /* ---- again, while the node runs ---- */
 
 static bool take_span(struct sim_node *n, struct sim_replica *r,
-                      struct found *f, uint64_t applied, uint64_t *index)
+                      struct found *f, uint64_t *index)
 {
     struct wal_entry out[WAL_SPAN_ENTRIES];
     struct wal_span span;
     struct buf bytes = {0};
+    bool ok = wal_find(n->journal.wal, r->group, *index, 1 << 20, &span) ==
+                  STATUS_OK &&
+              effects_read_span(n, &span, &bytes) &&
+              wal_span_decode(&span, buf_slice(&bytes), out) == STATUS_OK;
 
-    if (wal_find(n->journal.wal, r->group, *index, 1 << 20, &span) !=
-        STATUS_OK)
-        return false;
-    for (unsigned i = 0; i < span.ranges; i++)
-        buf_append(&bytes,
-                   disk_bytes(&n->disk, span.range[i].segment) +
-                       span.range[i].offset,
-                   span.range[i].size);
-    assert_int_equal(wal_span_decode(&span, buf_slice(&bytes), out),
-                     STATUS_OK);
-    for (unsigned i = 0; i < span.count; i++)
-        found_entry(f, *index + i, &out[i], applied);
-    *index += span.count;
+    for (unsigned i = 0; ok && i < span.count; i++)
+        found_entry(f, *index + i, &out[i], 0);
+    if (ok)
+        *index += span.count;
     buf_release(&bytes);
-    return true;
+    return ok;
 }
 
-bool start_again(struct cluster *c, struct sim_node *n, struct sim_replica *r)
+struct restarting {
+    struct sim_replica *r;
+    struct found f;
+};
+
+/* On the replica's loop, with a copy of its log. */
+static void restart_run(struct cluster *c, struct sim_loop *l, void *arg,
+                        bool dropped)
 {
-    struct found f = {0};
-    struct wal_group_info info;
+    struct restarting *a = arg;
     struct event e = {.type = EVENT_DISK};
-    uint64_t applied = mem_table_record(&r->open->live).applied_index;
+
+    if (!dropped && a->r->restart_wanted) {
+        struct replica_restore o = restore_of(a->r, &a->f);
+        cluster_say(c, "restart group %u on node %u", a->r->group,
+                    l->node->id);
+        c->count.restarts++;
+        a->r->restart_wanted = false;
+        shard_replica_restart(l->shard, (instant){c->now}, &o, &l->fx);
+        loop_step(c, l, &e);
+    }
+    release_found(&a->f);
+    free(a);
+}
+
+void start_again(struct cluster *c, struct sim_node *n, struct sim_replica *r)
+{
+    struct restarting *a;
+    struct wal_group_info info;
     bool ok = true;
 
     if (wal_pending_bytes(n->journal.wal))
-        return false;
+        return;
     assert_true(wal_group(n->journal.wal, r->group, &info));
-    f.log = (struct wal_recovered_group){.term = info.term,
-                                         .vote = info.vote,
-                                         .first = info.first,
-                                         .last = info.last};
-    found_room(&f);
+    a = xcalloc(1, sizeof *a);
+    a->r = r;
+    a->f.log = (struct wal_recovered_group){.term = info.term,
+                                            .vote = info.vote,
+                                            .first = info.first,
+                                            .last = info.last};
+    found_room(&a->f);
     for (uint64_t i = info.first; ok && i <= info.last;)
-        ok = take_span(n, r, &f, applied, &i);
+        ok = take_span(n, r, &a->f, &i);
     if (ok) {
-        struct replica_restore o = restore_of(r, &f);
-        cluster_say(c, "restart group %u on node %u", r->group, n->id);
-        c->count.restarts++;
-        shard_replica_restart(n->shard, (instant){c->now}, &o, &n->fx);
-        cluster_step(c, n, &e);
+        loop_letter(c, &n->loops[0], loop_of(n, r->group), restart_run, a);
+        return;
     }
-    release_found(&f);
-    return ok;
+    release_found(&a->f);
+    free(a);
 }
 
 /* ---- end ---- */
@@ -331,9 +360,11 @@ static void end_process(struct cluster *c, struct sim_node *n)
     n->up = false;
     n->stopping = false;
     n->paused_until = 0;
-    n->fx.n = 0;
-    shard_free(n->shard);
-    n->shard = NULL;
+    for (unsigned i = 0; i < n->n_loops; i++) {
+        n->loops[i].fx.n = 0;
+        shard_free(n->loops[i].shard);
+        n->loops[i].shard = NULL;
+    }
     journal_release(&n->journal);
     n->disk.has_flying = false;
     for (unsigned i = 0; i < n->n_replicas; i++) {
@@ -350,7 +381,6 @@ void start_crash(struct cluster *c, struct sim_node *n)
 {
     static const unsigned keeps[] = {0, 128, 256};
 
-    assert_false(n->draining);
     cluster_say(c, "crash node %u", n->id);
     c->count.crashes++;
     disk_crash(&n->disk, &c->rng, keeps[cluster_random(c, 2)]);

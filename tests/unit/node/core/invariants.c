@@ -47,10 +47,12 @@ static void check_leader(struct invariants *v, const struct replica *r)
     *known = r->id;
 }
 
-void invariants_stepped(struct invariants *v, struct sim_node *n)
+void invariants_stepped(struct invariants *v, struct sim_loop *l)
 {
-    for (unsigned i = 0; i < n->shard->n_replicas; i++) {
-        const struct replica *r = n->shard->replicas[i];
+    struct sim_node *n = l->node;
+
+    for (unsigned i = 0; i < l->shard->n_replicas; i++) {
+        const struct replica *r = l->shard->replicas[i];
         uint64_t *applied = &v->replica[n->place][r->group].applied;
         if (v->replica[n->place][r->group].boot != n->boot)
             *applied = 0;
@@ -90,12 +92,13 @@ bool invariants_converged(struct invariants *v)
 {
     struct cluster *c = v->c;
     uint64_t digest[CLUSTER_GROUPS_MAX] = {0};
-    uint64_t epoch = c->nodes[0].shard->map->epoch;
+    uint64_t epoch = c->nodes[0].map->epoch;
 
     for (unsigned i = 0; i < c->o.nodes; i++) {
         struct sim_node *n = &c->nodes[i];
-        if (n->shard->map->epoch != epoch)
-            return false;
+        for (unsigned k = 0; k < n->n_loops; k++)
+            if (n->loops[k].shard->map->epoch != epoch)
+                return false;
         for (unsigned k = 0; k < n->n_replicas; k++) {
             const struct sim_replica *r = &n->replicas[k];
             if (!digest[r->group])
@@ -115,24 +118,30 @@ static void nothing(struct invariants *v, const struct sim_node *n,
                      what);
 }
 
+static void shard_empty(struct invariants *v, const struct sim_node *n,
+                        const struct shard *s)
+{
+    nothing(v, n, s->read_pool.out, "reads");
+    nothing(v, n, s->pending_bytes, "pending bytes");
+    nothing(v, n, s->forwards.count, "forwarded requests");
+    for (unsigned k = 0; k < s->n_replicas; k++) {
+        const struct replica *r = s->replicas[k];
+        nothing(v, n, r->proposals.waiting, "waiters");
+        nothing(v, n, reads_count(&r->reads), "reads of a group");
+        nothing(v, n, proposals_in_flight(&r->proposals), "batches");
+        nothing(v, n, r->apply.n_settled, "settled writes");
+        if (r->mode != REPLICA_SERVING)
+            cluster_fail(v->c, "node %u group %u: %s", n->id, r->group,
+                         r->reason);
+    }
+}
+
 void invariants_nothing_left(struct invariants *v)
 {
     for (unsigned i = 0; i < v->c->o.nodes; i++) {
         struct sim_node *n = &v->c->nodes[i];
-        struct shard *s = n->shard;
-        nothing(v, n, s->read_pool.out, "reads");
-        nothing(v, n, s->pending_bytes, "pending bytes");
-        nothing(v, n, s->forwards.count, "forwarded requests");
-        for (unsigned k = 0; k < s->n_replicas; k++) {
-            const struct replica *r = s->replicas[k];
-            nothing(v, n, r->proposals.waiting, "waiters");
-            nothing(v, n, reads_count(&r->reads), "reads of a group");
-            nothing(v, n, proposals_in_flight(&r->proposals), "batches");
-            nothing(v, n, r->apply.n_settled, "settled writes");
-            if (r->mode != REPLICA_SERVING)
-                cluster_fail(v->c, "node %u group %u: %s", n->id, r->group,
-                             r->reason);
-        }
+        for (unsigned k = 0; k < n->n_loops; k++)
+            shard_empty(v, n, n->loops[k].shard);
         for (unsigned k = 0; k < n->n_replicas; k++)
             nothing(v, n, n->replicas[k].checkpoints != NULL,
                     "checkpoints");

@@ -26,7 +26,7 @@ struct invariants {
 void invariants_init(struct invariants *v, struct cluster *c);
 void invariants_release(struct invariants *v);
 /* For the judge's hooks. */
-void invariants_stepped(struct invariants *v, struct sim_node *n);
+void invariants_stepped(struct invariants *v, struct sim_loop *l);
 void invariants_applied(struct invariants *v, struct sim_node *n,
                         struct sim_replica *r);
 /* Have all replicas of each group applied the same? */

@@ -14,6 +14,8 @@ enum { GIVE_UP_MS = 1500 };
 struct flying {
     struct flying *next;
     uint64_t due, sent;
+    uint32_t node;     /* that sent it */
+    unsigned from, to; /* shards */
     struct buf items;
 };
 
@@ -34,6 +36,7 @@ struct lane {
     bool open;
     unsigned epoch;  /* grows with each connection and each end of one */
     bool told_up[2]; /* what the nodes were told last */
+    unsigned loops[2]; /* how many each end has, as its hello said */
     bool redialing;
     struct pipe pipe[2];
 };
@@ -49,7 +52,7 @@ struct notice {
     unsigned side, epoch;
 };
 
-static void redial(struct cluster *c, struct sim_node *none, void *arg,
+static void redial(struct cluster *c, struct sim_loop *none, void *arg,
                    bool dropped);
 
 static struct sim_node *at(struct cluster *c, const struct lane *l,
@@ -61,12 +64,15 @@ static struct sim_node *at(struct cluster *c, const struct lane *l,
 static void tell(struct cluster *c, struct lane *l, unsigned side,
                  enum event_type type)
 {
+    struct sim_node *n = at(c, l, side);
     struct event e = {.type = type};
 
     l->told_up[side] = type == EVENT_PEER_UP;
     e.peer.node = at(c, l, 1 - side)->id;
     e.peer.channel = l->channel;
-    cluster_step(c, at(c, l, side), &e);
+    e.peer.shards = l->loops[1 - side];
+    for (unsigned i = 0; n->up && i < n->n_loops; i++)
+        loop_post_event(c, &n->loops[0], &n->loops[i], &e);
 }
 
 /* ---- frames ---- */
@@ -85,7 +91,7 @@ static void pipe_clear(struct pipe *p)
 
 static void lane_break(struct cluster *c, struct lane *l);
 
-static void pipe_run(struct cluster *c, struct sim_node *none UNUSED,
+static void pipe_run(struct cluster *c, struct sim_loop *none UNUSED,
                      void *arg, bool dropped);
 
 static void pipe_arm(struct cluster *c, struct pipe *p, uint64_t delay)
@@ -96,13 +102,28 @@ static void pipe_arm(struct cluster *c, struct pipe *p, uint64_t delay)
     cluster_later(c, NULL, delay, pipe_run, p);
 }
 
-static void pipe_run(struct cluster *c, struct sim_node *none UNUSED,
+/* On the loop it is for. */
+static void frame_run(struct cluster *c, struct sim_loop *l, void *arg,
+                      bool dropped)
+{
+    struct flying *f = arg;
+    struct event e = {.type = EVENT_PEER_FRAME};
+
+    e.frame.node = f->node;
+    e.frame.shard = f->from;
+    e.frame.items = buf_slice(&f->items);
+    if (!dropped)
+        loop_step(c, l, &e);
+    buf_release(&f->items);
+    free(f);
+}
+
+static void pipe_run(struct cluster *c, struct sim_loop *none UNUSED,
                      void *arg, bool dropped)
 {
     struct pipe *p = arg;
     struct lane *l = p->lane;
     struct sim_node *to = at(c, l, 1 - p->side);
-    struct event e = {.type = EVENT_PEER_FRAME};
     struct flying *f = p->head;
 
     if (dropped)
@@ -128,11 +149,9 @@ static void pipe_run(struct cluster *c, struct sim_node *none UNUSED,
     p->head = f->next;
     if (!p->head)
         p->tail = &p->head;
-    e.frame.node = at(c, l, p->side)->id;
-    e.frame.items = buf_slice(&f->items);
-    cluster_step(c, to, &e);
-    buf_release(&f->items);
-    free(f);
+    if (f->to >= to->n_loops)
+        cluster_fail(c, "node %u has no shard %u", to->id, f->to);
+    loop_letter(c, &to->loops[0], &to->loops[f->to], frame_run, f);
     if (p->head)
         pipe_arm(c, p, p->head->due > c->now ? p->head->due - c->now : 0);
 }
@@ -144,7 +163,8 @@ static struct lane *lane_of(struct cluster *c, unsigned a, unsigned b,
     return &c->network->lanes[a < b ? a : b][a < b ? b : a][channel];
 }
 
-void network_send(struct cluster *c, struct sim_node *from, uint32_t to,
+void network_send(struct cluster *c, struct sim_node *from,
+                  unsigned from_shard, uint32_t to, unsigned to_shard,
                   enum channel channel, struct slice items)
 {
     struct sim_node *target = cluster_node(c, to);
@@ -165,6 +185,9 @@ void network_send(struct cluster *c, struct sim_node *from, uint32_t to,
     p = &l->pipe[side];
     f = xcalloc(1, sizeof *f);
     f->sent = c->now;
+    f->node = from->id;
+    f->from = from_shard;
+    f->to = to_shard;
     f->due = c->now + 1 + cluster_random(c, c->delay_max);
     if (f->due < p->last_due)
         f->due = p->last_due;
@@ -186,7 +209,7 @@ static void later(struct cluster *c, struct lane *l, unsigned side,
     cluster_later(c, NULL, delay, run, n);
 }
 
-static void notice_down(struct cluster *c, struct sim_node *none UNUSED,
+static void notice_down(struct cluster *c, struct sim_loop *none UNUSED,
                         void *arg, bool dropped)
 {
     struct notice *n = arg;
@@ -202,7 +225,7 @@ static void notice_down(struct cluster *c, struct sim_node *none UNUSED,
     free(n);
 }
 
-static void notice_up(struct cluster *c, struct sim_node *none UNUSED,
+static void notice_up(struct cluster *c, struct sim_loop *none UNUSED,
                       void *arg, bool dropped)
 {
     struct notice *n = arg;
@@ -226,7 +249,7 @@ static void want_redial(struct cluster *c, struct lane *l)
     cluster_later(c, NULL, 5 + cluster_random(c, 60), redial, l);
 }
 
-static void redial(struct cluster *c, struct sim_node *none UNUSED, void *arg,
+static void redial(struct cluster *c, struct sim_loop *none UNUSED, void *arg,
                    bool dropped)
 {
     struct lane *l = arg;
@@ -244,6 +267,8 @@ static void redial(struct cluster *c, struct sim_node *none UNUSED, void *arg,
     }
     l->open = true;
     l->epoch++;
+    l->loops[0] = at(c, l, 0)->n_loops;
+    l->loops[1] = at(c, l, 1)->n_loops;
     later(c, l, 0, cluster_random(c, 5), notice_up);
     later(c, l, 1, cluster_random(c, 5), notice_up);
 }

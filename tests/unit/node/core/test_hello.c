@@ -8,9 +8,8 @@ static struct hello hello_of(const struct cluster_map *map, uint32_t node,
                              uint32_t to)
 {
     struct hello h = {.level = HELLO_LEVEL, .channel = CHANNEL_BULK,
-                      .shards = 1,
                       .node = node, .to = to, .boot_count = 5,
-                      .map_epoch = 3};
+                      .map_epoch = 3, .shards = 4};
 
     memcpy(h.cluster, map->cluster, ID_BYTES);
     memcpy(h.directory, map_node_find(map, node)->directory, ID_BYTES);
@@ -34,6 +33,7 @@ static void what_is_said_is_heard(void **state)
     assert_int_equal(got.status, STATUS_WRONG_NODE);
     assert_int_equal(got.boot_count, 5);
     assert_int_equal(got.map_epoch, 3);
+    assert_int_equal(got.shards, 4);
     assert_memory_equal(got.cluster, h.cluster, ID_BYTES);
     assert_memory_equal(got.directory, h.directory, ID_BYTES);
     assert_slice(got.detail, "why not");
@@ -74,6 +74,9 @@ static void other_levels_channels_and_statuses_are_told(void **state)
     b.data[2] = CHANNEL_BULK + 1;
     assert_int_equal(hello_decode(buf_slice(&b), &got), STATUS_BAD_MESSAGE);
     b.data[2] = CHANNEL_CONTROL;
+    put_u16(b.data + 64, 0); /* no shards at all */
+    assert_int_equal(hello_decode(buf_slice(&b), &got), STATUS_BAD_MESSAGE);
+    put_u16(b.data + 64, 4);
     put_u32(b.data + 12, 60000); /* a status of a later version */
     assert_int_equal(hello_decode(buf_slice(&b), &got), STATUS_OK);
     assert_int_equal(got.status, STATUS_INTERNAL);

@@ -29,9 +29,9 @@ struct trial {
     struct invariants invariants;
 };
 
-static void on_stepped(void *arg, struct sim_node *n)
+static void on_stepped(void *arg, struct sim_loop *l)
 {
-    invariants_stepped(&((struct trial *)arg)->invariants, n);
+    invariants_stepped(&((struct trial *)arg)->invariants, l);
 }
 
 static void on_applied(void *arg, struct sim_node *n, struct sim_replica *r)
@@ -57,6 +57,7 @@ static struct cluster_options options_of(uint64_t seed, bool verbose)
         .seed = seed,
         .verbose = verbose,
         .nodes = nodes[seed % ARRAY_LEN(nodes)],
+        .loops = 1 + (unsigned)(seed % 3),
         .groups = 1 + (unsigned)(seed / 3 % 4),
         .flush_bytes = 2000 + seed % 7 * 5000,
         .trailing = 1 + (unsigned)(seed % 5) * 10,

@@ -1,0 +1,149 @@
+/* cluster_loop.c - a shard's turns, and letters between a node's shards. */
+#include "tests/unit/node/core/core_test.h"
+
+#include "tests/unit/node/core/cluster.h"
+
+static void mix(struct cluster *c, uint64_t x)
+{
+    c->hash = (c->hash ^ x) * 0x9e3779b97f4a7c15u;
+    c->hash ^= c->hash >> 29;
+}
+
+/* ---- the turn ---- */
+
+static void wake(struct cluster *c, struct sim_loop *l, void *arg,
+                 bool dropped);
+
+static void arm(struct cluster *c, struct sim_loop *l)
+{
+    uint64_t at = shard_wake_at(l->shard).ms;
+    wal_instant log =
+        l->index ? WAL_NEVER : wal_wake_at(l->node->journal.wal);
+
+    if (log.us != WAL_NEVER.us && (log.us + 999) / 1000 < at)
+        at = (log.us + 999) / 1000;
+    if (at <= c->now)
+        at = c->now + 1;
+    if (at >= l->wake_at)
+        return;
+    l->wake_at = at;
+    cluster_later(c, l, at - c->now, wake, NULL);
+}
+
+static void turn(struct cluster *c, struct sim_loop *l, void *arg UNUSED,
+                 bool dropped)
+{
+    struct sim_node *n = l->node;
+    struct event e = {.type = EVENT_TURN};
+
+    if (dropped)
+        return;
+    e.wall_ms = (uint64_t)((int64_t)c->now + 1000000 + n->wall_skew_ms);
+    loop_step(c, l, &e);
+    if (!n->up)
+        return;
+    l->turn_pending = false;
+    if (l->index == 0)
+        effects_pump(c, n);
+    arm(c, l);
+}
+
+static void want_turn(struct cluster *c, struct sim_loop *l)
+{
+    if (l->turn_pending)
+        return;
+    l->turn_pending = true;
+    cluster_later(c, l, 0, turn, NULL);
+}
+
+static void wake(struct cluster *c, struct sim_loop *l, void *arg UNUSED,
+                 bool dropped)
+{
+    if (dropped)
+        return;
+    if (l->wake_at <= c->now)
+        l->wake_at = UINT64_MAX;
+    want_turn(c, l);
+}
+
+static bool all_stopped(const struct sim_node *n)
+{
+    for (unsigned i = 0; i < n->n_loops; i++)
+        if (!n->loops[i].shard->stopped)
+            return false;
+    return true;
+}
+
+void loop_step(struct cluster *c, struct sim_loop *l, struct event *e)
+{
+    struct sim_node *n = l->node;
+
+    e->now = (instant){c->now};
+    mix(c, c->now << 12 | (uint64_t)e->type << 6 | n->place << 3 | l->index);
+    shard_step(l->shard, e, &l->fx);
+    if (l->draining)
+        return; /* whoever carries out, further up, goes on with them */
+    l->draining = true;
+    for (unsigned i = 0; i < l->fx.n; i++) {
+        struct effect one = l->fx.v[i]; /* the vector may move */
+        mix(c, (uint64_t)one.type << 16 | one.group);
+        effects_carry_out(c, l, &one);
+    }
+    l->fx.n = 0;
+    l->draining = false;
+    for (unsigned i = 0; i < l->n_pins; i++)
+        blob_unref(l->pins[i]);
+    l->n_pins = 0;
+    if (n->stopping && all_stopped(n)) {
+        start_leave(c, n);
+        return;
+    }
+    if (c->judge.stepped)
+        c->judge.stepped(c->judge.arg, l);
+    if (e->type != EVENT_TURN)
+        want_turn(c, l);
+}
+
+void loop_request(struct cluster *c, struct sim_loop *l,
+                  const struct request *q)
+{
+    struct event e = {.type = EVENT_REQUEST, .request = q};
+
+    loop_step(c, l, &e);
+}
+
+/* ---- letters ---- */
+
+void loop_letter(struct cluster *c, struct sim_loop *from,
+                 struct sim_loop *to, task_fn *run, void *arg)
+{
+    uint64_t due = c->now + cluster_random(c, c->mail_max);
+
+    if (from == to) {
+        run(c, to, arg, false);
+        return;
+    }
+    if (due < from->letter_due[to->index])
+        due = from->letter_due[to->index];
+    from->letter_due[to->index] = due;
+    cluster_later(c, to, due - c->now, run, arg);
+}
+
+static void run_event(struct cluster *c, struct sim_loop *l, void *arg,
+                      bool dropped)
+{
+    struct event *e = arg;
+
+    if (!dropped)
+        loop_step(c, l, e);
+    free(e);
+}
+
+void loop_post_event(struct cluster *c, struct sim_loop *from,
+                     struct sim_loop *to, const struct event *e)
+{
+    struct event *copy = xmalloc(sizeof *copy);
+
+    *copy = *e;
+    loop_letter(c, from, to, run_event, copy);
+}
