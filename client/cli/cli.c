@@ -133,7 +133,7 @@ struct coat_options cli_options(const struct cli *cli)
     return o;
 }
 
-/* ---- options before the command ---- */
+/* ---- common options, before or behind the command ---- */
 
 const char *argp_program_version = "coatcheck " COAT_VERSION;
 
@@ -190,21 +190,47 @@ static const struct command *command_named(const char *name)
     return NULL;
 }
 
+static error_t take_common(struct cli *cli, int key, char *arg,
+                           struct argp_state *state)
+{
+    switch (key) {
+    case 'e':
+        cli->endpoints = arg;
+        return 0;
+    case 'k':
+        cli->keyspace = arg;
+        return 0;
+    case 'o':
+        return take_output(cli, arg, state);
+    case KEY_TIMEOUT:
+        return take_timeout(cli, arg, state);
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+/* The same options behind the command. argp gives a child parser no input of
+ * ours without help from each command's own parser, so this is the one place
+ * that is reached by name: set by cli_main() for its duration. */
+static struct cli *behind_command;
+
+static error_t take_behind(int key, char *arg, struct argp_state *state)
+{
+    return take_common(behind_command, key, arg, state);
+}
+
+static const struct argp behind = {.options = options, .parser = take_behind};
+
+const struct argp_child cli_common[] = {
+    {&behind, 0, "Common options, before or behind the command:", 10},
+    {0},
+};
+
 static error_t take(int key, char *arg, struct argp_state *state)
 {
     struct parse *p = state->input;
 
     switch (key) {
-    case 'e':
-        p->cli->endpoints = arg;
-        return 0;
-    case 'k':
-        p->cli->keyspace = arg;
-        return 0;
-    case 'o':
-        return take_output(p->cli, arg, state);
-    case KEY_TIMEOUT:
-        return take_timeout(p->cli, arg, state);
     case ARGP_KEY_ARG:
         p->command = command_named(arg);
         if (!p->command)
@@ -216,7 +242,7 @@ static error_t take(int key, char *arg, struct argp_state *state)
         argp_error(state, "which command?");
         return 0;
     default:
-        return ARGP_ERR_UNKNOWN;
+        return take_common(p->cli, key, arg, state);
     }
 }
 
@@ -263,5 +289,6 @@ int cli_main(struct cli *cli, int argc, char **argv)
         return EXIT_USAGE;
     snprintf(name, sizeof name, "coatcheck %s", p.command->name);
     argv[p.at] = name;
+    behind_command = cli;
     return p.command->run(cli, argc - p.at, argv + p.at);
 }

@@ -1,10 +1,12 @@
 /* cli.h - what the commands of `coatcheck` share.
  *
  * A command gets its own arguments (argv[0] is "coatcheck NAME") and the
- * options that were given before its name, and gives the exit code. */
+ * common options, which may stand before or behind its name, and gives the exit
+ * code. */
 #ifndef CLIENT_CLI_CLI_H
 #define CLIENT_CLI_CLI_H
 
+#include <argp.h>
 #include <stdbool.h>
 #include <stdio.h>
 
@@ -20,6 +22,10 @@ enum exit_code {
     EXIT_REFUSED = 4,     /* a limit, a permission, another cluster */
     EXIT_UNKNOWN = 5,     /* it may have been executed */
 };
+
+/* The common options as children of a command's own argp: -e, -k, -o and
+ * --timeout behind the command. */
+extern const struct argp_child cli_common[];
 
 /* The exit code that a request's status becomes. */
 enum exit_code exit_code_of(enum coat_status status);

@@ -139,7 +139,8 @@ static const struct argp argp = {
     "Without --rate every client waits for answers before it asks again, so a "
     "stall of the cluster stalls the load, too, and is counted only once per "
     "client: use --rate for latencies that users would see.",
-    NULL, NULL, NULL};
+    cli_common, NULL,
+    NULL};
 
 /* ---- reports ---- */
 

@@ -67,7 +67,8 @@ static error_t init_take(int key, char *arg, struct argp_state *state)
 static const struct argp init_argp = {
     init_options, init_take, "",
     "Make one cluster of the nodes given with -e, all of them. May be "
-    "repeated, also after it was interrupted.", NULL, NULL, NULL};
+    "repeated, also after it was interrupted.", cli_common, NULL,
+    NULL};
 
 /* ---- the nodes ---- */
 

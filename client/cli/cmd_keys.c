@@ -90,7 +90,7 @@ static error_t set_take(int key, char *arg, struct argp_state *state)
 
 static const struct argp set_argp = {
     set_options, set_take, "KEY VALUE|-",
-    "Write VALUE, or what comes on standard input, under KEY.", NULL, NULL,
+    "Write VALUE, or what comes on standard input, under KEY.", cli_common, NULL,
     NULL};
 
 /* All of a stream; one byte above the limit is enough to refuse it. */
@@ -194,7 +194,8 @@ static error_t get_take(int key, char *arg, struct argp_state *state)
 static const struct argp get_argp = {
     get_options, get_take, "KEY",
     "Print KEY's value, byte by byte; on a terminal with a newline behind it "
-    "unless -o raw.", NULL, NULL, NULL};
+    "unless -o raw.", cli_common, NULL,
+    NULL};
 
 static void get_print(struct cli *cli, const char *key,
                       const struct coat_value *value)
@@ -261,7 +262,7 @@ static error_t del_take(int key, char *arg UNUSED, struct argp_state *state)
 
 static const struct argp del_argp = {
     NULL, del_take, "KEY...",
-    "Delete each KEY; exits with 1 if one of them was not there.", NULL, NULL,
+    "Delete each KEY; exits with 1 if one of them was not there.", cli_common, NULL,
     NULL};
 
 int cmd_del(struct cli *cli, int argc, char **argv)

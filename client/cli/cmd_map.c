@@ -8,10 +8,12 @@
 #include "client/cli/survey.h"
 
 static const struct argp map_argp = {
-    NULL, NULL, "",
+    .args_doc = "",
+    .children = cli_common,
+    .doc =
     "Print the cluster map: nodes, groups, replicas and the slots of each "
-    "group. A * marks the leader as the answering node knows it.", NULL, NULL,
-    NULL};
+    "group. A * marks the leader as the answering node knows it.",
+};
 
 static const char *state_text(const struct map_replica *r)
 {

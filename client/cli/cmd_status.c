@@ -9,10 +9,13 @@
 #include "client/cli/survey.h"
 
 static const struct argp status_argp = {
-    NULL, NULL, "",
+    .args_doc = "",
+    .children = cli_common,
+    .doc =
     "Ask every node how it is. Exits with 3 if nobody answers; \"healthy\" of "
     "-o json is true if every node answers and every group has a leader and "
-    "all of its replicas.", NULL, NULL, NULL};
+    "all of its replicas.",
+};
 
 static const char *text_of(struct slice s, char *to, size_t size)
 {
