@@ -247,7 +247,7 @@ static void misfortune_of(struct cluster *c, struct sim_node *n)
         break;
     case 2:
         cluster_say(c, "pause node %u for %" PRIu64, n->id, ms);
-        n->paused_until = c->now + ms;
+        n->paused_until = MAX_OF(n->paused_until, c->now + ms);
         break;
     case 3:
         cluster_say(c, "disk of node %u hangs for %" PRIu64, n->id, ms);
