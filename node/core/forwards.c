@@ -3,9 +3,9 @@
 
 #include <stdlib.h>
 
-void forwards_init(struct forwards *f, uint32_t max)
+void forwards_init(struct forwards *f, uint32_t max, uint32_t begin)
 {
-    *f = (struct forwards){.max = max};
+    *f = (struct forwards){.max = max, .begin = begin};
 }
 
 void forwards_release(struct forwards *f)
@@ -29,9 +29,11 @@ uint64_t forwards_add(struct forwards *f, const struct forwarded *w)
             f->v = xrealloc(f->v, f->cap * sizeof *f->v);
         }
         at = f->n++;
-        f->v[at].generation = 0;
+        f->v[at].generation = f->begin;
     }
     generation = f->v[at].generation + 1;
+    if (!generation) /* ids are not 0 */
+        generation = 1;
     f->v[at] = *w;
     f->v[at].used = true;
     f->v[at].generation = generation;

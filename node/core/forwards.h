@@ -20,12 +20,14 @@ struct forwarded {
 
 struct forwards {
     struct forwarded *v;
-    uint32_t n, cap, max;
+    uint32_t n, cap, max, begin;
     uint32_t free_head; /* index + 1, 0 none */
     uint32_t count;
 };
 
-void forwards_init(struct forwards *f, uint32_t max);
+/* `begin`: where generations begin, at random: an answer that an earlier process
+ * waited for shall not be taken for ours. */
+void forwards_init(struct forwards *f, uint32_t max, uint32_t begin);
 void forwards_release(struct forwards *f);
 
 /* Remember a request; its id, or 0 when `max` are waiting already. */

@@ -49,6 +49,8 @@ void peers_expect(struct shard *s, uint32_t node, unsigned shards)
         s->peers = xrealloc(s->peers, (s->n_peers + 1) * sizeof *s->peers);
         s->peers[s->n_peers++] = (struct peer){
             .node = node, .shard = k, .up = {self, self}};
+        /* An answer to an earlier process's round confirms nothing of ours. */
+        s->peers[s->n_peers - 1].rounds.id = rng_next(&s->rng) >> 1;
     }
     for (unsigned i = 0; i < s->n_peers; i++)
         if (s->peers[i].node == node)

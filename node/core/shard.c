@@ -45,7 +45,8 @@ struct shard *shard_new(const struct shard_options *o,
     s->next_hedge = INSTANT_NEVER;
     s->next_stall = INSTANT_NEVER;
     read_pool_init(&s->read_pool, s->o.reads_max);
-    forwards_init(&s->forwards, s->o.forwards_max);
+    forwards_init(&s->forwards, s->o.forwards_max,
+                  (uint32_t)rng_next(&s->rng));
     peers_expect(s, o->node, s->o.shards);
     return s;
 }

@@ -35,7 +35,7 @@ static void a_request_is_found_once(void **state)
     uint64_t a, b;
 
     (void)state;
-    forwards_init(&f, 100);
+    forwards_init(&f, 100, 7);
     a = add(&f, 7, OP_SET, 2, 9);
     b = add(&f, 8, OP_GET, 3, 9);
     assert_true(a && b && a != b);
@@ -57,7 +57,7 @@ static void a_late_answer_misses_the_next_in_its_place(void **state)
     uint64_t old, new;
 
     (void)state;
-    forwards_init(&f, 100);
+    forwards_init(&f, 100, 7);
     old = add(&f, 1, OP_SET, 2, 9);
     assert_true(forwards_take(&f, old, &out));
     new = add(&f, 2, OP_SET, 2, 9);
@@ -70,6 +70,40 @@ static void a_late_answer_misses_the_next_in_its_place(void **state)
     forwards_release(&f);
 }
 
+/* A node that was started again gets answers to what it asked before. */
+static void another_start_gives_other_numbers(void **state)
+{
+    struct forwards f;
+    struct forwarded out;
+    uint64_t old;
+
+    (void)state;
+    forwards_init(&f, 100, 1000);
+    old = add(&f, 1, OP_SET, 2, 9);
+    forwards_release(&f);
+    forwards_init(&f, 100, 5000);
+    assert_true(add(&f, 2, OP_SET, 2, 9) != old);
+    assert_false(forwards_take(&f, old, &out));
+    forwards_release(&f);
+}
+
+/* 0 says that there was no room. */
+static void no_number_is_zero_when_generations_wrap(void **state)
+{
+    struct forwards f;
+    struct forwarded out;
+
+    (void)state;
+    forwards_init(&f, 100, UINT32_MAX - 1);
+    for (unsigned i = 0; i < 4; i++) {
+        uint64_t id = add(&f, i, OP_SET, 2, 9);
+        assert_true(id);
+        assert_true(forwards_take(&f, id, &out));
+        assert_int_equal(out.from.id, i);
+    }
+    forwards_release(&f);
+}
+
 static void beyond_the_limit_nobody_is_taken(void **state)
 {
     enum { MAX = 200 };
@@ -78,7 +112,7 @@ static void beyond_the_limit_nobody_is_taken(void **state)
     uint64_t ids[MAX];
 
     (void)state;
-    forwards_init(&f, MAX);
+    forwards_init(&f, MAX, 7);
     for (unsigned round = 0; round < 3; round++) {
         for (unsigned i = 0; i < MAX; i++) {
             ids[i] = add(&f, i, OP_SET, 2, 9);
@@ -103,7 +137,7 @@ static void a_late_write_is_unknown_and_a_late_read_timed_out(void **state)
     uint64_t kept;
 
     (void)state;
-    forwards_init(&f, 10);
+    forwards_init(&f, 10, 7);
     add(&f, 1, OP_SET, 2, 100);
     add(&f, 2, OP_GET, 2, 100);
     kept = add(&f, 3, OP_DELETE, 2, 200);
@@ -129,7 +163,7 @@ static void a_lost_node_answers_only_what_went_there(void **state)
     struct answers a = {0};
 
     (void)state;
-    forwards_init(&f, 10);
+    forwards_init(&f, 10, 7);
     add(&f, 1, OP_SET, 2, 100);
     add(&f, 2, OP_GET, 2, 100);
     add(&f, 3, OP_GET, 3, 100);
@@ -146,6 +180,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_request_is_found_once),
         cmocka_unit_test(a_late_answer_misses_the_next_in_its_place),
+        cmocka_unit_test(another_start_gives_other_numbers),
+        cmocka_unit_test(no_number_is_zero_when_generations_wrap),
         cmocka_unit_test(beyond_the_limit_nobody_is_taken),
         cmocka_unit_test(a_late_write_is_unknown_and_a_late_read_timed_out),
         cmocka_unit_test(a_lost_node_answers_only_what_went_there),
