@@ -117,7 +117,10 @@ size_t clients_ask(struct clients *l, unsigned at, struct sim_node *n,
     number = history_ask(&l->h, op, mode, key, x->conn);
     x->asked[x->outstanding++] = number;
     q.from = (struct origin){x->conn, number};
-    q.deadline = (instant){l->c->now + 300 + cluster_random(l->c, 2500)};
+    q.deadline =
+        (instant){l->c->now + (l->deadline_ms
+                                   ? l->deadline_ms
+                                   : 300 + cluster_random(l->c, 2500))};
     if (op == OP_SET)
         value_write(number, &value);
     q.value = buf_slice(&value);

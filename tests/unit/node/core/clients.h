@@ -33,6 +33,7 @@ struct clients {
     struct client v[CLIENTS_MAX];
     unsigned n, depth;
     unsigned pause_max;      /* ms between bursts */
+    uint64_t deadline_ms;    /* 0: at random */
     bool running;
     char keys[CLIENT_KEYS_MAX][16];
     unsigned n_keys;         /* key k belongs to group k / KEYS_PER_GROUP + 1 */

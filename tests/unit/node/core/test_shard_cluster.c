@@ -12,43 +12,14 @@
 #include <stdio.h>
 
 #include "proto/base/log.h"
-#include "tests/unit/node/core/clients.h"
-#include "tests/unit/node/core/invariants.h"
+#include "tests/unit/node/core/trial.h"
 
 enum {
     STORM_MS = 6000,
     PROGRESS_MS = 10 * 500, /* ten election timeouts */
     ANSWERED_MS = 4000,     /* beyond the longest deadline */
-    CONVERGED_MS = 15000,
     SEEDS = 200,
 };
-
-struct trial {
-    struct cluster c;
-    struct clients clients;
-    struct invariants invariants;
-};
-
-static void on_stepped(void *arg, struct sim_loop *l)
-{
-    invariants_stepped(&((struct trial *)arg)->invariants, l);
-}
-
-static void on_applied(void *arg, struct sim_node *n, struct sim_replica *r)
-{
-    invariants_applied(&((struct trial *)arg)->invariants, n, r);
-}
-
-static void on_replied(void *arg, struct sim_node *n UNUSED,
-                       const struct effect *e)
-{
-    clients_replied(&((struct trial *)arg)->clients, e);
-}
-
-static void on_died(void *arg, struct sim_node *n)
-{
-    clients_died(&((struct trial *)arg)->clients, n);
-}
 
 static struct cluster_options options_of(uint64_t seed, bool verbose)
 {
@@ -66,24 +37,6 @@ static struct cluster_options options_of(uint64_t seed, bool verbose)
 
     o.replicas = o.nodes == 5 && seed % 2 ? 5 : o.nodes >= 3 ? 3 : 1;
     return o;
-}
-
-static void trial_init(struct trial *t, const struct cluster_options *o)
-{
-    const struct cluster_judge judge = {t, on_stepped, on_applied, on_replied,
-                                        on_died};
-
-    invariants_init(&t->invariants, &t->c);
-    t->clients = (struct clients){0};
-    cluster_init(&t->c, o, &judge);
-    clients_init(&t->clients, &t->c, 8, 6);
-}
-
-static void trial_release(struct trial *t)
-{
-    cluster_release(&t->c);
-    clients_release(&t->clients);
-    invariants_release(&t->invariants);
 }
 
 static void storm(struct trial *t, uint64_t ms)
@@ -147,9 +100,6 @@ static void read_everything(struct trial *t)
 
 static void calm(struct trial *t)
 {
-    uint64_t end;
-    const char *error;
-
     cluster_heal(&t->c);
     clients_stop(&t->clients);
     progress(t);
@@ -158,16 +108,7 @@ static void calm(struct trial *t)
         cluster_fail(&t->c, "%u requests were never answered",
                      clients_waiting(&t->clients));
     read_everything(t);
-    end = t->c.now + CONVERGED_MS;
-    while (!invariants_converged(&t->invariants) && t->c.now < end)
-        cluster_run(&t->c, t->c.now + 100);
-    if (!invariants_converged(&t->invariants))
-        cluster_fail(&t->c, "replicas differ in the end");
-    cluster_run(&t->c, t->c.now + 1000);
-    invariants_nothing_left(&t->invariants);
-    error = history_check(&t->clients.h);
-    if (error)
-        cluster_fail(&t->c, "%s", error);
+    trial_judge(t);
 }
 
 static void run_trial(struct trial *t, uint64_t seed, bool verbose)

@@ -1,0 +1,179 @@
+/* trial.c - see trial.h. */
+#include "tests/unit/node/core/core_test.h"
+
+#include "tests/unit/node/core/trial.h"
+
+enum { CONVERGED_MS = 15000 };
+
+static void on_stepped(void *arg, struct sim_loop *l)
+{
+    invariants_stepped(&((struct trial *)arg)->invariants, l);
+}
+
+static void on_applied(void *arg, struct sim_node *n, struct sim_replica *r)
+{
+    invariants_applied(&((struct trial *)arg)->invariants, n, r);
+}
+
+static void on_replied(void *arg, struct sim_node *n UNUSED,
+                       const struct effect *e)
+{
+    clients_replied(&((struct trial *)arg)->clients, e);
+}
+
+static void on_died(void *arg, struct sim_node *n)
+{
+    clients_died(&((struct trial *)arg)->clients, n);
+}
+
+void trial_init(struct trial *t, const struct cluster_options *o)
+{
+    const struct cluster_judge judge = {t, on_stepped, on_applied, on_replied,
+                                        on_died};
+
+    invariants_init(&t->invariants, &t->c);
+    t->clients = (struct clients){0};
+    cluster_init(&t->c, o, &judge);
+    clients_init(&t->clients, &t->c, 8, 6);
+}
+
+void trial_release(struct trial *t)
+{
+    cluster_release(&t->c);
+    clients_release(&t->clients);
+    invariants_release(&t->invariants);
+}
+
+struct cluster_options trial_three(void)
+{
+    return (struct cluster_options){.nodes = 3, .groups = 1, .replicas = 3,
+                                    .loops = 1, .seed = 1,
+                                    .flush_bytes = 1 << 30, .trailing = 10,
+                                    .padding_bytes = 100};
+}
+
+void trial_start(struct trial *t, const struct cluster_options *o)
+{
+    trial_init(t, o);
+    for (uint32_t g = 0; g <= o->groups; g++)
+        trial_elect(t, g);
+    trial_run(t, 600); /* the others have heard of it */
+}
+
+void trial_run(struct trial *t, uint64_t ms)
+{
+    cluster_run(&t->c, t->c.now + ms);
+}
+
+void trial_wait(struct trial *t, uint64_t ms, trial_until *until, void *arg,
+                const char *what)
+{
+    uint64_t end = t->c.now + ms;
+
+    while (!until(t, arg)) {
+        if (t->c.now >= end)
+            cluster_fail(&t->c, "waited in vain: %s", what);
+        trial_run(t, 1);
+    }
+}
+
+struct replica *trial_replica(struct sim_node *n, uint32_t group)
+{
+    return n->up ? shard_find(loop_of(n, group)->shard, group) : NULL;
+}
+
+struct sim_node *trial_leader(struct trial *t, uint32_t group)
+{
+    struct sim_node *found = NULL;
+    uint64_t term = 0;
+
+    for (unsigned i = 0; i < t->c.o.nodes; i++) {
+        struct replica *r = trial_replica(&t->c.nodes[i], group);
+        if (r && r->raft && r->role == GROUP_LEADER && r->term > term) {
+            found = &t->c.nodes[i];
+            term = r->term;
+        }
+    }
+    return found;
+}
+
+struct electing {
+    uint32_t group;
+    struct sim_node *leader;
+};
+
+static bool serves(struct trial *t, void *arg)
+{
+    struct electing *e = arg;
+    struct replica *r;
+
+    e->leader = trial_leader(t, e->group);
+    r = e->leader ? trial_replica(e->leader, e->group) : NULL;
+    return r && r->lead_floor && r->applied >= r->lead_floor;
+}
+
+struct sim_node *trial_elect(struct trial *t, uint32_t group)
+{
+    struct electing e = {.group = group};
+
+    trial_wait(t, 5000, serves, &e, "a leader");
+    return e.leader;
+}
+
+struct sim_node *trial_other(struct trial *t, const struct sim_node *not)
+{
+    for (unsigned i = 0; i < t->c.o.nodes; i++)
+        if (t->c.nodes[i].up && &t->c.nodes[i] != not)
+            return &t->c.nodes[i];
+    cluster_fail(&t->c, "no other node is up");
+}
+
+size_t trial_ask(struct trial *t, struct sim_node *n, enum op op,
+                 unsigned key)
+{
+    return clients_ask(&t->clients, n->place, n, op, READ_LINEARIZABLE, key);
+}
+
+const struct past *trial_past(struct trial *t, size_t number)
+{
+    return &t->clients.h.v[number];
+}
+
+static bool answered(struct trial *t, void *arg)
+{
+    return trial_past(t, *(size_t *)arg)->state != PAST_PENDING;
+}
+
+const struct past *trial_answer(struct trial *t, struct sim_node *n,
+                                enum op op, unsigned key)
+{
+    size_t number = trial_ask(t, n, op, key);
+
+    trial_wait(t, 10000, answered, &number, "an answer");
+    return trial_past(t, number);
+}
+
+void trial_isolate(struct trial *t, struct sim_node *n, bool cut)
+{
+    for (unsigned i = 0; i < t->c.o.nodes; i++) {
+        network_block(&t->c, n->place, i, cut, true);
+        network_block(&t->c, i, n->place, cut, true);
+    }
+}
+
+static bool converged(struct trial *t, void *arg UNUSED)
+{
+    return invariants_converged(&t->invariants);
+}
+
+void trial_judge(struct trial *t)
+{
+    const char *error;
+
+    trial_wait(t, CONVERGED_MS, converged, NULL, "equal replicas");
+    trial_run(t, 1000);
+    invariants_nothing_left(&t->invariants);
+    error = history_check(&t->clients.h);
+    if (error)
+        cluster_fail(&t->c, "%s", error);
+}
