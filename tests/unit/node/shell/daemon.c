@@ -150,6 +150,7 @@ static void become(struct daemon *d, int err, pid_t parent)
     for (unsigned i = 0; d->args[i]; i++)
         argv[n++] = d->args[i];
     dup2(err, STDERR_FILENO);
+    signal(SIGXFSZ, SIG_IGN); /* beyond a limit writes fail, as on a bad disk */
     execv(COATCHECKD, (char *const *)(uintptr_t)argv);
     _exit(127);
 }
@@ -193,10 +194,14 @@ void daemon_start(struct daemon *d)
 
 int daemon_start_refused(struct daemon *d)
 {
-    int how;
-
     launch(d);
-    how = reap(d);
+    return daemon_ended(d);
+}
+
+int daemon_ended(struct daemon *d)
+{
+    int how = reap(d);
+
     if (!WIFEXITED(how))
         fail_msg("killed by signal %d:\n%s", WTERMSIG(how), d->log);
     return WEXITSTATUS(how);

@@ -38,6 +38,8 @@ void daemon_free(struct daemon *d);
 void daemon_start(struct daemon *d);
 /* Start it; it must end by itself, which gives its exit code. */
 int daemon_start_refused(struct daemon *d);
+/* It has to end by itself; gives its exit code. */
+int daemon_ended(struct daemon *d);
 /* Send it this signal, or SIGTERM; it must end with exit code 0. */
 void daemon_stop_by(struct daemon *d, int signal);
 void daemon_stop(struct daemon *d);

@@ -1,0 +1,167 @@
+/* test_disk.c - the log's bytes: written, synced, read back; and the end of the
+ * process when they cannot be. */
+#include "tests/unit/node/shell/ask.h"
+#include "tests/unit/node/shell/bare.h"
+#include "tests/unit/node/shell/daemon.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+static int setup(void **state)
+{
+    struct bare *b;
+
+    scratch_setup(state);
+    b = xcalloc(1, sizeof *b);
+    bare_init(b, *state);
+    free(*state);
+    *state = b;
+    bare_must_open_log(b);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct bare *b = *state;
+    char root[SCRATCH_PATH];
+
+    snprintf(root, sizeof root, "%s", b->n.dir.path);
+    bare_release(b);
+    scratch_remove(root);
+    free(b);
+    return 0;
+}
+
+/* The text of entry `index`, read from disk like for a slow follower. */
+static void must_read(struct bare *b, uint32_t group, uint64_t index,
+                      const char *text)
+{
+    struct wal_entry out[WAL_SPAN_ENTRIES];
+    struct wal_span span;
+    uint8_t *bytes;
+
+    assert_int_equal(wal_find(b->n.journal.wal, group, index, 1 << 20, &span),
+                     STATUS_OK);
+    bytes = xmalloc(span.bytes);
+    assert_true(disk_read_span(b->wal, &span, bytes));
+    assert_int_equal(wal_span_decode(&span, slice_of(bytes, span.bytes), out),
+                     STATUS_OK);
+    assert_true(slice_equal(out[0].data, slice_str(text)));
+    free(bytes);
+}
+
+/* Would break: settled is not durable: the steps of cluster init and a stop
+ * depend on it. */
+static void settled_records_are_on_disk_and_readable(void **state)
+{
+    struct bare *b = *state;
+    uint64_t syncs = disk_syncs(b->n.disk);
+    uint64_t ticket;
+
+    bare_reset(b, 1, 1);
+    bare_append(b, 1, "first");
+    bare_append(b, 1, "second");
+    assert_true(wal_pending_bytes(b->n.journal.wal) > 0);
+    bare_settle(b);
+    assert_int_equal(wal_pending_bytes(b->n.journal.wal), 0);
+    assert_true(disk_syncs(b->n.disk) > syncs);
+    ticket = wal_vote(b->n.journal.wal, 1, 2, 0, node_now_us());
+    assert_true(wal_durable(b->n.journal.wal) < ticket);
+    bare_settle(b);
+    assert_true(wal_durable(b->n.journal.wal) >= ticket);
+    must_read(b, 1, 2, "first");
+    must_read(b, 1, 3, "second");
+    bare_settle(b); /* nothing to do is no reason to wait */
+}
+
+/* Would break: entries that lie in several segments. */
+static void records_over_many_segments_are_read_back(void **state)
+{
+    enum { BIG = 60000, COUNT = 30 };
+    struct bare *b = *state;
+    char *text = xcalloc(1, BIG + 1);
+
+    bare_reset(b, 1, 1);
+    for (unsigned i = 0; i < COUNT; i++) {
+        memset(text, 'a' + (int)i % 26, BIG);
+        bare_append(b, 1, text);
+        bare_settle(b);
+    }
+    assert_true(dir_count(b->wal, ".seg") >
+                COUNT * BIG / BARE_SEGMENT_BYTES);
+    for (unsigned i = 0; i < COUNT; i++) {
+        memset(text, 'a' + (int)i % 26, BIG);
+        must_read(b, 1, 2 + i, text);
+    }
+    free(text);
+}
+
+/* Would break: a lagging follower asks for what is in a segment that was freed
+ * meanwhile: no bytes of another must be taken for it. */
+static void span_of_a_missing_or_short_file_is_refused(void **state)
+{
+    struct bare *b = *state;
+    struct wal_span span;
+    uint8_t *bytes;
+
+    bare_reset(b, 1, 1);
+    bare_append(b, 1, "text");
+    bare_settle(b);
+    assert_int_equal(wal_find(b->n.journal.wal, 1, 2, 1 << 20, &span),
+                     STATUS_OK);
+    bytes = xmalloc(span.bytes);
+    assert_true(disk_read_span(b->wal, &span, bytes));
+    assert_int_equal(truncate(bare_segment(b, span.range[0].segment),
+                              span.range[0].offset + 3), 0);
+    assert_false(disk_read_span(b->wal, &span, bytes));
+    assert_int_equal(unlink(bare_segment(b, span.range[0].segment)), 0);
+    assert_false(disk_read_span(b->wal, &span, bytes));
+    free(bytes);
+}
+
+/* Would break: an acknowledgement of what no disk holds. The daemon's files may
+ * not grow or be written beyond one block any more: the next write of the log
+ * fails, nobody is answered, and the process ends. What was answered before is
+ * there at the next start. */
+static void failed_log_write_ends_the_daemon_without_an_answer(void **state)
+{
+    struct rlimit l = {4096, 4096};
+    struct daemon *d = daemon_new();
+    struct ask a;
+    struct set_request q = {.key = slice_str("after"),
+                            .value = slice_str("lost")};
+    struct buf b = {0};
+
+    (void)state;
+    daemon_start(d);
+    daemon_init(d, "1");
+    ask_open(&a, d->port);
+    ask_must_set(&a, "before", "kept");
+    assert_int_equal(prlimit(d->pid, RLIMIT_FSIZE, &l, NULL), 0);
+    set_request_encode(&q, &b);
+    ask_send(&a, FRAME_REQUEST, MESSAGE_SET, 1, buf_slice(&b));
+    assert_false(ask_receive(&a)); /* closed, no reply */
+    assert_int_equal(daemon_ended(d), 1);
+    must_say(d->log, "log_write_failed");
+    ask_close(&a);
+    daemon_start(d);
+    ask_open(&a, d->port);
+    ask_get(&a, "before", "kept");
+    ask_close(&a);
+    buf_release(&b);
+    daemon_free(d);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+        T(settled_records_are_on_disk_and_readable),
+        T(records_over_many_segments_are_read_back),
+        T(span_of_a_missing_or_short_file_is_refused),
+        cmocka_unit_test(failed_log_write_ends_the_daemon_without_an_answer),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
