@@ -103,15 +103,18 @@ node_pid() { # N
 
 # Start node N in the background; its output goes to its log. Does not wait.
 start_node() { # N
-    local dir
+    local dir threads
     dir=$(node_dir "$1")
     mkdir -p "$dir/data"
+    # The nodes share the machine's cores.
+    threads=$(($(nproc) / nodes))
+    threads=$((threads < 1 ? 1 : threads > 16 ? 16 : threads))
     touch "$dir/log"
     log_start=$(stat -c %s "$dir/log")
     # Descriptor 9 is the lock of `up`: a daemon must not keep it.
     setsid "$daemon" --data "$dir/data" \
         --listen "127.0.0.1:$(port_of "$1" 0)" \
-        --peer-listen "127.0.0.1:$(port_of "$1" 1)" \
+        --peer-listen "127.0.0.1:$(port_of "$1" 1)" --threads "$threads" \
         >>"$dir/log" 2>&1 </dev/null 9>&- &
     echo $! >"$dir/pid"
     disown

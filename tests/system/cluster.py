@@ -208,7 +208,8 @@ class Result:
 class Cluster:
     """Nodes 1..n in a folder of their own. Use it with `with`."""
 
-    def __init__(self, nodes=3, groups=6, replicas=None, start=True):
+    def __init__(self, nodes=3, groups=6, replicas=None, start=True,
+                 options=()):
         self.folder = tempfile.mkdtemp(prefix="coatcheck-", dir=_root)
         self.base_port = free_base_port(nodes)
         self.groups = groups
@@ -216,6 +217,8 @@ class Cluster:
         self.nodes = {n: Node(self.folder, n, self.base_port)
                       for n in range(1, nodes + 1)}
         self.keep = False
+        for node in self.nodes.values():
+            node.extra = list(options)
         if start:
             try:
                 self.start()

@@ -52,6 +52,35 @@ def all_nodes_killed_at_once_in_the_middle_of_writes_lose_nothing():
 
 
 @test
+def nodes_with_several_loops_keep_their_word():
+    """Breaks if what one loop thread acknowledges depends on another one that
+    has not done its part: groups and connections are spread over loops."""
+    with Cluster(options=("--threads", "2")) as c:
+        hammer = Hammer(c, keys=MANY)
+        for turn, group in enumerate([1, 2]):
+            hammer.wait_acknowledged((turn + 1) * 8000)
+            leader = c.wait_leader(group)
+            c.nodes[leader].kill()
+            hammer.wait_acknowledged(hammer.acknowledged() + 4000)
+            c.nodes[leader].start().wait_ready()
+            c.wait_healthy()
+        for node in c.nodes.values():
+            node.process.kill()
+        for node in c.nodes.values():
+            node.process.wait()
+        for node in c.nodes.values():
+            node.start()
+        for node in c.nodes.values():
+            node.wait_ready()
+        c.wait_healthy()
+        hammer.interrupt()
+        for node in c.nodes:
+            hammer.verify(endpoint=node)
+        for node in c.nodes.values():
+            expect(node.stop() == 0, f"node {node.number} stops with 0")
+
+
+@test
 def a_single_node_keeps_its_word_through_kill_9():
     """Breaks if a sole voter acknowledges before its own disk has it."""
     with Cluster(nodes=1, groups=2) as c:
