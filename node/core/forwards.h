@@ -25,8 +25,8 @@ struct forwards {
     uint32_t count;
 };
 
-/* `begin`: where generations begin, at random: an answer that an earlier process
- * waited for shall not be taken for ours. */
+/* `begin`: where generations begin, at random: an answer that an earlier
+ * process waited for shall not be taken for ours. */
 void forwards_init(struct forwards *f, uint32_t max, uint32_t begin);
 void forwards_release(struct forwards *f);
 

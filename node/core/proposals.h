@@ -10,7 +10,8 @@
  *
  * Batches have sequence numbers; `done` is the last one that is decided, so a
  * read can wait for the writes that its connection sent before it
- * (ARCHITECTURE, Reads). Pure. Bounded by the batches' limits and in_flight_max.
+ * (ARCHITECTURE, Reads). Pure. Bounded by the batches' limits and
+ * BATCHES_IN_FLIGHT_MAX.
  *
  * Invariant: batches in flight are sorted by sequence and by index. */
 #ifndef NODE_CORE_PROPOSALS_H

@@ -1,0 +1,180 @@
+/* test_peers.c - items between nodes: lost connections, bad frames, the map. */
+#include "tests/unit/node/core/core_test.h"
+
+#include <stdio.h>
+
+#include "tests/unit/node/core/trial.h"
+
+static struct trial t;
+
+static struct sim_node *settled_leader(struct cluster_options *o)
+{
+    trial_start(&t, o);
+    trial_run(&t, 5000); /* leadership is where the map wants it */
+    return trial_elect(&t, 1);
+}
+
+/* Whoever waits for an answer by that connection need not wait for his
+ * deadline; a write may have been executed. */
+static void a_lost_connection_answers_what_was_passed_on(void **state)
+{
+    struct cluster_options o = trial_three();
+    struct sim_node *leader, *other;
+    size_t set, get;
+
+    (void)state;
+    leader = settled_leader(&o);
+    other = trial_other(&t, leader);
+    t.clients.deadline_ms = 60000;
+    t.c.delay_max = 40;
+    set = trial_ask(&t, other, OP_SET, 0);
+    get = trial_ask(&t, other, OP_GET, 0);
+    trial_run(&t, 1);
+    network_break(&t.c, other->place, leader->place, CHANNEL_BULK);
+    trial_run(&t, 40);
+    assert_int_equal(trial_past(&t, set)->state, PAST_ANSWERED);
+    assert_int_equal(trial_past(&t, set)->status, STATUS_UNKNOWN);
+    assert_int_equal(trial_past(&t, get)->status, STATUS_UNAVAILABLE);
+    t.c.delay_max = 2;
+    trial_run(&t, 1000); /* connected again */
+    assert_int_equal(trial_answer(&t, other, OP_SET, 0)->status, STATUS_OK);
+    trial_judge(&t);
+    trial_release(&t);
+}
+
+/* A lost control connection must not hang reads: their round is asked anew. */
+static void reads_survive_a_lost_control_connection(void **state)
+{
+    struct cluster_options o = trial_three();
+    struct sim_node *leader;
+
+    (void)state;
+    leader = settled_leader(&o);
+    for (unsigned round = 0; round < 20; round++) {
+        size_t get = trial_ask(&t, leader, OP_GET, 0);
+        trial_run(&t, 1);
+        for (unsigned i = 0; i < o.nodes; i++)
+            if (i != leader->place)
+                network_break(&t.c, leader->place, i, CHANNEL_CONTROL);
+        trial_run(&t, 300);
+        assert_int_equal(trial_past(&t, get)->state, PAST_ANSWERED);
+        assert_int_equal(trial_past(&t, get)->status, STATUS_NOT_FOUND);
+    }
+    trial_judge(&t);
+    trial_release(&t);
+}
+
+/* Frames come from another program: whatever is in them, the node goes on. */
+static void damaged_frames_do_no_harm(void **state)
+{
+    struct cluster_options o = trial_three();
+    struct sim_node *leader;
+
+    (void)state;
+    leader = settled_leader(&o);
+    for (unsigned round = 0; round < 3000; round++) {
+        struct event e = {.type = EVENT_PEER_FRAME};
+        struct buf b = {0};
+        unsigned size = (unsigned)cluster_random(&t.c, 80);
+        size_t begun = item_begin(
+            &b, (enum item_type)cluster_random(&t.c, ITEM_SNAPSHOT_CHUNK + 2));
+        if (begun || size % 7 == 0)
+            buf_clear(&b);
+        for (unsigned i = 0; i < size; i++)
+            buf_u8(&b, cluster_chance(&t.c, 500)
+                           ? 0
+                           : (uint8_t)cluster_random(&t.c, 255));
+        if (size % 7)
+            item_end(&b, 0);
+        e.frame.node = trial_other(&t, leader)->id;
+        e.frame.items = buf_slice(&b);
+        loop_step(&t.c, &leader->loops[0], &e);
+        buf_release(&b);
+    }
+    trial_run(&t, 3000);
+    assert_int_equal(
+        trial_answer(&t, trial_other(&t, NULL), OP_SET, 0)->status,
+        STATUS_OK);
+    trial_judge(&t);
+    trial_release(&t);
+}
+
+/* A node that was started with another address tells the meta group; all
+ * shards of all nodes get the new map, also who was away meanwhile. */
+static void a_changed_address_reaches_every_shard(void **state)
+{
+    struct cluster_options o = trial_three();
+    struct sim_node *moved, *away;
+
+    (void)state;
+    o.groups = 4;
+    o.loops = 3;
+    trial_start(&t, &o);
+    moved = &t.c.nodes[0];
+    away = &t.c.nodes[1];
+    start_crash(&t.c, moved);
+    start_node(&t.c, moved);
+    start_crash(&t.c, away);
+    trial_run(&t, 6000);
+    start_node(&t.c, away);
+    trial_run(&t, 6000);
+    for (unsigned i = 0; i < o.nodes; i++) {
+        struct sim_node *n = &t.c.nodes[i];
+        for (unsigned k = 0; k < n->n_loops; k++) {
+            const struct cluster_map *map = shard_map(n->loops[k].shard);
+            assert_string_equal(map_node_find(map, moved->id)->peer_address,
+                                "node1-2:7411");
+        }
+    }
+    trial_judge(&t);
+    trial_release(&t);
+}
+
+/* A voice that is not the replica it claims to be could vote twice. */
+static void messages_of_a_wrong_sender_are_dropped(void **state)
+{
+    struct cluster_options o = trial_three();
+    struct sim_node *leader, *other;
+    struct event e = {.type = EVENT_PEER_FRAME};
+    struct message *m = message_new(MESSAGE_VOTE, 0);
+    struct buf b = {0};
+    size_t begun;
+    uint64_t term;
+
+    (void)state;
+    leader = settled_leader(&o);
+    other = trial_other(&t, leader);
+    term = trial_replica(leader, 1)->term;
+    m->group = 1;
+    m->from = trial_replica(other, 1)->id;
+    m->to = trial_replica(leader, 1)->id;
+    m->term = term + 50;
+    m->vote.last_index = 1000;
+    m->vote.last_term = term + 50;
+    m->vote.disrupt = true;
+    begun = item_begin(&b, ITEM_RAFT);
+    message_encode(m, &b);
+    item_end(&b, begun);
+    for (unsigned i = 0; i < o.nodes; i++)
+        if (&t.c.nodes[i] != leader && &t.c.nodes[i] != other)
+            e.frame.node = t.c.nodes[i].id; /* not who it says */
+    e.frame.items = buf_slice(&b);
+    loop_step(&t.c, &leader->loops[0], &e);
+    assert_int_equal(group_term(trial_replica(leader, 1)->raft), term);
+    message_free(m);
+    buf_release(&b);
+    trial_release(&t);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_lost_connection_answers_what_was_passed_on),
+        cmocka_unit_test(reads_survive_a_lost_control_connection),
+        cmocka_unit_test(damaged_frames_do_no_harm),
+        cmocka_unit_test(a_changed_address_reaches_every_shard),
+        cmocka_unit_test(messages_of_a_wrong_sender_are_dropped),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

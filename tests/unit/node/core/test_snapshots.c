@@ -1,0 +1,178 @@
+/* test_snapshots.c - whole stores for replicas that are behind the log. */
+#include "tests/unit/node/core/core_test.h"
+
+#include "tests/unit/node/core/trial.h"
+
+static struct trial t;
+
+/* A node is away until the log behind it is gone; gives it, still down. */
+static struct sim_node *left_behind(const struct cluster_options *o)
+{
+    struct sim_node *leader, *lost;
+
+    trial_start(&t, o);
+    trial_run(&t, 5000);
+    leader = trial_elect(&t, 1);
+    lost = trial_other(&t, leader);
+    start_crash(&t.c, lost);
+    trial_run(&t, 500);
+    for (unsigned i = 0; i < 100; i++) {
+        enum op op = i % 5 == 4 ? OP_DELETE : OP_SET;
+        enum status st = trial_answer(&t, leader, op, i % 3)->status;
+        assert_true(st == STATUS_OK || st == STATUS_NOT_FOUND);
+    }
+    trial_run(&t, 500);
+    assert_true(group_first(trial_replica(leader, 1)->raft) > 50);
+    return lost;
+}
+
+static struct cluster_options flushing(unsigned padding)
+{
+    struct cluster_options o = trial_three();
+
+    o.flush_bytes = 2000;
+    o.trailing = 5;
+    o.padding_bytes = padding;
+    return o;
+}
+
+/* Several files, one empty, one of several pieces. */
+static void a_replica_behind_the_log_gets_the_store(void **state)
+{
+    struct cluster_options o = flushing(600000);
+    struct sim_node *lost;
+
+    (void)state;
+    lost = left_behind(&o);
+    start_node(&t.c, lost);
+    trial_run(&t, 5000);
+    assert_int_equal(t.c.count.installs, 1);
+    assert_int_equal(trial_replica(lost, 1)->mode, REPLICA_SERVING);
+    assert_int_equal(trial_replica(lost, 1)->applied,
+                     trial_replica(trial_leader(&t, 1), 1)->applied);
+    trial_judge(&t);
+    trial_release(&t);
+}
+
+static bool installing(struct trial *x UNUSED, void *arg)
+{
+    struct replica *r = trial_replica(arg, 1);
+
+    return r && r->mode == REPLICA_INSTALLING &&
+           r->receive.state >= RECEIVE_FILES;
+}
+
+/* The sender dies in the middle: somebody else's store does as well. */
+static void another_sender_takes_over(void **state)
+{
+    struct cluster_options o = flushing(2000000);
+    struct sim_node *lost, *sender;
+
+    (void)state;
+    lost = left_behind(&o);
+    start_node(&t.c, lost);
+    trial_wait(&t, 5000, installing, lost, "an install");
+    sender = trial_leader(&t, 1);
+    start_crash(&t.c, sender);
+    trial_run(&t, 100);
+    start_node(&t.c, sender);
+    trial_run(&t, 60000); /* it gives up on the silent one after 30 s */
+    assert_true(t.c.count.installs >= 1);
+    assert_int_equal(trial_replica(lost, 1)->mode, REPLICA_SERVING);
+    assert_int_equal(trial_answer(&t, lost, OP_SET, 0)->status, STATUS_OK);
+    trial_judge(&t);
+    trial_release(&t);
+}
+
+/* The receiver dies in the middle: nothing was switched, it begins anew. */
+static void an_interrupted_install_begins_anew(void **state)
+{
+    struct cluster_options o = flushing(2000000);
+    struct sim_node *lost;
+
+    (void)state;
+    lost = left_behind(&o);
+    for (unsigned i = 0; i < 3; i++) {
+        start_node(&t.c, lost);
+        trial_wait(&t, 20000, installing, lost, "an install");
+        trial_run(&t, 3 * i);
+        start_crash(&t.c, lost);
+        assert_int_equal(t.c.count.installs, 0);
+        trial_run(&t, 200);
+    }
+    start_node(&t.c, lost);
+    trial_run(&t, 20000);
+    assert_int_equal(t.c.count.installs, 1);
+    trial_judge(&t);
+    trial_release(&t);
+}
+
+static bool switched(struct trial *x UNUSED, void *arg)
+{
+    struct sim_replica *r = cluster_replica(arg, 1);
+
+    return r->install && r->install->store;
+}
+
+/* Between the switch of the store and the RESET of the log: the next start
+ * finishes it. */
+static void a_crash_after_the_switch_is_finished_at_start(void **state)
+{
+    struct cluster_options o = flushing(100);
+    struct sim_node *lost;
+    uint64_t before;
+
+    (void)state;
+    lost = left_behind(&o);
+    start_node(&t.c, lost);
+    lost->slow_disk_until = t.c.now + 60000; /* no RESET gets through ... */
+    t.c.disk_max = 0;
+    trial_wait(&t, 20000, switched, lost, "a switched store");
+    before = mem_table_record(&cluster_replica(lost, 1)->open->live)
+                 .applied_index;
+    start_crash(&t.c, lost); /* ... and it is gone */
+    lost->slow_disk_until = 0;
+    assert_int_equal(t.c.count.installs, 0);
+    start_node(&t.c, lost);
+    assert_true(trial_replica(lost, 1)->applied > before);
+    trial_run(&t, 5000);
+    assert_int_equal(t.c.count.installs, 0); /* nothing was sent again */
+    assert_int_equal(trial_replica(lost, 1)->applied,
+                     trial_replica(trial_leader(&t, 1), 1)->applied);
+    trial_judge(&t);
+    trial_release(&t);
+}
+
+/* While it is sent the log behind the snapshot stays, however much is written
+ * and flushed meanwhile: else the receiver is never done. */
+static void writing_goes_on_while_a_store_is_sent(void **state)
+{
+    struct cluster_options o = flushing(3000000);
+    struct sim_node *lost;
+
+    (void)state;
+    lost = left_behind(&o);
+    t.clients.pause_max = 3;
+    clients_run(&t.clients);
+    start_node(&t.c, lost);
+    trial_run(&t, 10000);
+    clients_stop(&t.clients);
+    trial_run(&t, 4000);
+    assert_true(t.c.count.installs >= 1);
+    assert_true(t.c.count.installs <= 3);
+    trial_judge(&t);
+    trial_release(&t);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_replica_behind_the_log_gets_the_store),
+        cmocka_unit_test(another_sender_takes_over),
+        cmocka_unit_test(an_interrupted_install_begins_anew),
+        cmocka_unit_test(a_crash_after_the_switch_is_finished_at_start),
+        cmocka_unit_test(writing_goes_on_while_a_store_is_sent),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
