@@ -170,11 +170,16 @@ slot_of_key() { # KEY
     echo $((crc % 16384))
 }
 
-# Wait until `coatcheck status` calls the cluster healthy: every node answers,
-# every group has a leader and all of its replicas.
+# Does `coatcheck status` call the cluster healthy? Every node answers, every
+# group has a leader and all of its replicas.
+healthy() {
+    [[ $("$cli" -o json status 2>/dev/null | tr -d '[:space:]') == \
+        *'"healthy":true'* ]]
+}
+
 wait_healthy() { # SECONDS
     local end=$((SECONDS + $1)) shown=0
-    until "$cli" status >/dev/null 2>&1; do
+    until healthy; do
         if ((SECONDS >= end)); then
             "$cli" status >&2 || true
             die "not healthy after $1 s: see above, and $run/nN/log"
@@ -185,9 +190,15 @@ wait_healthy() { # SECONDS
     done
 }
 
+# The node that leads the group; waits while there is none.
 leader_of_group() { # GROUP
-    "$cli" status | awk -v group="$1" \
-        '/^ *GROUP / { on = 1 } on && $1 == group { print $3 }'
+    local end=$((SECONDS + 30)) leader=''
+    until [[ $leader =~ ^[0-9]+$ ]]; do
+        ((SECONDS < end)) || die "group $1 has no leader"
+        leader=$("$cli" status 2>/dev/null | awk -v group="$1" \
+            '/^ *GROUP / { on = 1 } on && $1 == group { print $3 }')
+    done
+    echo "$leader"
 }
 
 group_of_slot() { # SLOT
