@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* As in the file, all of it as text: the library reads "1.5" as the number 1 and
- * any word it does not know as true. NULL means "not given". */
+/* As in the file, all of it as text: the library reads "1.5" as the number 1
+ * and any word it does not know as true. NULL means "not given". */
 struct file {
     char *data;
     char *listen, *peer_listen, *redis_listen, *http_listen;
