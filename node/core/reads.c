@@ -13,6 +13,8 @@ void read_pool_init(struct read_pool *p, unsigned max)
 
 void read_pool_release(struct read_pool *p)
 {
+    while (p->first_out)
+        read_free(p, p->first_out);
     while (p->free) {
         struct read *r = p->free;
         p->free = r->next;
@@ -34,6 +36,11 @@ struct read *read_new(struct read_pool *p, size_t key_size)
         r = xmalloc(sizeof *r);
     }
     r->next = NULL;
+    r->out_next = p->first_out;
+    r->out_slot = &p->first_out;
+    if (r->out_next)
+        r->out_next->out_slot = &r->out_next;
+    p->first_out = r;
     r->key_size = (uint32_t)key_size;
     r->key = key_size <= READ_KEY_INLINE ? r->inlined : xmalloc(key_size);
     return r;
@@ -43,6 +50,9 @@ void read_free(struct read_pool *p, struct read *r)
 {
     assert(p->out > 0);
     p->out--;
+    *r->out_slot = r->out_next;
+    if (r->out_next)
+        r->out_next->out_slot = r->out_slot;
     if (r->key != r->inlined)
         free(r->key);
     if (p->kept >= POOL_KEEP) {

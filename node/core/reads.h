@@ -21,6 +21,7 @@ enum { READ_KEY_INLINE = 80 };
 
 struct read {
     struct read *next;
+    struct read *out_next, **out_slot; /* the pool's list of all that are out */
     struct origin from;
     instant deadline;
     uint32_t group;
@@ -38,11 +39,12 @@ struct read_list {
 
 /* The shard's pool. */
 struct read_pool {
-    struct read *free;
+    struct read *free, *first_out;
     unsigned out, max, kept;
 };
 
 void read_pool_init(struct read_pool *p, unsigned max);
+/* Frees also what is out: nobody has it any more. */
 void read_pool_release(struct read_pool *p);
 /* A read with room for a store key of `key_size` bytes at ->key, or NULL when
  * `max` are out. */

@@ -81,6 +81,24 @@ static void the_pool_is_bounded_and_reused(void **state)
     end(&f);
 }
 
+/* A shard that ends while the store still reads: the sanitizer looks on. */
+static void releasing_the_pool_frees_what_is_out(void **state)
+{
+    struct fixture f;
+    struct read *kept[3];
+
+    (void)state;
+    init(&f, 8);
+    for (unsigned i = 0; i < 3; i++)
+        kept[i] = read_new(&f.pool, 50 * (i + 1));
+    read_free(&f.pool, kept[1]);
+    kept[1] = read_new(&f.pool, 1000);
+    read_free(&f.pool, kept[0]);
+    assert_int_equal(f.pool.out, 2);
+    read_pool_release(&f.pool);
+    assert_int_equal(f.pool.out, 0);
+}
+
 static void lists_keep_their_order_when_moved(void **state)
 {
     struct fixture f;
@@ -242,6 +260,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_pool_is_bounded_and_reused),
+        cmocka_unit_test(releasing_the_pool_frees_what_is_out),
         cmocka_unit_test(lists_keep_their_order_when_moved),
         cmocka_unit_test(nothing_runs_before_a_majority_confirms),
         cmocka_unit_test(an_old_confirmation_does_not_count),
