@@ -53,7 +53,9 @@ struct group_options {
     duration grid;      /* 0 means 50 ms: deadlines are multiples of it */
     unsigned inflight_entries_max; /* 0 means 1024: uncommitted, and per peer */
     size_t inflight_bytes_max;     /* 0 means 16 MiB */
-    unsigned trailing; /* flushed entries that stay for slow followers */
+    /* Flushed entries that stay for slow followers, if they have no more than
+     * 8 MiB. */
+    unsigned trailing;
     struct tail_budget *budget; /* borrowed until group_free; may be NULL */
 };
 

@@ -229,15 +229,20 @@ enum status group_change(struct group *g, instant now, const struct members *to,
 static uint64_t furthest_voter(const struct group *g)
 {
     uint64_t best = 0, best_match = 0;
+    bool best_heard = false;
 
     for (unsigned i = 0; i < g->members.n; i++) {
         uint64_t replica = g->members.v[i].replica;
         uint64_t match = group_match(g, replica);
+        bool heard = group_caught_up(g, g->now, replica, UINT64_MAX);
         if (replica == g->o.replica || g->members.v[i].role != MEMBER_VOTER)
             continue;
-        if (!best || match > best_match) {
+        /* Above all it has to be there. */
+        if (!best || heard > best_heard ||
+            (heard == best_heard && match > best_match)) {
             best = replica;
             best_match = match;
+            best_heard = heard;
         }
     }
     return best;

@@ -56,15 +56,32 @@ bool group_snapshot_sending(const struct group *g)
     return false;
 }
 
+/* How many flushed entries stay for slow followers: the option's count, but
+ * entries can be large, and the whole node's log waits for the oldest one. */
+static uint64_t trailing_of(const struct group *g, uint64_t index)
+{
+    enum { TRAILING_BYTES = 8 << 20 };
+    uint64_t trailing = MIN_OF((uint64_t)g->o.trailing,
+                               index >= g->tail.first
+                                   ? index - g->tail.first + 1
+                                   : 0);
+
+    while (trailing && tail_bytes(&g->tail, index - trailing + 1, index) >
+                           TRAILING_BYTES)
+        trailing /= 2;
+    return trailing;
+}
+
 void group_try_truncate(struct group *g, struct group_effects *fx)
 {
-    uint64_t trailing = g->o.trailing;
     uint64_t index = g->flushed;
+    uint64_t trailing;
 
     if (g->role == GROUP_STARTING || g->role == GROUP_FAILED ||
         !guard_may_truncate(g->install.active, group_snapshot_sending(g), index,
                             g->snapshot_index, g->commit))
         return;
+    trailing = trailing_of(g, index);
     if (!step_snapshot(g, index, (unsigned)trailing, fx))
         return;
     /* As libraft does: nothing goes unless something is behind `trailing`. */

@@ -22,7 +22,8 @@ static void settle(struct applying *a, const struct waiter *w,
         a->settled =
             xrealloc(a->settled, a->cap_settled * sizeof *a->settled);
     }
-    a->settled[a->n_settled++] = (struct settled){w->from, w->op, result};
+    a->settled[a->n_settled++] =
+        (struct settled){w->from, w->op, result, w->deadline};
 }
 
 static void put_record(struct replica *r)
@@ -141,8 +142,13 @@ void apply_more(struct shard *s, struct replica *r, struct effects *fx)
     if (!r->raft || r->mode != REPLICA_SERVING || a->state != APPLY_IDLE ||
         r->applied >= r->committed)
         return;
+    if (!s->apply_left) { /* votes, heartbeats and clients first */
+        s->apply_waiting = true;
+        return;
+    }
     if (!collect(s, r, fx))
         return;
+    s->apply_left -= MIN_OF(s->apply_left, a->bytes);
     if (view_empty(&a->step.view)) {
         execute(s, r, fx);
         return;
@@ -238,6 +244,8 @@ static void applied(struct shard *s, struct replica *r, struct effects *fx)
     r->applied_term = a->term;
     r->applied_clock_ms = a->clock_ms;
     r->unflushed_bytes += a->bytes;
+    r->restarts = 0;
+    a->stalled_at = INSTANT_NEVER;
     r->done_seq = a->done_seq;
     a->state = APPLY_IDLE;
     group_applied(r->raft, r->applied);
@@ -272,6 +280,7 @@ void apply_on_applied(struct shard *s, const struct event *e,
     case STATUS_STALLED:
     case STATUS_DISK_FULL:
         r->apply.state = APPLY_STALLED;
+        r->apply.stalled_at = instant_min(r->apply.stalled_at, s->now);
         r->apply.retry_at = instant_add(s->now, MS(STALL_RETRY_MS));
         shard_wake_by(&s->next_stall, r->apply.retry_at);
         return;
@@ -280,6 +289,20 @@ void apply_on_applied(struct shard *s, const struct event *e,
         replica_stop(s, r, REPLICA_FAILED, "the store cannot be written", fx);
         return;
     }
+}
+
+/* A leader whose store refuses writes for longer than an election timeout gives
+ * way to one whose store does not (ARCHITECTURE, Grey failure). */
+static void give_way(struct shard *s, struct replica *r, struct effects *fx)
+{
+    if (r->role != GROUP_LEADER ||
+        instant_since(s->now, r->apply.stalled_at).ms < s->o.election.ms)
+        return;
+    r->apply.stalled_at = s->now; /* not again at once */
+    log_warn("store_refuses", "group=%u", r->group);
+    if (group_transfer(r->raft, s->now, 0, &s->raft_fx) != STATUS_OK)
+        log_warn("transfer_refused", "group=%u", r->group);
+    replica_carry(s, r, fx);
 }
 
 void apply_retry(struct shard *s, struct replica *r, struct effects *fx)
@@ -292,7 +315,33 @@ void apply_retry(struct shard *s, struct replica *r, struct effects *fx)
         shard_wake_by(&s->next_stall, r->apply.retry_at);
         return;
     }
+    give_way(s, r, fx);
+    if (r->apply.state != APPLY_STALLED)
+        return; /* it stopped */
     r->apply.state = APPLY_WRITING;
     e = effects_add(fx, EFFECT_APPLY, r->group);
     e->apply.set = &r->apply.step.set;
+}
+
+/* Who waits for a step that is stalled is told at his deadline. */
+instant apply_expire(struct shard *s, struct replica *r, struct effects *fx)
+{
+    struct applying *a = &r->apply;
+    struct answering answering = {s, r, fx};
+    instant earliest = INSTANT_NEVER;
+
+    for (unsigned i = 0; i < a->n_settled; i++) {
+        struct settled *w = &a->settled[i];
+        struct waiter waiter = {.from = w->from, .op = w->op};
+        if (w->from.conn & ORIGIN_SELF)
+            continue;
+        if (!instant_reached(s->now, w->deadline)) {
+            earliest = instant_min(earliest, w->deadline);
+            continue;
+        }
+        requests_answer_waiter(&answering, &waiter,
+                               (struct result){STATUS_UNKNOWN, 0});
+        w->from.conn = ORIGIN_SELF; /* answered */
+    }
+    return earliest;
 }

@@ -117,6 +117,7 @@ struct event {
             uint32_t node;
             enum channel channel;
             unsigned shards; /* of PEER_UP: how many that node has; 0: one */
+            uint64_t number; /* of this connection; never used again */
         } peer;
         struct {
             uint32_t node;  /* this node's own id: a sibling shard */
@@ -231,6 +232,8 @@ struct effect {
             uint32_t node;  /* this node's own id: a sibling shard */
             unsigned shard;
             enum channel channel;
+            uint64_t number; /* of the connection it is meant for: PEER_UP's;
+                                it must not leave by a later one */
             struct slice items;
         } send;
         struct {

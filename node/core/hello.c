@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "proto/crc.h"
+
 void hello_encode(const struct hello *h, struct buf *out)
 {
     buf_u16(out, h->level);
@@ -39,7 +41,8 @@ enum status hello_decode(struct slice bytes, struct hello *out)
     out->map_epoch = reader_u64(&r);
     out->shards = reader_u16(&r);
     out->detail = reader_bytes(&r, reader_u16(&r));
-    if (r.failed || channel > CHANNEL_BULK || !out->shards)
+    if (r.failed || channel > CHANNEL_BULK || !out->shards ||
+        out->shards > HELLO_SHARDS_MAX)
         return STATUS_BAD_MESSAGE;
     if (out->level != HELLO_LEVEL)
         return STATUS_WRONG_VERSION;
@@ -64,6 +67,7 @@ static bool boots_advance(struct boots *b, uint32_t node, uint64_t boot_count)
             continue;
         if (boot_count < b->v[i].boot_count)
             return false;
+        b->changed |= boot_count > b->v[i].boot_count;
         b->v[i].boot_count = boot_count;
         return true;
     }
@@ -73,6 +77,36 @@ static bool boots_advance(struct boots *b, uint32_t node, uint64_t boot_count)
     }
     b->v[b->n].node = node;
     b->v[b->n++].boot_count = boot_count;
+    b->changed = true;
+    return true;
+}
+
+void boots_encode(const struct boots *b, struct buf *out)
+{
+    size_t begun = out->size;
+
+    buf_u32(out, b->n);
+    for (unsigned i = 0; i < b->n; i++) {
+        buf_u32(out, b->v[i].node);
+        buf_u64(out, b->v[i].boot_count);
+    }
+    buf_u32(out, crc32c(0, out->data + begun, out->size - begun));
+}
+
+bool boots_decode(struct boots *b, struct slice bytes)
+{
+    struct reader r = reader_of(bytes);
+    uint32_t n = reader_u32(&r);
+
+    if (r.failed || bytes.size != 8 + (size_t)n * 12 ||
+        get_u32(bytes.data + bytes.size - 4) !=
+            crc32c(0, bytes.data, bytes.size - 4))
+        return false;
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t node = reader_u32(&r);
+        boots_advance(b, node, reader_u64(&r));
+    }
+    b->changed = false;
     return true;
 }
 

@@ -16,7 +16,7 @@
 #include "node/core/event.h"
 #include "proto/message.h"
 
-enum { HELLO_LEVEL = 1 };
+enum { HELLO_LEVEL = 1, HELLO_SHARDS_MAX = 64 };
 
 struct hello {
     uint16_t level;
@@ -43,8 +43,13 @@ struct boots {
         uint64_t boot_count;
     } *v;
     unsigned n, cap;
+    bool changed; /* since the owner looked: keep it durably */
 };
 void boots_release(struct boots *b);
+/* For a file: u32 n | n x {u32 node, u64 boot count} | u32 CRC32C. */
+void boots_encode(const struct boots *b, struct buf *out);
+/* Into an empty one; false when damaged. */
+MUST_CHECK bool boots_decode(struct boots *b, struct slice bytes);
 
 /* May `h`'s sender talk to node `self`? Remembers its boot counter if so.
  * `*why` is static text.

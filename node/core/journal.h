@@ -20,7 +20,7 @@ struct journal {
     unsigned head, count, cap;
     struct wal_entry *entries;
     unsigned entries_cap;
-    uint64_t syncs;           /* finished writes */
+    uint64_t last_ticket;     /* of anything appended through here */
 };
 
 /* Takes the wal. */

@@ -111,6 +111,7 @@ static void emit(struct effects *fx, struct peer *p, enum channel channel,
     e->send.node = p->node;
     e->send.shard = p->shard;
     e->send.channel = channel;
+    e->send.number = p->number[channel];
     e->send.items = buf_slice(sending);
 }
 
@@ -126,8 +127,9 @@ void peers_flush(struct shard *s, struct effects *fx)
         if (!p->dirty)
             continue;
         p->dirty = false;
-        bulk = p->raft.size > BULK_BYTES ||
-               !instant_reached(s->now, p->bulk_until);
+        bulk = p->up[CHANNEL_BULK] &&
+               (p->raft.size > BULK_BYTES ||
+                !instant_reached(s->now, p->bulk_until));
         if (p->raft.size > BULK_BYTES)
             p->bulk_until = instant_add(s->now, MS(BULK_STICKY_MS));
         if (p->raft.size && !(bulk && p->out[CHANNEL_BULK].size == 0)) {
@@ -340,6 +342,7 @@ void peers_on_up(struct shard *s, const struct event *e)
         if (p->node != e->peer.node)
             continue;
         p->up[e->peer.channel] = p->shard < shards;
+        p->number[e->peer.channel] = e->peer.number;
         p->bulk_number += e->peer.channel == CHANNEL_BULK;
         empty(&p->out[e->peer.channel]);
         p->map_asked = false;

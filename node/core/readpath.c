@@ -122,7 +122,15 @@ void readpath_on_read(struct shard *s, const struct event *e,
             reply.version = v.version;
         }
     }
-    requests_reply(s, x->from, OP_GET, &reply, fx);
+    if (reply.status == STATUS_OK || reply.status == STATUS_NOT_FOUND) {
+        requests_reply(s, x->from, OP_GET, &reply, fx);
+    } else {
+        struct replica *r = shard_find(s, x->group);
+        requests_refuse(s, x->from, OP_GET, x->group, STATUS_UNAVAILABLE, fx);
+        if (r && r->raft)
+            replica_stop(s, r, REPLICA_QUARANTINED,
+                         "the store cannot be read", fx);
+    }
     read_free(&s->read_pool, x);
 }
 

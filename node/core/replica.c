@@ -14,6 +14,7 @@ struct replica *replica_new(struct shard *s, const struct replica_restore *o)
     r->group = o->group;
     r->id = o->replica;
     r->number = s->n_replicas;
+    r->apply.stalled_at = INSTANT_NEVER;
     machine_init(&r->machine, r->group);
     machine_step_init(&r->apply.step, rng_next(&s->rng));
     proposals_init(&r->proposals);
@@ -62,8 +63,16 @@ void replica_stop(struct shard *s, struct replica *r, enum replica_mode mode,
     r->restart_at = INSTANT_NEVER;
     snapshots_end(s, r, r->send.to, fx);
     snapshots_release(r);
-    group_free(r->raft);
+    s->dead = xrealloc(s->dead, (s->n_dead + 1) * sizeof *s->dead);
+    s->dead[s->n_dead++] = r->raft;
     r->raft = NULL;
+}
+
+void replica_bury(struct shard *s)
+{
+    for (unsigned i = 0; i < s->n_dead; i++)
+        group_free(s->dead[i]);
+    s->n_dead = 0;
 }
 
 /* Take over what the store says; false when it contradicts itself. */
@@ -315,7 +324,7 @@ void replica_flush_if_due(struct shard *s, struct replica *r,
                           struct effects *fx)
 {
     if (!r->raft || r->flushing || r->mode != REPLICA_SERVING ||
-        r->applied <= r->flushed)
+        r->applied <= r->flushed || !instant_reached(s->now, r->flush_again))
         return;
     if (r->unflushed_bytes < s->o.group_flush_bytes &&
         !(unflushed_total(s) > s->o.node_flush_bytes && largest(s, r)))
@@ -330,18 +339,23 @@ void replica_flush_if_due(struct shard *s, struct replica *r,
 void replica_on_flush_wanted(struct shard *s, const struct event *e,
                              struct effects *fx)
 {
-    struct replica *r = shard_find(s, e->flush_wanted.group);
+    uint32_t group = e->flush_wanted.group;
+    struct replica *r = shard_find(s, group);
+    bool runs = r && r->raft;
 
-    if (!r || !r->raft || r->flushing || r->mode != REPLICA_SERVING)
-        return;
-    if (r->applied <= r->flushed) {
-        if (e->flush_wanted.pinned)
-            effects_add(fx, EFFECT_REWRITE, r->group);
+    /* What is flushed, or belongs to a replica that does nothing more here, is
+     * not going to move by itself. */
+    if (e->flush_wanted.pinned && (!runs || r->applied <= r->flushed)) {
+        effects_add(fx, EFFECT_REWRITE, group);
         return;
     }
+    if (!runs || r->flushing || r->mode != REPLICA_SERVING ||
+        r->applied <= r->flushed ||
+        !instant_reached(s->now, r->flush_again))
+        return;
     r->flushing = true;
     r->unflushed_bytes = 0;
-    effects_add(fx, EFFECT_FLUSH, r->group);
+    effects_add(fx, EFFECT_FLUSH, group);
 }
 
 void replica_on_flushed(struct shard *s, const struct event *e,
@@ -353,8 +367,8 @@ void replica_on_flushed(struct shard *s, const struct event *e,
     if (!r)
         return;
     r->flushing = false;
-    if (e->flushed.status != STATUS_OK) /* try again soon */
-        r->unflushed_bytes += s->o.group_flush_bytes;
+    if (e->flushed.status != STATUS_OK)
+        r->flush_again = instant_add(s->now, MS(FLUSH_AGAIN_MS));
     if (!r->raft || e->flushed.status != STATUS_OK ||
         e->flushed.index <= r->flushed)
         return;

@@ -46,6 +46,7 @@ struct settled {
     struct origin from;
     enum op op;
     struct result result;
+    instant deadline;
 };
 
 struct applying {
@@ -60,6 +61,7 @@ struct applying {
     struct settled *settled;
     unsigned n_settled, cap_settled;
     instant retry_at;          /* of STALLED */
+    instant stalled_at;        /* since when; INSTANT_NEVER: not */
     bool cancelled;            /* FETCHING or WRITING for nothing any more */
 };
 
@@ -85,6 +87,7 @@ struct replica {
     uint64_t flushed;          /* the store's durable record's index */
     uint64_t unflushed_bytes;  /* of log, applied since the last flush began */
     bool flushing;
+    instant flush_again;       /* a flush was refused: not before this */
 
     unsigned restarts;         /* after failures, without success between */
     instant restart_at;        /* INSTANT_NEVER: stays as it is */

@@ -9,6 +9,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "proto/base/log.h"
 #include "proto/slot.h"
 
 /* A request that knows where it belongs. */
@@ -35,8 +36,11 @@ void requests_reply(struct shard *s, struct origin to, enum op op,
 {
     struct effect *e;
 
-    if (to.conn & ORIGIN_SELF)
+    if (to.conn & ORIGIN_SELF) {
+        if (r->status == STATUS_INVALID || r->status == STATUS_WRONG_NODE)
+            log_warn("address_refused", "status=%s", status_name(r->status));
         return;
+    }
     if (to.conn & ORIGIN_PEER) {
         struct peer *p = origin_peer(s, to.conn);
         if (p && p->up[CHANNEL_BULK] && to.conn == origin_of_peer(p))
@@ -192,6 +196,10 @@ static void write_here(struct shard *s, struct replica *r,
     }
     if (!proposals_fits(&r->proposals, command_bytes(&c)))
         requests_submit(s, r, fx);
+    if (!r->raft || r->role != GROUP_LEADER) { /* by submitting */
+        requests_refuse(s, q->from, q->op, q->group, STATUS_NOT_LEADER, fx);
+        return;
+    }
     before = r->proposals.entry.size;
     if (s->pending_bytes + command_bytes(&c) > s->o.pending_bytes_max ||
         !proposals_fits(&r->proposals, command_bytes(&c))) {
@@ -222,6 +230,10 @@ static void pass_on(struct shard *s, const struct routed *q,
         requests_refuse(s, q->from, q->op, q->group, STATUS_UNAVAILABLE, fx);
         return;
     }
+    if (p->out[CHANNEL_BULK].size > FORWARD_TURN_BYTES) {
+        requests_refuse(s, q->from, q->op, q->group, STATUS_BUSY, fx);
+        return;
+    }
     f.id = forwards_add(&s->forwards, &w);
     if (!f.id) {
         requests_refuse(s, q->from, q->op, q->group, STATUS_BUSY, fx);
@@ -239,7 +251,7 @@ static void route(struct shard *s, struct routed *q, struct effects *fx)
     struct request as_read = {.from = q->from, .op = q->op, .mode = q->mode,
                               .key = q->key, .deadline = q->deadline};
 
-    s->requests++;
+    s->requests += !(q->from.conn & ORIGIN_PEER); /* counted where it came */
     if (r && r->raft && q->op == OP_GET &&
         (q->mode == READ_STALE || r->role == GROUP_LEADER)) {
         readpath_take(s, r, &as_read, q->keyspace,
@@ -313,8 +325,10 @@ void requests_forward_reply(struct shard *s, const struct peer *p,
     uint64_t id;
 
     if (!forward_reply_decode(body, &id, &r) ||
-        !forwards_take(&s->forwards, id, &w) || w.node != p->node)
+        !forwards_take(&s->forwards, id, &w))
         return;
+    if (w.node != p->node)
+        r = (struct reply){.status = STATUS_UNKNOWN}; /* not whom we asked */
     if (r.status == STATUS_NOT_LEADER && w.group <= GROUP_COUNT_MAX)
         s->hints[w.group].node = r.hint_node;
     if (!r.hint_node && r.status != STATUS_NOT_LEADER) {
@@ -353,6 +367,7 @@ void requests_sweep(struct shard *s, struct effects *fx)
         next = instant_min(next,
                            proposals_expire(&r->proposals, s->now,
                                             requests_answer_waiter, &a));
+        next = instant_min(next, apply_expire(s, r, fx));
         next = instant_min(next, reads_expire(&r->reads, s->now,
                                               requests_answer_read, &a));
     }

@@ -58,6 +58,8 @@ void shard_free(struct shard *s)
     for (unsigned i = 0; i < s->n_replicas; i++)
         replica_free(s, s->replicas[i]);
     free(s->replicas);
+    replica_bury(s);
+    free(s->dead);
     for (unsigned i = 0; i < s->n_peers; i++)
         peers_release(&s->peers[i]);
     free(s->peers);
@@ -241,14 +243,27 @@ static void slow_ticks(struct shard *s, struct effects *fx)
     }
 }
 
+/* What was left when the last turn had applied enough. */
+static void apply_on(struct shard *s, struct effects *fx)
+{
+    s->apply_left = APPLY_TURN_BYTES;
+    if (!s->apply_waiting)
+        return;
+    s->apply_waiting = false;
+    for (unsigned i = 0; i < s->n_replicas; i++)
+        apply_more(s, s->replicas[i], fx);
+}
+
 static void turn(struct shard *s, struct effects *fx)
 {
+    replica_bury(s);
     if (instant_reached(s->now, s->next_deadline))
         fire_timers(s, fx);
     if (instant_reached(s->now, s->next_hedge) ||
         instant_reached(s->now, s->next_stall))
         hedge_and_retry(s, fx);
     slow_ticks(s, fx);
+    apply_on(s, fx);
     while (s->dirty) {
         struct replica *r = s->dirty;
         s->dirty = r->dirty_next;
@@ -266,6 +281,9 @@ static void turn(struct shard *s, struct effects *fx)
 instant shard_wake_at(const struct shard *s)
 {
     instant t = instant_min(s->next_deadline, s->next_hedge);
+
+    if (s->apply_waiting)
+        return s->now;
 
     t = instant_min(t, s->next_stall);
     t = instant_min(t, s->next_gossip);

@@ -35,8 +35,11 @@ enum {
     STOP_AT_MOST_MS = 3000,
     UPDATE_EVERY_MS = 1000,    /* tries to publish our own address */
     STALL_RETRY_MS = 10,
+    APPLY_TURN_BYTES = 1 << 20, /* about 2 ms of applying */
     BULK_BYTES = 32 * 1024,    /* entries beyond this go by the bulk channel */
     BULK_STICKY_MS = 100,
+    FLUSH_AGAIN_MS = 1000,     /* after a refused flush */
+    FORWARD_TURN_BYTES = 24 << 20, /* passed on to one node in one turn */
     LOG_TRAILING = 4096,       /* flushed entries kept for slow followers */
 };
 
@@ -52,6 +55,7 @@ struct peer {
     uint32_t node;
     unsigned shard, shards;
     bool up[2];
+    uint64_t number[2];        /* of the connections that are up */
     uint32_t bulk_number;      /* of bulk connections with it, so far */
     bool dirty;
     struct buf out[2];         /* items of this turn, by channel */
@@ -82,6 +86,10 @@ struct shard {
     struct tail_budget tail_budget;
     size_t pending_bytes;      /* in open batches */
     struct group_effects raft_fx;
+    struct group **dead;       /* stopped; effects may still point into them */
+    unsigned n_dead;
+    size_t apply_left;         /* bytes of log that may be applied this turn */
+    bool apply_waiting;        /* some replica waits for the next turn */
     struct result results[1024];
 
     struct peer *peers;        /* shards of nodes seen up, and siblings */
@@ -149,6 +157,8 @@ void requests_answer_waiter(void *arg, const struct waiter *w,
 void requests_answer_read(void *arg, struct read *x, enum status why);
 
 /* ---- replica.c ---- */
+/* Free what stopped in earlier turns: its effects have been carried out. */
+void replica_bury(struct shard *s);
 struct replica *replica_new(struct shard *s, const struct replica_restore *r);
 void replica_free(struct shard *s, struct replica *r);
 void replica_start(struct shard *s, struct replica *r,
@@ -177,6 +187,7 @@ void apply_on_applied(struct shard *s, const struct event *e,
 /* The state is being replaced, or the replica stops: what a step was about to
  * do must not happen any more. */
 void apply_cancel(struct shard *s, struct replica *r, struct effects *fx);
+instant apply_expire(struct shard *s, struct replica *r, struct effects *fx);
 void apply_retry(struct shard *s, struct replica *r, struct effects *fx);
 
 /* ---- readpath.c ---- */

@@ -29,6 +29,7 @@ struct snapshot_send {
     uint64_t index;
     struct buf manifest;
     unsigned n_files;
+    instant asked_at;        /* its receiver was heard of last */
 };
 
 enum snapshot_receive_state {

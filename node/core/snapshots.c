@@ -9,6 +9,7 @@
 enum {
     ASK_AGAIN_MS = 1000,   /* an unanswered piece is asked for again */
     GIVE_UP_MS = 30000,    /* the sender has been silent */
+    RECEIVER_GONE_MS = 60000, /* nothing was asked for: the log must go on */
 };
 
 void snapshots_release(struct replica *r)
@@ -45,6 +46,7 @@ void snapshots_wanted(struct shard *s, struct replica *r, uint64_t to,
         .state = SEND_CHECKPOINTING,
         .to = to,
         .token = ++s->next_token,
+        .asked_at = s->now,
         .wanted = index,
         .manifest = send->manifest,
     };
@@ -146,6 +148,7 @@ void snapshots_on_ask(struct shard *s, struct peer *p, struct slice body,
         snapshot_chunk_encode(peers_out(p, CHANNEL_BULK), &reply);
         return;
     }
+    r->send.asked_at = s->now;
     if (ask.file == SNAPSHOT_MANIFEST) {
         reply.bytes = buf_slice(&r->send.manifest);
         snapshot_chunk_encode(peers_out(p, CHANNEL_BULK), &reply);
@@ -284,17 +287,23 @@ bool snapshots_on_chunk(struct shard *s, const struct peer *p,
     r = shard_find(s, c.group);
     in = r ? &r->receive : NULL;
     if (!r || !r->raft || c.replica != r->id || c.index != in->index ||
-        c.ask != in->ask || node_of(s, r->group, in->from) != p->node ||
-        (in->state != RECEIVE_MANIFEST && in->state != RECEIVE_FILES))
+        in->state == RECEIVE_NONE ||
+        node_of(s, r->group, in->from) != p->node)
         return true; /* late */
     in->heard_at = s->now;
+    /* A piece may be asked for twice: whichever answer comes first is taken. */
+    if (in->state == RECEIVE_MANIFEST
+            ? c.file != SNAPSHOT_MANIFEST
+            : in->state != RECEIVE_FILES || c.file != in->file ||
+                  c.offset != in->offset)
+        return true;
     if (c.status != STATUS_OK) {
         give_up(s, r, "the sender dropped it", fx);
         return true;
     }
     if (in->state == RECEIVE_MANIFEST)
         return on_manifest(s, r, c.bytes, fx);
-    if (c.file != in->file || c.offset != in->offset || !c.bytes.size ||
+    if (!c.bytes.size ||
         c.bytes.size > in->files[in->file].size - in->offset) {
         give_up(s, r, "a piece does not fit", fx);
         return false;
@@ -316,6 +325,7 @@ static void installed(struct shard *s, struct replica *r, struct effects *fx)
     buf_clear(&r->members);
     buf_append(&r->members, in->members.data, in->members.size);
     r->unflushed_bytes = 0;
+    r->restarts = 0;
     r->flushing = false; /* of the old store: nobody may answer it any more */
     r->mode = REPLICA_SERVING;
     log_info("snapshot_installed", "group=%u index=%lu", r->group,
@@ -353,10 +363,26 @@ void snapshots_on_install(struct shard *s, const struct event *e,
     next_piece(s, r, fx);
 }
 
+/* While a snapshot is being sent the log cannot be cut: not for ever. */
+static void receiver_gone(struct shard *s, struct replica *r,
+                          struct effects *fx)
+{
+    uint64_t to = r->send.to;
+
+    log_warn("snapshot_receiver_gone", "group=%u to_node=%u", r->group,
+             node_of(s, r->group, to));
+    snapshots_end(s, r, to, fx);
+    group_snapshot_failed(r->raft, s->now, to, &s->raft_fx);
+    replica_carry(s, r, fx);
+}
+
 void snapshots_tick(struct shard *s, struct replica *r, struct effects *fx)
 {
     struct snapshot_receive *in = &r->receive;
 
+    if (r->raft && r->send.state == SEND_SERVING &&
+        instant_since(s->now, r->send.asked_at).ms > RECEIVER_GONE_MS)
+        receiver_gone(s, r, fx);
     if (!r->raft ||
         (in->state != RECEIVE_MANIFEST && in->state != RECEIVE_FILES))
         return;

@@ -139,9 +139,9 @@ static enum status activate(struct node *n, char *error)
                  status_text(st));
         return st;
     }
-    st = start_replicas(n, error);
-    if (st != STATUS_OK)
-        return st;
+    /* From here on the node is what a start finds: let it say so. */
+    if (start_replicas(n, error) != STATUS_OK)
+        node_die("start_replicas", error);
     for (unsigned i = 0; i < n->n_loops; i++) {
         struct post *p = xcalloc(1, sizeof *p);
         p->run = run_begin;

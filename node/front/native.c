@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
 #include "proto/base/log.h"
 #include "proto/codec.h"
@@ -213,15 +214,20 @@ bool native_listen(struct loop *l, char *error)
 {
     const struct node *n = l->node;
     unsigned conns_max = n->o.conns_max ? n->o.conns_max : 10000;
+    struct rlimit files;
     struct listener_options o = {
         .address = n->o.client_listen,
         .share = n->n_loops == 1 ? LISTENER_ALONE
                  : l->index      ? LISTENER_NEXT
                                  : LISTENER_FIRST,
-        .conns_max = (conns_max + n->n_loops - 1) / n->n_loops,
         .refusal = slice_of(l->native->full, sizeof l->native->full),
     };
 
+    /* Descriptors are the log's and the stores' first. */
+    if (!getrlimit(RLIMIT_NOFILE, &files) &&
+        files.rlim_cur != RLIM_INFINITY && conns_max > files.rlim_cur / 2)
+        conns_max = (unsigned)(files.rlim_cur / 2);
+    o.conns_max = (conns_max + n->n_loops - 1) / n->n_loops;
     l->native->listener =
         listener_new(l->uv, &o, on_accept, l->native, error);
     return l->native->listener != NULL;
@@ -284,6 +290,11 @@ static struct buf *begin_reply(struct client *c, uint64_t id, uint16_t type)
     struct frame_header h = {.id = id, .kind = FRAME_REPLY, .type = type};
     struct buf *out = conn_begin(c->conn, &h, CONN_NORMAL);
 
+    /* Much of what waits may only be waiting for the turn's end. */
+    if (!out && !conn_closing(c->conn)) {
+        conn_set_flush(c->native->l->conns);
+        out = conn_begin(c->conn, &h, CONN_NORMAL);
+    }
     if (!out && !conn_closing(c->conn))
         conn_close(c->conn, STATUS_BUSY, "replies are not being read");
     return out;

@@ -42,6 +42,7 @@ struct install {
     char name[64];
     char dir[PATH_SIZE];
     uint8_t id[WAL_INSTALL_ID_BYTES];
+    bool committing;         /* from COMMIT to the end: nothing may replace it */
     struct store *store;     /* opened by COMMIT */
     struct group_record record;
     struct buf record_bytes;
@@ -57,6 +58,42 @@ struct checkpoints *checkpoints_new(struct loop *l)
 {
     (void)l;
     return xcalloc(1, sizeof(struct checkpoints));
+}
+
+/* ---- dropping directories ---- */
+
+struct drop_job {
+    uv_work_t work;
+    struct store *store; /* closed first; may be NULL */
+    char dir[PATH_SIZE];
+};
+
+static void drop_work(uv_work_t *w)
+{
+    struct drop_job *j = w->data;
+    char error[WORK_BUFFER];
+
+    store_close(j->store);
+    if (store_destroy(j->dir, error, sizeof error) != STATUS_OK)
+        log_warn("store_stays", "dir=%s error=\"%s\"", j->dir, error);
+}
+
+static void drop_done(uv_work_t *w, int canceled)
+{
+    (void)canceled;
+    free(w->data);
+}
+
+/* Takes the store. What cannot be removed now goes at the next start. */
+static void drop_dir(struct loop *l, struct store *store, const char *dir)
+{
+    struct drop_job *j = xcalloc(1, sizeof *j);
+
+    j->work.data = j;
+    j->store = store;
+    snprintf(j->dir, sizeof j->dir, "%s", dir);
+    if (uv_queue_work(l->uv, &j->work, drop_work, drop_done))
+        node_die("worker", "cannot queue");
 }
 
 /* ---- making ---- */
@@ -135,8 +172,10 @@ static void make_done(uv_work_t *w, int canceled)
         l->checkpoints->sending = j->made;
     }
     loop_step(l, &e);
-    if (j->status != STATUS_OK)
+    if (j->status != STATUS_OK) {
+        drop_dir(l, NULL, j->made->dir);
         checkpoint_free(j->made);
+    }
     buf_release(&j->record_bytes);
     free(j);
 }
@@ -160,41 +199,7 @@ void checkpoints_make(struct loop *l, const struct effect *e)
         node_die("worker", "cannot queue");
 }
 
-/* ---- dropping directories ---- */
-
-struct drop_job {
-    uv_work_t work;
-    struct store *store; /* closed first; may be NULL */
-    char dir[PATH_SIZE];
-};
-
-static void drop_work(uv_work_t *w)
-{
-    struct drop_job *j = w->data;
-    char error[WORK_BUFFER];
-
-    store_close(j->store);
-    if (store_destroy(j->dir, error, sizeof error) != STATUS_OK)
-        log_warn("store_stays", "dir=%s error=\"%s\"", j->dir, error);
-}
-
-static void drop_done(uv_work_t *w, int canceled)
-{
-    (void)canceled;
-    free(w->data);
-}
-
-/* Takes the store. What cannot be removed now goes at the next start. */
-static void drop_dir(struct loop *l, struct store *store, const char *dir)
-{
-    struct drop_job *j = xcalloc(1, sizeof *j);
-
-    j->work.data = j;
-    j->store = store;
-    snprintf(j->dir, sizeof j->dir, "%s", dir);
-    if (uv_queue_work(l->uv, &j->work, drop_work, drop_done))
-        node_die("worker", "cannot queue");
-}
+/* ---- dropping checkpoints ---- */
 
 void checkpoints_drop(struct loop *l, const struct effect *e)
 {
@@ -255,7 +260,7 @@ static void serve_done(uv_work_t *w, int canceled)
 
     (void)canceled;
     snapshot_chunk_encode(&out, &c);
-    links_send(j->l, j->node, j->shard, CHANNEL_BULK, buf_slice(&out));
+    links_send(j->l, j->node, j->shard, CHANNEL_BULK, 0, buf_slice(&out));
     buf_release(&out);
     free(j->bytes);
     free(j);
@@ -335,6 +340,10 @@ static void install_begin(struct loop *l, const struct effect *e)
     char dir[4300];
     enum status st;
 
+    if (i && i->committing) {
+        install_event(l, e->group, e->install.token, STATUS_BUSY, NULL);
+        return;
+    }
     if (i) { /* an earlier one was given up */
         drop_dir(l, i->store, i->dir);
         install_forget(l, i);
@@ -488,11 +497,15 @@ static void commit_done(uv_work_t *w, int canceled)
     (void)canceled;
     if (st == STATUS_OK)
         st = stores_write_current(l->node, i->group, i->name, i->id);
+    /* Renamed, and perhaps not lasting: nobody can say which store is ours. */
+    if (st == STATUS_UNKNOWN)
+        node_die("current_not_synced", i->dir);
     if (st == STATUS_OK) {
-        disk_reset(l, i->group, j->index, j->term, i->id);
+        disk_reset(l, i->group, i->token, j->index, j->term, i->id);
     } else {
         log_error("install_failed", "group=%u status=%s", i->group,
                   status_name(st));
+        i->committing = false;
         install_event(l, i->group, i->token, st, NULL);
     }
     free(j->files);
@@ -508,6 +521,7 @@ static void install_commit(struct loop *l, const struct effect *e)
         install_event(l, e->group, e->install.token, STATUS_NOT_FOUND, NULL);
         return;
     }
+    i->committing = true;
     j = xcalloc(1, sizeof *j);
     j->work.data = j;
     j->l = l;
@@ -537,12 +551,12 @@ void checkpoints_install(struct loop *l, const struct effect *e)
     }
 }
 
-void checkpoints_reset_done(struct loop *l, uint32_t group)
+void checkpoints_reset_done(struct loop *l, uint32_t group, uint64_t token)
 {
     struct install *i = install_of(l, group);
     struct store *old;
 
-    if (!i || !i->store)
+    if (!i || i->token != token || !i->store)
         return;
     old = stores_replace(l, group, i->store);
     i->store = NULL;

@@ -64,7 +64,8 @@ MUST_CHECK enum status datadir_save_init(struct datadir *d,
 
 const char *init_state_name(enum init_state s);
 
-/* Write `bytes` as the file dir/name, atomically and durably. */
+/* Write `bytes` as the file dir/name, atomically and durably.
+ * UNKNOWN: it was renamed, but the directory could not be synced. */
 MUST_CHECK enum status file_replace(const char *dir, const char *name,
                                     struct slice bytes);
 /* Read a whole file into `out`. NOT_FOUND, IO_ERROR. */

@@ -32,6 +32,7 @@ struct write_job {
     uint32_t size;
     uint64_t offset;
     enum status status;
+    int error; /* errno */
     uint64_t took_us;
 };
 
@@ -48,6 +49,7 @@ struct disk {
     bool thread_runs;
     struct mailbox *to_thread, *to_loop;
     bool file_work; /* a worker makes or removes a segment file */
+    struct file_job *files; /* waiting for that */
     struct reset_row *resets; /* that somebody waits for */
     unsigned n_resets;
     struct group_entry *entries; /* scratch of disk_persist() */
@@ -57,6 +59,7 @@ struct disk {
 struct reset_row {
     uint64_t ticket;
     uint32_t group;
+    uint64_t token;
 };
 
 static void write_and_sync(struct write_job *j)
@@ -72,12 +75,15 @@ static void write_and_sync(struct write_job *j)
             continue;
         if (n <= 0) {
             j->status = STATUS_IO_ERROR;
+            j->error = errno;
             return;
         }
         done += (uint32_t)n;
     }
-    if (fdatasync(j->fd))
+    if (fdatasync(j->fd)) {
         j->status = STATUS_IO_ERROR;
+        j->error = errno;
+    }
     j->took_us = node_now_us().us - began;
 }
 
@@ -97,17 +103,18 @@ static void disk_thread(void *arg)
     }
 }
 
-struct group_post {
+struct done_post {
     struct post post;
     uint32_t group;
+    uint64_t token;
 };
 
 static void run_reset_done(struct loop *to, struct post *p)
 {
-    struct group_post *g = CONTAINER_OF(p, struct group_post, post);
+    struct done_post *d = CONTAINER_OF(p, struct done_post, post);
 
-    checkpoints_reset_done(to, g->group);
-    free(g);
+    checkpoints_reset_done(to, d->group, d->token);
+    free(d);
 }
 
 static void answer_resets(struct node *n)
@@ -116,9 +123,10 @@ static void answer_resets(struct node *n)
 
     while (d->n_resets &&
            d->resets[0].ticket <= wal_durable(n->journal.wal)) {
-        struct group_post *p = xcalloc(1, sizeof *p);
+        struct done_post *p = xcalloc(1, sizeof *p);
         p->post.run = run_reset_done;
         p->group = d->resets[0].group;
+        p->token = d->resets[0].token;
         d->n_resets--;
         memmove(d->resets, d->resets + 1, d->n_resets * sizeof *d->resets);
         post_to(&n->loops[0], loop_of(n, p->group), &p->post);
@@ -140,7 +148,7 @@ static void written(struct node *n, const struct write_job *j)
     /* What is on disk now is unknown, and a later sync may lie: the others
      * have to go on without this node. */
     if (j->status != STATUS_OK)
-        node_die("log_write_failed", strerror(errno));
+        node_die("log_write_failed", strerror(j->error));
     while (journal_durable(&n->journal, &e.persisted.group,
                            &e.persisted.seq)) {
         e.now = node_now();
@@ -216,6 +224,7 @@ static bool start_write(struct node *n, const struct wal_effect *e)
 /* ---- segment files ---- */
 
 struct file_job {
+    struct file_job *next;
     uv_work_t work;
     struct node *n;
     struct wal_effect effect;
@@ -262,11 +271,17 @@ static struct file_job *file_job_new(struct node *n,
     return j;
 }
 
-static void start_file_work(struct node *n, const struct wal_effect *e)
+/* Segment files are made and removed in order, one at a time; writes go on
+ * beside that. */
+static void next_file_work(struct node *n)
 {
-    struct file_job *j = file_job_new(n, e);
+    struct disk *d = n->disk;
+    struct file_job *j = d->files;
 
-    n->disk->file_work = true;
+    if (d->file_work || !j)
+        return;
+    d->files = j->next;
+    d->file_work = true;
     if (uv_queue_work(n->loops[0].uv, &j->work, file_work, file_done))
         node_die("worker", "cannot queue");
 }
@@ -276,21 +291,23 @@ bool disk_pump(struct node *n)
     bool wrote = false;
     struct wal_effect e;
 
-    /* Removing and making files keep their order: one at a time. */
-    while (n->journal.wal && !n->disk->file_work &&
-           wal_next(n->journal.wal, node_now_us(), &e)) {
-        if (e.kind == WAL_WRITE)
+    while (n->journal.wal && wal_next(n->journal.wal, node_now_us(), &e)) {
+        struct file_job **at = &n->disk->files;
+        if (e.kind == WAL_WRITE) {
             wrote |= start_write(n, &e);
-        else
-            start_file_work(n, &e);
+            continue;
+        }
+        while (*at)
+            at = &(*at)->next;
+        *at = file_job_new(n, &e);
     }
+    next_file_work(n);
     return wrote;
 }
 
 static enum status settle_one(struct node *n, const struct wal_effect *e)
 {
     struct wal *w = n->journal.wal;
-    enum status st;
 
     if (e->kind == WAL_WRITE) {
         struct write_job j = {.data = e->data, .size = e->size,
@@ -308,9 +325,9 @@ static enum status settle_one(struct node *n, const struct wal_effect *e)
     file_work(&j->work);
     if (e->kind == WAL_CREATE)
         wal_on_created(w, e->segment, j->status, node_now_us());
-    st = j->status;
+    /* A file that cannot be made or removed now is the log's business. */
     free(j);
-    return st;
+    return STATUS_OK;
 }
 
 enum status disk_settle(struct node *n, bool files)
@@ -319,7 +336,7 @@ enum status disk_settle(struct node *n, bool files)
     enum status st = STATUS_OK;
     struct wal_effect e;
 
-    while (n->disk->writing || n->disk->file_work)
+    while (n->disk->writing || n->disk->file_work || n->disk->files)
         uv_run(n->loops[0].uv, UV_RUN_ONCE);
     while (st == STATUS_OK && (files || wal_pending_bytes(w))) {
         if (wal_next(w, node_now_us(), &e)) {
@@ -341,6 +358,7 @@ struct read_job {
     struct node *n;
     uint32_t group;
     uint64_t token, from;
+    unsigned asked; /* entries, at most */
     char dir[PATH_SIZE];
     struct wal_span span;
     struct group_entry entries[WAL_SPAN_ENTRIES];
@@ -374,11 +392,11 @@ static void read_work(uv_work_t *w)
     if (disk_read_span(j->dir, &j->span, bytes) &&
         wal_span_decode(&j->span, slice_of(bytes, j->span.bytes), out) ==
             STATUS_OK) {
-        for (unsigned i = 0; i < j->span.count; i++)
+        for (unsigned i = 0; i < MIN_OF(j->span.count, j->asked); i++)
             j->entries[i] = (struct group_entry){
                 out[i].term, (uint8_t)out[i].type,
                 out[i].data.size ? blob_copy(out[i].data) : NULL};
-        j->count = j->span.count;
+        j->count = MIN_OF(j->span.count, j->asked);
     }
     free(bytes);
 }
@@ -431,6 +449,7 @@ void disk_log_read(struct loop *l, const struct effect *e)
     j->group = e->group;
     j->token = e->log_read.token;
     j->from = e->log_read.from;
+    j->asked = e->log_read.n;
     snprintf(j->dir, sizeof j->dir, "%s", l->node->disk->dir);
     post_to(l, &l->node->loops[0], &j->post);
 }
@@ -496,7 +515,7 @@ void disk_persist(struct loop *l, const struct effect *e)
 struct reset_post {
     struct post post;
     uint32_t group;
-    uint64_t index, term;
+    uint64_t token, index, term;
     uint8_t install_id[WAL_INSTALL_ID_BYTES];
 };
 
@@ -509,17 +528,18 @@ static void run_reset(struct loop *to, struct post *p)
     d->resets[d->n_resets++] = (struct reset_row){
         wal_reset(to->node->journal.wal, r->group, r->index, r->term,
                   r->install_id, node_now_us()),
-        r->group};
+        r->group, r->token};
     free(r);
 }
 
-void disk_reset(struct loop *l, uint32_t group, uint64_t index, uint64_t term,
-                const uint8_t *install_id)
+void disk_reset(struct loop *l, uint32_t group, uint64_t token,
+                uint64_t index, uint64_t term, const uint8_t *install_id)
 {
     struct reset_post *r = xcalloc(1, sizeof *r);
 
     r->post.run = run_reset;
     r->group = group;
+    r->token = token;
     r->index = index;
     r->term = term;
     memcpy(r->install_id, install_id, sizeof r->install_id);
@@ -541,7 +561,11 @@ void log_copy_release(struct log_copy *c)
     free(c->sizes);
 }
 
-static bool copy_span(struct node *n, struct log_copy *c, uint64_t *index)
+/* LATER: not all is on disk. */
+enum copied { COPIED, COPY_LATER, COPY_UNREADABLE };
+
+static enum copied copy_span(struct node *n, struct log_copy *c,
+                             uint64_t *index)
 {
     enum { SPAN_BYTES = 1 << 20 };
     struct wal_entry out[WAL_SPAN_ENTRIES];
@@ -549,61 +573,87 @@ static bool copy_span(struct node *n, struct log_copy *c, uint64_t *index)
     uint8_t *bytes;
     bool ok;
 
-    if (wal_find(n->journal.wal, c->group, *index, SPAN_BYTES, &span) !=
-        STATUS_OK)
-        return false;
+    switch (wal_find(n->journal.wal, c->group, *index, SPAN_BYTES, &span)) {
+    case STATUS_OK:
+        break;
+    case STATUS_INCOMPLETE:
+        return COPY_LATER;
+    default:
+        return COPY_UNREADABLE;
+    }
     bytes = xmalloc(span.bytes);
     ok = disk_read_span(n->disk->dir, &span, bytes) &&
          wal_span_decode(&span, slice_of(bytes, span.bytes), out) ==
              STATUS_OK;
     for (unsigned i = 0; ok && i < span.count; i++) {
         size_t at = *index - c->info.first + i;
+        bool needed = *index + i > c->applied || out[i].type == ENTRY_CHANGE;
         c->entries[at] = (struct group_entry){
             out[i].term, (uint8_t)out[i].type,
-            out[i].data.size ? blob_copy(out[i].data) : NULL};
+            out[i].data.size && needed ? blob_copy(out[i].data) : NULL};
         c->sizes[at] = (uint32_t)out[i].data.size;
     }
     *index += span.count;
     free(bytes);
-    return ok;
+    return ok ? COPIED : COPY_UNREADABLE;
 }
 
 static void run_copied(struct loop *to, struct post *p)
 {
     struct copy_post *c = CONTAINER_OF(p, struct copy_post, post);
 
-    if (c->log.found) {
-        stores_restart_wanted(to, c->log.group, false);
-        start_again(to, &c->log);
-    }
+    stores_log_copied(to, &c->log);
     log_copy_release(&c->log);
     free(c);
+}
+
+static void copy_all(struct node *n, struct log_copy *c)
+{
+    struct wal *w = n->journal.wal;
+
+    /* Term and vote, too, have to be durable before anything rests on them. */
+    if (!c->ticket)
+        c->ticket = n->journal.last_ticket;
+    c->later = wal_durable(w) < c->ticket;
+    if (c->later)
+        return;
+    if (!wal_group(w, c->group, &c->info) || c->info.quarantined) {
+        c->broken = "its log is damaged or gone";
+        return;
+    }
+    if (c->info.last < c->info.first)
+        return;
+    c->n = c->info.last - c->info.first + 1;
+    c->entries = xcalloc(c->n, sizeof *c->entries);
+    c->sizes = xcalloc(c->n, sizeof *c->sizes);
+    for (uint64_t i = c->info.first; i <= c->info.last;) {
+        enum copied r = copy_span(n, c, &i);
+        c->later = r == COPY_LATER;
+        if (r == COPY_UNREADABLE)
+            c->broken = "its log cannot be read";
+        if (r != COPIED)
+            break;
+    }
 }
 
 static void run_copy(struct loop *to, struct post *p)
 {
     struct copy_post *x = CONTAINER_OF(p, struct copy_post, post);
-    struct log_copy *c = &x->log;
-    struct wal *w = to->node->journal.wal;
 
-    c->found = wal_group(w, c->group, &c->info) && !wal_pending_bytes(w);
-    if (c->found && c->info.last >= c->info.first) {
-        c->n = c->info.last - c->info.first + 1;
-        c->entries = xcalloc(c->n, sizeof *c->entries);
-        c->sizes = xcalloc(c->n, sizeof *c->sizes);
-        for (uint64_t i = c->info.first; c->found && i <= c->info.last;)
-            c->found = copy_span(to->node, c, &i);
-    }
+    copy_all(to->node, &x->log);
     p->run = run_copied;
-    post_to(to, loop_of(to->node, c->group), p);
+    post_to(to, loop_of(to->node, x->log.group), p);
 }
 
-void disk_copy_log(struct loop *l, uint32_t group)
+void disk_copy_log(struct loop *l, uint32_t group, uint64_t applied,
+                   uint64_t ticket)
 {
     struct copy_post *p = xcalloc(1, sizeof *p);
 
     p->post.run = run_copy;
     p->log.group = group;
+    p->log.applied = applied;
+    p->log.ticket = ticket;
     post_to(l, &l->node->loops[0], &p->post);
 }
 

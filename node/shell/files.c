@@ -36,9 +36,9 @@ enum status dir_make(const char *path)
 
     if (mkdir(path, 0700)) {
         struct stat st;
-        if (errno == EEXIST && !stat(path, &st) && S_ISDIR(st.st_mode))
-            return STATUS_OK;
-        return errno_status();
+        /* It may be there without being lasting: go on to sync the parent. */
+        if (errno != EEXIST || stat(path, &st) || !S_ISDIR(st.st_mode))
+            return errno_status();
     }
     if (snprintf(parent, sizeof parent, "%s", path) >= (int)sizeof parent)
         return STATUS_INVALID;
@@ -82,8 +82,8 @@ enum status file_replace(const char *dir, const char *name, struct slice bytes)
         st = errno_status();
     if (st == STATUS_OK && rename(temp, path))
         st = errno_status();
-    if (st == STATUS_OK)
-        st = dir_sync(dir);
+    if (st == STATUS_OK && dir_sync(dir) != STATUS_OK)
+        st = STATUS_UNKNOWN; /* which of the two is there after a crash */
     if (st != STATUS_OK)
         log_error("file_replace_failed", "path=%s status=%s", path,
                   status_name(st));

@@ -1,10 +1,12 @@
 /* links.c - connections to other nodes: two channels each, both ways.
  *
  * Between two nodes there is one connection per channel. Whose id is higher
- * dials; a node whose addresses in the map are out of date dials everybody, for
- * nobody can reach it. The first frames are HELLO and its answer
- * (node/core/hello.h); only then the shard hears of the channel. A newer
- * connection replaces an older one of the same channel. */
+ * dials. Whose id is lower dials too when the channel has been down for a while,
+ * or when its own address in the map is out of date: the other may know only an
+ * address that is not true any more. The first frames are HELLO and its answer
+ * (node/core/hello.h); only then the shards hear of the channel. A newer
+ * connection replaces an older one that the same side dialed; of two that both
+ * sides dialed the higher id's stays. */
 #include "node/shell/post.h"
 
 #include <stdio.h>
@@ -17,6 +19,7 @@
 
 enum {
     HELLO_MS = 5000,
+    DIAL_TOO_MS = 2000,        /* down for so long: the lower id dials, too */
     ACCEPTED_MAX = 1024,
     FRAME_ITEMS_MAX = 2 << 20, /* more is split, if it is several items */
 };
@@ -30,7 +33,11 @@ struct lane {
     struct dialer *dialer;  /* NULL: the other side dials */
     struct conn *conn;      /* said hello; NULL: down */
     bool dialed;            /* conn is the dialer's */
+    bool failed;            /* told in the log already */
     unsigned shards;        /* of that node, as it said */
+    uint64_t number;        /* of conn */
+    instant since;          /* of the last change: up or down */
+    instant dialed_at;      /* a dialed connection that said no hello yet */
 };
 
 struct link {
@@ -55,14 +62,44 @@ struct links {
     unsigned count;
     struct accepted *accepted;
     struct boots boots;
+    uint64_t last_number;   /* of connections that came up */
     bool stopping;
 };
+
+/* Boot counters that were seen have to outlive us: an old copy of a directory
+ * must not be taken for the node again. */
+static void save_boots(struct links *l)
+{
+    struct buf b = {0};
+
+    if (!l->boots.changed)
+        return;
+    l->boots.changed = false;
+    boots_encode(&l->boots, &b);
+    if (file_replace(l->n->dir.path, "boots", buf_slice(&b)) != STATUS_OK)
+        log_warn("boots_not_saved", "path=%s/boots", l->n->dir.path);
+    buf_release(&b);
+}
+
+static void load_boots(struct links *l)
+{
+    struct buf b = {0};
+    enum status st = file_read(l->n->dir.path, "boots", &b);
+
+    if (st == STATUS_OK && !boots_decode(&l->boots, buf_slice(&b)))
+        st = STATUS_CORRUPT;
+    if (st != STATUS_OK && st != STATUS_NOT_FOUND)
+        log_warn("boots_not_read", "path=%s/boots status=%s", l->n->dir.path,
+                 status_name(st));
+    buf_release(&b);
+}
 
 struct links *links_new(struct node *n)
 {
     struct links *l = xcalloc(1, sizeof *l);
 
     l->n = n;
+    load_boots(l);
     return l;
 }
 
@@ -76,6 +113,11 @@ static struct link *link_of(const struct links *l, uint32_t node)
 
 /* ---- up and down ---- */
 
+static const char *channel_name(enum channel c)
+{
+    return c == CHANNEL_CONTROL ? "control" : "bulk";
+}
+
 static void lane_event(struct lane *lane, enum event_type type)
 {
     struct node *n = lane->link->links->n;
@@ -84,15 +126,21 @@ static void lane_event(struct lane *lane, enum event_type type)
     e.peer.node = lane->link->node;
     e.peer.channel = lane->channel;
     e.peer.shards = lane->shards;
+    e.peer.number = lane->number;
     for (unsigned i = 0; i < n->n_loops; i++)
         loop_post_event(&n->loops[0], &n->loops[i], &e);
 }
 
-static void lane_up(struct lane *lane, struct conn *c, unsigned shards,
+/* False: the connection that is there stays. */
+static bool lane_up(struct lane *lane, struct conn *c, unsigned shards,
                     bool dialed)
 {
+    struct links *l = lane->link->links;
     struct conn *old = lane->conn;
+    bool higher = l->n->id > lane->link->node;
 
+    if (old && old != c && lane->dialed != dialed && lane->dialed == higher)
+        return false;
     if (old && old != c) {
         lane->conn = NULL;
         lane_event(lane, EVENT_PEER_DOWN);
@@ -101,9 +149,13 @@ static void lane_up(struct lane *lane, struct conn *c, unsigned shards,
     lane->conn = c;
     lane->shards = shards;
     lane->dialed = dialed;
+    lane->failed = false;
+    lane->number = ++l->last_number;
+    lane->since = node_now();
     log_info("peer_up", "node=%u channel=%s", lane->link->node,
-             lane->channel == CHANNEL_CONTROL ? "control" : "bulk");
+             channel_name(lane->channel));
     lane_event(lane, EVENT_PEER_UP);
+    return true;
 }
 
 static void lane_down(struct lane *lane, struct conn *c, enum status why,
@@ -112,9 +164,9 @@ static void lane_down(struct lane *lane, struct conn *c, enum status why,
     if (lane->conn != c || !c)
         return;
     lane->conn = NULL;
+    lane->since = node_now();
     log_info("peer_down", "node=%u channel=%s why=%s detail=\"%s\"",
-             lane->link->node,
-             lane->channel == CHANNEL_CONTROL ? "control" : "bulk",
+             lane->link->node, channel_name(lane->channel),
              status_name(why), detail);
     lane_event(lane, EVENT_PEER_DOWN);
 }
@@ -129,6 +181,7 @@ struct items_post {
     unsigned shard;          /* who speaks; when sending: to whom */
     unsigned from;
     enum channel channel;
+    uint64_t number;         /* of the connection it is meant for */
     struct buf bytes;
 };
 
@@ -203,11 +256,15 @@ static size_t frame_part(struct slice items)
     return size;
 }
 
+/* `number` 0: by whatever connection there is. */
 static void send_items(struct node *n, uint32_t node, unsigned from,
-                       unsigned to, enum channel channel, struct slice items)
+                       unsigned to, enum channel channel, uint64_t number,
+                       struct slice items)
 {
     struct link *l = link_of(n->links, node);
-    struct conn *c = l ? l->lanes[channel].conn : NULL;
+    struct lane *lane = l ? &l->lanes[channel] : NULL;
+    struct conn *c =
+        lane && (!number || lane->number == number) ? lane->conn : NULL;
     struct frame_header h = {.type = MESSAGE_ITEMS, .kind = FRAME_ONEWAY,
                              .id = (uint64_t)from << 16 | to};
     enum status st = STATUS_OK;
@@ -229,14 +286,14 @@ static void run_send(struct loop *to, struct post *p)
 {
     struct items_post *x = CONTAINER_OF(p, struct items_post, post);
 
-    send_items(to->node, x->node, x->from, x->shard, x->channel,
+    send_items(to->node, x->node, x->from, x->shard, x->channel, x->number,
                buf_slice(&x->bytes));
     buf_release(&x->bytes);
     free(x);
 }
 
 void links_send(struct loop *l, uint32_t node, unsigned shard,
-                enum channel channel, struct slice items)
+                enum channel channel, uint64_t number, struct slice items)
 {
     struct node *n = l->node;
     struct items_post *x;
@@ -248,13 +305,14 @@ void links_send(struct loop *l, uint32_t node, unsigned shard,
         return;
     }
     if (l->index == 0) {
-        send_items(n, node, 0, shard, channel, items);
+        send_items(n, node, 0, shard, channel, number, items);
         return;
     }
     x = items_new(node, shard, items);
     x->post.run = run_send;
     x->from = l->index;
     x->channel = channel;
+    x->number = number;
     post_to(l, &n->loops[0], &x->post);
 }
 
@@ -302,6 +360,7 @@ static void on_dialed(struct dialer *d, struct conn *c)
 {
     struct lane *lane = dialer_user(d);
 
+    lane->dialed_at = node_now();
     say_hello(lane->link->links, c, MESSAGE_HELLO, 1, lane->link->node,
               lane->channel, STATUS_OK, "");
 }
@@ -327,9 +386,12 @@ static void on_dialed_frame(struct dialer *d, const struct frame_header *h,
     if (st != STATUS_OK)
         why = "its hello cannot be read: another version?";
     if (st == STATUS_OK && hello.status != STATUS_OK) {
-        log_warn("peer_refused_us", "node=%u status=%s detail=\"%.*s\"",
-                 lane->link->node, status_name(hello.status),
-                 (int)hello.detail.size, (const char *)hello.detail.data);
+        if (!lane->failed)
+            log_warn("peer_refused_us", "node=%u status=%s detail=\"%.*s\"",
+                     lane->link->node, status_name(hello.status),
+                     (int)hello.detail.size,
+                     (const char *)hello.detail.data);
+        lane->failed = true;
         conn_close(c, hello.status, NULL);
         return;
     }
@@ -338,12 +400,29 @@ static void on_dialed_frame(struct dialer *d, const struct frame_header *h,
     if (st == STATUS_OK && hello.node != lane->link->node)
         st = STATUS_WRONG_NODE;
     if (st != STATUS_OK) {
-        log_warn("peer_refused", "node=%u status=%s why=\"%s\"",
-                 lane->link->node, status_name(st), why);
+        if (!lane->failed)
+            log_warn("peer_refused", "node=%u status=%s why=\"%s\"",
+                     lane->link->node, status_name(st), why);
+        lane->failed = true;
         conn_close(c, st, why);
         return;
     }
-    lane_up(lane, c, hello.shards, true);
+    save_boots(lane->link->links);
+    lane->dialed_at = INSTANT_NEVER;
+    if (!lane_up(lane, c, hello.shards, true))
+        conn_close(c, STATUS_EXISTS, "the other side's connection stays");
+}
+
+static void on_dial_failed(struct dialer *d, enum status why,
+                           const char *detail)
+{
+    struct lane *lane = dialer_user(d);
+
+    if (!lane->failed && !lane->conn)
+        log_warn("peer_unreachable", "node=%u channel=%s why=%s detail=\"%s\"",
+                 lane->link->node, channel_name(lane->channel),
+                 status_name(why), detail);
+    lane->failed = true;
 }
 
 static void on_dialed_down(struct dialer *d, enum status why,
@@ -351,11 +430,13 @@ static void on_dialed_down(struct dialer *d, enum status why,
 {
     struct lane *lane = dialer_user(d);
 
+    lane->dialed_at = INSTANT_NEVER;
     if (lane->dialed)
         lane_down(lane, lane->conn, why, detail);
 }
 
 static const struct dialer_events dialer_callbacks = {
+    .on_failed = on_dial_failed,
     .on_up = on_dialed,
     .on_frame = on_dialed_frame,
     .on_down = on_dialed_down,
@@ -378,9 +459,10 @@ static void answer_hello(struct accepted *a, const struct frame_header *h,
     if (st == STATUS_OK)
         st = hello_check(&hello, map_of(l), l->n->id, &l->boots, &why);
     link = st == STATUS_OK ? link_of(l, hello.node) : NULL;
-    if (st == STATUS_OK && !link) {
+    if (st == STATUS_OK && (!link || l->stopping)) {
         st = STATUS_WRONG_NODE;
-        why = "the peer is not known yet";
+        why = l->stopping ? "this node is stopping"
+                          : "the peer is not known yet";
     }
     say_hello(l, a->conn, MESSAGE_HELLO_REPLY, h->id, hello.node,
               hello.channel, st, st == STATUS_OK ? "" : why);
@@ -390,8 +472,11 @@ static void answer_hello(struct accepted *a, const struct frame_header *h,
         conn_finish(a->conn, st, why);
         return;
     }
-    a->lane = &link->lanes[hello.channel];
-    lane_up(a->lane, a->conn, hello.shards, false);
+    save_boots(l);
+    if (lane_up(&link->lanes[hello.channel], a->conn, hello.shards, false))
+        a->lane = &link->lanes[hello.channel];
+    else
+        conn_close(a->conn, STATUS_EXISTS, "our own connection stays");
 }
 
 static void on_accepted_frame(struct conn *c, const struct frame_header *h,
@@ -497,6 +582,16 @@ static void dial(struct links *l, struct lane *lane, const char *text,
     dialer_start(lane->dialer);
 }
 
+static bool dial_wanted(const struct node *n, const struct cluster_map *map,
+                        const struct lane *lane)
+{
+    if (n->id > lane->link->node || !known_where(n, map))
+        return true;
+    if (lane->conn)
+        return lane->dialed;
+    return instant_since(node_now(), lane->since).ms > DIAL_TOO_MS;
+}
+
 void links_follow_map(struct node *n)
 {
     struct links *l = n->links;
@@ -507,7 +602,6 @@ void links_follow_map(struct node *n)
     for (unsigned i = 0; i < map->n_nodes; i++) {
         const struct map_node *m = &map->nodes[i];
         struct link *link = link_of(l, m->id);
-        bool wanted = n->id > m->id || !known_where(n, map);
         if (m->id == n->id)
             continue;
         if (!link) {
@@ -516,12 +610,15 @@ void links_follow_map(struct node *n)
             link->node = m->id;
             for (unsigned c = 0; c < 2; c++)
                 link->lanes[c] = (struct lane){.link = link,
-                                               .channel = (enum channel)c};
+                                               .channel = (enum channel)c,
+                                               .since = node_now(),
+                                               .dialed_at = INSTANT_NEVER};
             l->v = xrealloc(l->v, (l->count + 1) * sizeof *l->v);
             l->v[l->count++] = link;
         }
         for (unsigned c = 0; c < 2; c++)
-            dial(l, &link->lanes[c], m->peer_address, wanted);
+            dial(l, &link->lanes[c], m->peer_address,
+                 dial_wanted(n, map, &link->lanes[c]));
     }
 }
 
@@ -529,7 +626,19 @@ void links_follow_map(struct node *n)
 void links_tick(struct node *n)
 {
     instant now = node_now();
+    struct links *l = n->links;
 
+    if (n->loops[0].ticks % 10 == 0)
+        links_follow_map(n);
+    for (unsigned i = 0; i < l->count; i++)
+        for (unsigned c = 0; c < 2; c++) {
+            struct lane *lane = &l->v[i]->lanes[c];
+            struct conn *dialed =
+                lane->dialer ? dialer_conn(lane->dialer) : NULL;
+            if (dialed && dialed != lane->conn &&
+                instant_since(now, lane->dialed_at).ms > HELLO_MS)
+                conn_close(dialed, STATUS_TIMEOUT, "no answer to the hello");
+        }
     for (struct accepted *a = n->links->accepted; a; a = a->next)
         if (!a->lane && instant_since(now, a->since).ms > HELLO_MS)
             conn_close(a->conn, STATUS_TIMEOUT, "no hello came");
@@ -541,8 +650,12 @@ void links_stop(struct node *n)
 
     l->stopping = true;
     for (unsigned i = 0; i < l->count; i++)
-        for (unsigned c = 0; c < 2; c++)
-            dialer_free(l->v[i]->lanes[c].dialer);
+        for (unsigned c = 0; c < 2; c++) {
+            struct lane *lane = &l->v[i]->lanes[c];
+            dialer_free(lane->dialer);
+            lane->dialer = NULL;
+            lane->conn = NULL; /* a dialed one is gone with it */
+        }
     listener_free(l->listener);
     l->listener = NULL;
 }

@@ -9,7 +9,11 @@
 #include "node/shell/post.h"
 #include "proto/base/log.h"
 
-enum { LETTERS_MAX = 1 << 20, TICK_MS = 100 };
+enum {
+    LETTERS_MAX = 1 << 20,
+    TICK_MS = 100,
+    CLIENT_PENDING_MAX = 48 << 20, /* three of the largest replies */
+};
 
 static uint64_t clock_ns(clockid_t id)
 {
@@ -189,7 +193,7 @@ static void carry_out(struct loop *l, const struct effect *e)
         break;
     case EFFECT_SEND:
         links_send(l, e->send.node, e->send.shard, e->send.channel,
-                   e->send.items);
+                   e->send.number, e->send.items);
         break;
     case EFFECT_FETCH:
         stores_fetch(l, e);
@@ -227,7 +231,7 @@ static void carry_out(struct loop *l, const struct effect *e)
         save_map(l, e);
         break;
     case EFFECT_RESTART:
-        stores_restart_wanted(l, e->group, true);
+        stores_restart_wanted(l, e->group);
         break;
     case EFFECT_REWRITE:
         rewrite(l, e);
@@ -238,7 +242,7 @@ static void carry_out(struct loop *l, const struct effect *e)
     }
 }
 
-static void drain(struct loop *l)
+void loop_drain(struct loop *l)
 {
     l->draining = true;
     for (unsigned i = 0; i < l->fx.n; i++) {
@@ -258,15 +262,15 @@ void loop_step(struct loop *l, const struct event *e)
     if (!l->shard)
         return;
     shard_step(l->shard, e, &l->fx);
-    if (!l->draining) /* else drain() is further up the stack and goes on */
-        drain(l);
+    if (!l->draining) /* else loop_drain() is further up the stack and goes on */
+        loop_drain(l);
 }
 
 void loop_begin(struct loop *l)
 {
     l->shard = l->prepared;
     l->prepared = NULL;
-    drain(l);
+    loop_drain(l);
 }
 
 /* ---- the turn ---- */
@@ -337,6 +341,8 @@ static void on_tick(uv_timer_t *t)
 
 void loop_init(struct loop *l, struct node *n, unsigned index)
 {
+    struct conn_options clients = conn_options_default();
+
     l->node = n;
     l->index = index;
     if (index) {
@@ -347,7 +353,8 @@ void loop_init(struct loop *l, struct node *n, unsigned index)
         l->uv = uv_default_loop();
     }
     l->mailbox = mailbox_new(l->uv, LETTERS_MAX, on_letters, l);
-    l->conns = conn_set_new(l->uv, conn_options_default());
+    clients.pending_max = CLIENT_PENDING_MAX;
+    l->conns = conn_set_new(l->uv, clients);
     l->native = native_new(l);
     l->stores = stores_new(l);
     l->checkpoints = checkpoints_new(l);
@@ -363,13 +370,33 @@ void loop_init(struct loop *l, struct node *n, unsigned index)
     uv_timer_start(&l->tick, on_tick, TICK_MS, TICK_MS);
 }
 
+static void unref(uv_handle_t *h, void *arg)
+{
+    (void)arg;
+    uv_unref(h);
+}
+
+void loop_quiesce(struct loop *l)
+{
+    enum { TRIES = 100, TRY_US = 20000 };
+
+    native_stop(l);
+    l->ended = l->shard; /* what workers still point to lives on */
+    l->shard = NULL;
+    uv_walk(l->uv, unref, NULL);
+    for (unsigned i = 0; i < TRIES && uv_loop_alive(l->uv); i++) {
+        uv_run(l->uv, UV_RUN_NOWAIT);
+        if (uv_loop_alive(l->uv))
+            usleep(TRY_US);
+    }
+}
+
 void loop_release(struct loop *l)
 {
-    native_stop(l);
-    if (l->shard)
+    if (l->ended)
         stores_close(l);
-    shard_free(l->shard);
-    l->shard = NULL;
+    shard_free(l->ended);
+    l->ended = NULL;
     effects_release(&l->fx);
     free(l->pins);
 }

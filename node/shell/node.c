@@ -36,8 +36,12 @@ void node_save_map(struct node *n, const struct cluster_map *map)
 {
     if (!n->dir.map || map->epoch <= n->dir.map->epoch)
         return;
-    if (datadir_save_map(&n->dir, map) != STATUS_OK)
-        node_die("map_not_saved", "the cluster map cannot be written");
+    /* The file is for cold starts; the truth is in the meta group. */
+    if (datadir_save_map(&n->dir, map) != STATUS_OK) {
+        log_error("map_not_saved", "epoch=%" PRIu64, map->epoch);
+        map_free(n->dir.map);
+        n->dir.map = map_copy(map);
+    }
     for (unsigned i = 0; i < n->n_loops; i++) {
         struct map_post *p = xcalloc(1, sizeof *p);
         p->post.run = run_map;
@@ -124,6 +128,7 @@ static void loop_thread(void *arg)
     if (l->prepared)
         loop_begin(l);
     uv_run(l->uv, UV_RUN_DEFAULT);
+    loop_quiesce(l);
     loop_release(l);
 }
 
@@ -204,6 +209,7 @@ static void shut_down(struct node *n)
     join_loops(n);
     if (n->journal.wal && disk_settle(n, false) != STATUS_OK)
         node_die("log_not_synced", "at stop");
+    loop_quiesce(&n->loops[0]);
     disk_stop(n);
     loop_release(&n->loops[0]);
     relief_stop(n);

@@ -65,6 +65,7 @@ struct loop {
 
     struct shard *shard;          /* NULL before the node is ACTIVE */
     struct shard *prepared;       /* by start_replicas(), for loop_begin() */
+    struct shard *ended;          /* by loop_quiesce() */
     struct effects fx;
     bool draining, stopped;
     struct store_value *pins;     /* borrowed by replies not carried out yet */
@@ -123,6 +124,9 @@ struct loop *loop_of(struct node *n, uint32_t group);
 /* Set up / tear down on the thread that will run / has run it. */
 void loop_init(struct loop *l, struct node *n, unsigned index);
 void loop_release(struct loop *l);
+/* Stop stepping the shard and accepting clients, and wait (not for ever) for
+ * the workers; then loop_release(). */
+void loop_quiesce(struct loop *l);
 /* Take over the prepared shard, and carry out what starting it wanted. */
 void loop_begin(struct loop *l);
 
@@ -130,6 +134,8 @@ void loop_begin(struct loop *l);
  * is used after return. Legal inside an effect being carried out: then the new
  * effects come behind those that are waiting. */
 void loop_step(struct loop *l, const struct event *e);
+/* Carry out what effects there are. */
+void loop_drain(struct loop *l);
 /* Step an event without bytes of its own on the loop `to`, now if that is this
  * thread's, by letter otherwise. */
 void loop_post_event(struct loop *from, struct loop *to,
@@ -157,7 +163,10 @@ MUST_CHECK enum status start_create(struct node *n,
 /* What the log holds of a group, for start_again(). */
 struct log_copy {
     uint32_t group;
-    bool found;      /* false: not all is on disk yet, try again */
+    uint64_t applied; /* payloads up to here are left out */
+    uint64_t ticket;  /* what has to be durable first; 0: as of the first try */
+    bool later;       /* not all is on disk yet: try again */
+    const char *broken; /* it cannot be had; NULL: it is all there */
     struct wal_group_info info;
     struct group_entry *entries; /* info.first .. info.last, with payloads */
     uint32_t *sizes;
@@ -216,10 +225,11 @@ void disk_persist(struct loop *l, const struct effect *e);
 /* EFFECT_LOG_READ; answered by EVENT_LOG_READ. */
 void disk_log_read(struct loop *l, const struct effect *e);
 /* RESET the group's log; then checkpoints_reset_done() on that loop. */
-void disk_reset(struct loop *l, uint32_t group, uint64_t index, uint64_t term,
-                const uint8_t *install_id);
-/* Copy the group's log; then start_again() or a later try. */
-void disk_copy_log(struct loop *l, uint32_t group);
+void disk_reset(struct loop *l, uint32_t group, uint64_t token,
+                uint64_t index, uint64_t term, const uint8_t *install_id);
+/* Copy the group's log; then stores_log_copied() on that loop. */
+void disk_copy_log(struct loop *l, uint32_t group, uint64_t applied,
+                   uint64_t ticket);
 
 /* ---- stores.c ---- */
 
@@ -240,8 +250,9 @@ void stores_apply(struct loop *l, const struct effect *e);
 void stores_read(struct loop *l, const struct effect *e);
 void stores_flush(struct loop *l, const struct effect *e);
 void stores_tick(struct loop *l);
-/* Ask for the log of this group, now and at each tick until start_again(). */
-void stores_restart_wanted(struct loop *l, uint32_t group, bool wanted);
+/* From the next tick on ask for the log of this group, until start_again(). */
+void stores_restart_wanted(struct loop *l, uint32_t group);
+void stores_log_copied(struct loop *l, const struct log_copy *log);
 /* Flush and close all; waits. */
 void stores_close(struct loop *l);
 /* groups/N as a path. */
@@ -259,7 +270,7 @@ void checkpoints_drop(struct loop *l, const struct effect *e);
 void checkpoints_serve(struct loop *l, const struct effect *e);
 void checkpoints_install(struct loop *l, const struct effect *e);
 /* The RESET that an install waited for is durable. */
-void checkpoints_reset_done(struct loop *l, uint32_t group);
+void checkpoints_reset_done(struct loop *l, uint32_t group, uint64_t token);
 
 /* ---- links.c ---- */
 
@@ -267,9 +278,10 @@ struct links *links_new(struct node *n);
 /* The map or the node's part in it has changed. */
 void links_follow_map(struct node *n);
 MUST_CHECK bool links_listen(struct node *n, char *error);
-/* Items from a shard to another node's or a sibling, from any loop. */
+/* Items from a shard to another node's or a sibling, from any loop; as
+ * EFFECT_SEND. `number` 0: by whatever connection there is. */
 void links_send(struct loop *l, uint32_t node, unsigned shard,
-                enum channel channel, struct slice items);
+                enum channel channel, uint64_t number, struct slice items);
 void links_tick(struct node *n);
 void links_stop(struct node *n);
 

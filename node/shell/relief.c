@@ -11,8 +11,8 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <fcntl.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "proto/base/log.h"
@@ -26,6 +26,7 @@ enum {
 struct relief {
     uint64_t scrubbed;       /* segment checked last */
     bool scrubbing;
+    uint64_t damaged;        /* segment; 0: none */
     char damage[160];
 };
 
@@ -71,12 +72,18 @@ static void flush_group(struct node *n, uint32_t group)
 void relief_rewrite(struct node *n, uint32_t group)
 {
     struct wal_entry out[WAL_SPAN_ENTRIES];
+    struct wal_group_info info;
     struct wal_span span;
     char dir[4300];
     uint8_t *bytes;
+    uint32_t pinning;
+    uint64_t index;
 
-    if (wal_find(n->journal.wal, group, wal_first(n->journal.wal, group),
-                 REWRITE_BYTES, &span) != STATUS_OK)
+    /* Something may have moved since it was asked for. */
+    if (!wal_pinning(n->journal.wal, &pinning, &index) || pinning != group ||
+        !wal_group(n->journal.wal, group, &info) || info.quarantined ||
+        wal_find(n->journal.wal, group, index, REWRITE_BYTES, &span) !=
+            STATUS_OK)
         return;
     snprintf(dir, sizeof dir, "%s/wal", n->dir.path);
     bytes = xmalloc(span.bytes);
@@ -93,9 +100,10 @@ static void shorten(struct node *n)
     uint64_t many = (uint64_t)SEGMENTS_MANY *
                     (n->o.segment_bytes ? n->o.segment_bytes : 64u << 20);
     uint32_t group;
+    uint64_t index;
 
     if (wal_bytes(n->journal.wal) >= many &&
-        wal_pinning(n->journal.wal, &group))
+        wal_pinning(n->journal.wal, &group, &index))
         flush_group(n, group);
 }
 
@@ -105,16 +113,26 @@ static void scrub_work(uv_work_t *w)
 {
     struct scrub_job *j = w->data;
     int fd = walfiles_descriptor(j->dir, j->segment.segment, false);
-    void *at;
+    uint8_t *bytes;
+    size_t done = 0;
+    ssize_t got = 1;
 
-    if (fd < 0) /* freed meanwhile */
+    if (fd < 0) /* freed meanwhile, or scrub_done() finds that it is not */
         return;
-    at = mmap(NULL, j->segment.end, PROT_READ, MAP_PRIVATE, fd, 0);
-    if (at != MAP_FAILED) {
-        j->status = wal_scrub_segment(&j->options, &j->segment,
-                                      slice_of(at, j->segment.end), &j->bad);
-        munmap(at, j->segment.end);
+    /* What the disk has, not what memory remembers. */
+    posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+    bytes = xmalloc(j->segment.end);
+    while (done < j->segment.end && got > 0) {
+        got = pread(fd, bytes + done, j->segment.end - done, (off_t)done);
+        if (got > 0)
+            done += (size_t)got;
     }
+    j->bad = (uint32_t)done;
+    j->status = done < j->segment.end
+                    ? STATUS_CORRUPT
+                    : wal_scrub_segment(&j->options, &j->segment,
+                                        slice_of(bytes, done), &j->bad);
+    free(bytes);
     close(fd);
 }
 
@@ -135,6 +153,7 @@ static void scrub_done(uv_work_t *w, int canceled)
     n->relief->scrubbing = false;
     if (j->status != STATUS_OK && n->journal.wal &&
         still_there(n, j->segment.segment)) {
+        n->relief->damaged = j->segment.segment;
         snprintf(n->relief->damage, sizeof n->relief->damage,
                  "log segment %016" PRIx64 " is damaged at offset %u: check "
                  "the disk",
@@ -172,10 +191,33 @@ static void scrub(struct node *n)
         node_die("worker", "cannot queue");
 }
 
+/* Memory of all stores together, which no single one sees. */
+static void flush_largest(struct node *n)
+{
+    enum { NODE_MIB_MAX = 128 };
+    struct event e = {.type = EVENT_FLUSH_WANTED, .now = node_now()};
+    struct store_env_stats stats;
+
+    if (!n->env)
+        return;
+    store_env_stats(n->env, &stats);
+    if (stats.memtable_bytes < (uint64_t)NODE_MIB_MAX << 20 ||
+        !stats.largest_bytes)
+        return;
+    e.flush_wanted.group = (uint32_t)stats.largest_tag;
+    loop_post_event(&n->loops[0], loop_of(n, e.flush_wanted.group), &e);
+}
+
 void relief_tick(struct node *n)
 {
-    relief_of(n);
+    struct relief *r = relief_of(n);
+
     shorten(n);
+    if (r->damaged && !still_there(n, r->damaged)) {
+        r->damaged = 0; /* its entries are elsewhere now */
+        r->damage[0] = 0;
+    }
+    flush_largest(n);
     if (n->loops[0].ticks % SCRUB_EVERY_TICKS == 0)
         scrub(n);
 }

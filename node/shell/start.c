@@ -137,7 +137,11 @@ static void each_group(void *arg, const struct wal_recovered *log, unsigned i)
         return;
     }
     if (memcmp(f->install_id, f->log.install_id, WAL_INSTALL_ID_BYTES)) {
-        f->finish_install = true; /* switched, and not RESET yet */
+        /* Switched, and not RESET yet; anything else is a restored file. */
+        if (f->record.applied_index > f->log.reset_index)
+            f->finish_install = true;
+        else
+            f->broken = "its store is older than its log";
         return;
     }
     if (f->log.first > f->record.applied_index + 1 ||
@@ -335,9 +339,10 @@ enum status start_replicas(struct node *n, char *error)
             f->broken = "its log is missing";
             f->lost = true;
         }
-        remove_leftovers(loop_of(n, f->group), f->group);
     }
     st = finish_installs(&s);
+    for (unsigned i = 0; i < s.count && st == STATUS_OK; i++)
+        remove_leftovers(loop_of(n, s.v[i].group), s.v[i].group);
     if (st != STATUS_OK) {
         snprintf(error, DATADIR_ERROR_SIZE, "cannot write the log in %s: %s",
                  n->dir.path, status_text(st));
@@ -363,8 +368,6 @@ void start_again(struct loop *l, const struct log_copy *log)
     const struct map_group *g = map_group_find(map, log->group);
     const struct map_replica *m = g ? map_replica_on(g, l->node->id) : NULL;
     struct found f = {.group = log->group, .replica = m ? m->id : 0};
-    struct event turn = {.type = EVENT_TURN, .now = node_now(),
-                         .wall_ms = node_wall_ms()};
 
     if (!m)
         return;
@@ -374,15 +377,20 @@ void start_again(struct loop *l, const struct log_copy *log)
                                          .vote = log->info.vote,
                                          .first = log->info.first,
                                          .last = log->info.last};
+    if (!f.broken)
+        f.broken = log->broken;
+    if (!f.broken && (f.log.first > f.record.applied_index + 1 ||
+                      f.log.last < f.record.applied_index))
+        f.broken = "its log does not reach its store";
     f.entries = log->entries;
     f.sizes = log->sizes;
-    f.n_entries = log->n;
+    f.n_entries = f.broken ? 0 : log->n;
     add_replica(l, &f, true);
     f.entries = NULL; /* the copy's */
     f.sizes = NULL;
     f.n_entries = 0;
     release_found(&f);
-    loop_step(l, &turn); /* carries out what starting wanted */
+    loop_drain(l); /* no turn here: timers come after the sockets */
 }
 
 /* ---- making replicas (cluster init, step CREATE) ---- */

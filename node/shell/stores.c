@@ -18,7 +18,8 @@ struct slot {
     uint32_t group;
     struct store *store;
     bool flushing;
-    bool restart_wanted;
+    bool restart_wanted, copying;
+    uint64_t restart_ticket;
 };
 
 struct stores {
@@ -413,6 +414,18 @@ void stores_flush(struct loop *l, const struct effect *e)
     loop_step(l, &failed);
 }
 
+static void ask_log(struct loop *l, struct slot *x)
+{
+    struct group_record record = {0};
+    struct buf bytes = {0};
+
+    if (store_group_record(x->store, NULL, &bytes, &record) != STATUS_OK)
+        record.applied_index = 0; /* start_again() will say so */
+    x->copying = true;
+    disk_copy_log(l, x->group, record.applied_index, x->restart_ticket);
+    buf_release(&bytes);
+}
+
 void stores_tick(struct loop *l)
 {
     struct stores *s = l->stores;
@@ -421,17 +434,33 @@ void stores_tick(struct loop *l)
         struct slot *x = &s->v[i];
         if (x->flushing && !store_flush_busy(x->store))
             flushed(l, x);
-        if (x->restart_wanted)
-            disk_copy_log(l, x->group);
+        if (x->restart_wanted && !x->copying)
+            ask_log(l, x);
     }
 }
 
-void stores_restart_wanted(struct loop *l, uint32_t group, bool wanted)
+void stores_restart_wanted(struct loop *l, uint32_t group)
 {
     struct slot *x = slot_of_group(l->stores, group);
 
-    if (x)
-        x->restart_wanted = wanted;
+    if (!x)
+        return;
+    x->restart_wanted = true;
+    x->restart_ticket = 0;
+}
+
+void stores_log_copied(struct loop *l, const struct log_copy *log)
+{
+    struct slot *x = slot_of_group(l->stores, log->group);
+
+    if (!x)
+        return;
+    x->copying = false;
+    x->restart_ticket = log->ticket;
+    if (log->later)
+        return;
+    x->restart_wanted = false;
+    start_again(l, log);
 }
 
 void stores_close(struct loop *l)

@@ -102,7 +102,9 @@ enum status walfiles_create(const char *dir, uint64_t segment,
     if (!stat(from, &st) && st.st_size == (off_t)bytes) {
         if (rename(from, path))
             return failed("recycle", from);
-        return dir_sync(dir);
+        if (dir_sync(dir) != STATUS_OK)
+            node_die("log_directory_not_synced", dir);
+        return STATUS_OK;
     }
     if (unlink(from) && errno != ENOENT)
         return failed("remove", from);

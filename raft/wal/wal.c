@@ -524,7 +524,7 @@ uint64_t wal_term_at(const struct wal *w, uint32_t group, uint64_t index)
     return wal_group_term(g, index);
 }
 
-bool wal_pinning(const struct wal *w, uint32_t *group)
+bool wal_pinning(const struct wal *w, uint32_t *group, uint64_t *index)
 {
     struct wal_segment *oldest = wal_segments_at(&w->segments,
                                                  w->segments.first);
@@ -538,6 +538,7 @@ bool wal_pinning(const struct wal *w, uint32_t *group)
             struct wal_slot *s = wal_index_at(&g->log, g->log.first + j);
             if (s->segment == w->segments.first) {
                 *group = g->id;
+                *index = g->log.first + j;
                 return true;
             }
         }

@@ -248,10 +248,12 @@ void snapshot_forget(struct sim_replica *r);
 
 void network_init(struct cluster *c);
 void network_release(struct cluster *c);
-/* From shard to shard; on `from`'s loop 0. */
+/* From shard to shard; on `from`'s loop 0. By the connection of this number, or
+ * not at all; 0: by any. */
 void network_send(struct cluster *c, struct sim_node *from,
                   unsigned from_shard, uint32_t to, unsigned to_shard,
-                  enum channel channel, struct slice items);
+                  enum channel channel, uint64_t number,
+                  struct slice items);
 /* A node's process is gone: its connections break. */
 void network_node_down(struct cluster *c, struct sim_node *n);
 /* Nothing gets from `from` to `to`; connections break now or later. */

@@ -180,11 +180,13 @@ static void rewrite_run(struct cluster *c, struct sim_loop *l, void *arg,
     struct wal_entry out[WAL_SPAN_ENTRIES];
     struct wal_span span;
     struct buf bytes = {0};
+    uint32_t group;
+    uint64_t index;
 
-    if (!dropped &&
-        wal_find(n->journal.wal, e->group,
-                 wal_first(n->journal.wal, e->group), 1 << 20,
-                 &span) == STATUS_OK &&
+    if (!dropped && wal_pinning(n->journal.wal, &group, &index) &&
+        group == e->group &&
+        wal_find(n->journal.wal, group, index, 1 << 20, &span) ==
+            STATUS_OK &&
         effects_read_span(n, &span, &bytes) &&
         wal_span_decode(&span, buf_slice(&bytes), out) == STATUS_OK) {
         c->count.rewrites++;
@@ -198,10 +200,11 @@ static void rewrite_run(struct cluster *c, struct sim_loop *l, void *arg,
 void effects_relief(struct cluster *c, struct sim_node *n)
 {
     struct event e = {.type = EVENT_FLUSH_WANTED};
+    uint64_t index;
 
     e.flush_wanted.pinned = true;
     if (wal_bytes(n->journal.wal) >= 6 * SEGMENT_BYTES &&
-        wal_pinning(n->journal.wal, &e.flush_wanted.group))
+        wal_pinning(n->journal.wal, &e.flush_wanted.group, &index))
         loop_post_event(c, &n->loops[0], loop_of(n, e.flush_wanted.group),
                         &e);
 }
@@ -476,7 +479,7 @@ static void send_run(struct cluster *c, struct sim_loop *l, void *arg,
     if (!dropped)
         network_send(c, l->node, s->from, s->effect.send.node,
                      s->effect.send.shard, s->effect.send.channel,
-                     buf_slice(&s->items));
+                     s->effect.send.number, buf_slice(&s->items));
     sending_free(s);
 }
 

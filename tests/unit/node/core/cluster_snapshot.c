@@ -120,7 +120,7 @@ static void send_chunk(struct cluster *c, struct sim_loop *l, void *arg,
 
     if (!dropped)
         network_send(c, l->node, s->from, s->effect.serve.node,
-                     s->effect.serve.shard, CHANNEL_BULK,
+                     s->effect.serve.shard, CHANNEL_BULK, 0,
                      buf_slice(&s->items));
     buf_release(&s->items);
     free(s);

@@ -71,6 +71,7 @@ static void tell(struct cluster *c, struct lane *l, unsigned side,
     e.peer.node = at(c, l, 1 - side)->id;
     e.peer.channel = l->channel;
     e.peer.shards = l->loops[1 - side];
+    e.peer.number = l->epoch;
     for (unsigned i = 0; n->up && i < n->n_loops; i++)
         loop_post_event(c, &n->loops[0], &n->loops[i], &e);
 }
@@ -165,7 +166,8 @@ static struct lane *lane_of(struct cluster *c, unsigned a, unsigned b,
 
 void network_send(struct cluster *c, struct sim_node *from,
                   unsigned from_shard, uint32_t to, unsigned to_shard,
-                  enum channel channel, struct slice items)
+                  enum channel channel, uint64_t number,
+                  struct slice items)
 {
     struct sim_node *target = cluster_node(c, to);
     unsigned side;
@@ -176,7 +178,7 @@ void network_send(struct cluster *c, struct sim_node *from,
     if (!target || target == from)
         cluster_fail(c, "node %u sends to node %u", from->id, to);
     l = lane_of(c, from->place, target->place, channel, &side);
-    if (!l->open || !l->told_up[side])
+    if (!l->open || !l->told_up[side] || (number && number != l->epoch))
         return; /* the sender has been told, or will be */
     if (cluster_chance(c, c->loss)) {
         lane_break(c, l);

@@ -46,7 +46,8 @@ static wal_instant live(struct wal *w, const struct wal_options *o,
         if (wal_bytes(w) > 12u * o->segment_bytes && !wal_pending_bytes(w)) {
             /* Too many segments: copy what pins the oldest forward. */
             uint32_t group;
-            if (wal_pinning(w, &group))
+            uint64_t pinned;
+            if (wal_pinning(w, &group, &pinned))
                 model_rewrite(model, w, group, now);
         }
     }

@@ -215,27 +215,28 @@ static void pinning_group_is_named_and_can_be_moved(void **state)
     struct wal_entry e[2] = {entry(1, "idle"), entry(1, "too")};
     struct wal_recovered *found;
     uint32_t group;
+    uint64_t index;
     (void)state;
 
     wal_reset(wal, 8, 0, 0, no_install, at_us(0));
     wal_reset(wal, 9, 0, 0, no_install, at_us(0));
     wal_append(wal, 9, 1, e, 2, false, at_us(0));
     pump();
-    assert_false(wal_pinning(wal, &group)); /* being written */
+    assert_false(wal_pinning(wal, &group, &index)); /* being written */
     for (unsigned i = 1; i <= 12; i++) {
         wal_append(wal, 8, i, &big, 1, false, at_us(0));
         pump();
     }
     wal_release(wal, 8, 12);
-    assert_true(wal_pinning(wal, &group));
+    assert_true(wal_pinning(wal, &group, &index));
     assert_int_equal(group, 9);
     wal_append(wal, 9, 1, e, 1, true, at_us(0));
     group = 0;
-    assert_true(wal_pinning(wal, &group)); /* entry 2 still does */
+    assert_true(wal_pinning(wal, &group, &index)); /* entry 2 still does */
     assert_int_equal(group, 9);
     wal_append(wal, 9, 2, e + 1, 1, true, at_us(0));
     pump();
-    assert_false(wal_pinning(wal, &group));
+    assert_false(wal_pinning(wal, &group, &index));
     assert_null(disk_find(&disk, 1));
     wal_free(wal);
     wal = NULL;
