@@ -90,8 +90,8 @@ static error_t set_take(int key, char *arg, struct argp_state *state)
 
 static const struct argp set_argp = {
     set_options, set_take, "KEY VALUE|-",
-    "Write VALUE, or what comes on standard input, under KEY.", cli_common, NULL,
-    NULL};
+    "Write VALUE, or what comes on standard input, under KEY.", cli_common,
+    NULL, NULL};
 
 /* All of a stream; one byte above the limit is enough to refuse it. */
 static bool read_all(FILE *f, struct buf *b)
@@ -262,8 +262,8 @@ static error_t del_take(int key, char *arg UNUSED, struct argp_state *state)
 
 static const struct argp del_argp = {
     NULL, del_take, "KEY...",
-    "Delete each KEY; exits with 1 if one of them was not there.", cli_common, NULL,
-    NULL};
+    "Delete each KEY; exits with 1 if one of them was not there.", cli_common,
+    NULL, NULL};
 
 int cmd_del(struct cli *cli, int argc, char **argv)
 {

@@ -208,7 +208,7 @@ struct peer *peers_find(struct shard *s, uint32_t node, unsigned shard);
 struct peer *peers_with(struct shard *s, uint32_t node, uint32_t group);
 /* `node` has that many shards; makes what is missing. */
 void peers_expect(struct shard *s, uint32_t node, unsigned shards);
-/* The buffer for items to `p` by this channel; it is sent when the turn ends. */
+/* The buffer for items to `p` by this channel; it leaves when the turn ends. */
 struct buf *peers_out(struct peer *p, enum channel channel);
 void peers_send_raft(struct shard *s, struct message *m);
 void peers_on_frame(struct shard *s, const struct event *e,

@@ -42,7 +42,7 @@ struct install {
     char name[64];
     char dir[PATH_SIZE];
     uint8_t id[WAL_INSTALL_ID_BYTES];
-    bool committing;         /* from COMMIT to the end: nothing may replace it */
+    bool committing;         /* from COMMIT on: nothing may replace it */
     struct store *store;     /* opened by COMMIT */
     struct group_record record;
     struct buf record_bytes;

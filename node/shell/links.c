@@ -1,8 +1,8 @@
 /* links.c - connections to other nodes: two channels each, both ways.
  *
  * Between two nodes there is one connection per channel. Whose id is higher
- * dials. Whose id is lower dials too when the channel has been down for a while,
- * or when its own address in the map is out of date: the other may know only an
+ * dials. Whose id is lower dials too when the channel has been down for a
+ * while, or when its own address in the map is out of date: the other may know only an
  * address that is not true any more. The first frames are HELLO and its answer
  * (node/core/hello.h); only then the shards hear of the channel. A newer
  * connection replaces an older one that the same side dialed; of two that both
@@ -539,7 +539,8 @@ bool links_listen(struct node *n, char *error)
         .conns_max = ACCEPTED_MAX,
     };
 
-    n->links->listener = listener_new(n->loops[0].uv, &o, on_accept, n->links, error);
+    n->links->listener =
+        listener_new(n->loops[0].uv, &o, on_accept, n->links, error);
     return n->links->listener != NULL;
 }
 

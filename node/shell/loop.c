@@ -262,7 +262,7 @@ void loop_step(struct loop *l, const struct event *e)
     if (!l->shard)
         return;
     shard_step(l->shard, e, &l->fx);
-    if (!l->draining) /* else loop_drain() is further up the stack and goes on */
+    if (!l->draining) /* else it is further up the stack and goes on */
         loop_drain(l);
 }
 

@@ -144,7 +144,8 @@ enum status store_file_list(const char *dir, struct store_file **files,
                 list = xrealloc(list, cap * sizeof *list);
             }
             list[n] = (struct store_file){.size = (uint64_t)st.st_size};
-            strcpy(list[n++].name, entry->d_name);
+            memcpy(list[n++].name, entry->d_name,
+                   strlen(entry->d_name) + 1); /* it fits: checked above */
         }
     }
     closedir(d);
