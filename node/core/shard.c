@@ -284,6 +284,10 @@ instant shard_wake_at(const struct shard *s)
 
     if (s->apply_waiting)
         return s->now;
+    /* Answers that came while the last turn's effects were carried out. */
+    for (unsigned i = 0; i < s->n_peers; i++)
+        if (s->peers[i].dirty)
+            return s->now;
 
     t = instant_min(t, s->next_stall);
     t = instant_min(t, s->next_gossip);

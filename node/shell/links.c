@@ -2,9 +2,9 @@
  *
  * Between two nodes there is one connection per channel. Whose id is higher
  * dials. Whose id is lower dials too when the channel has been down for a
- * while, or when its own address in the map is out of date: the other may know only an
- * address that is not true any more. The first frames are HELLO and its answer
- * (node/core/hello.h); only then the shards hear of the channel. A newer
+ * while, or when its own address in the map is out of date: the other may know
+ * only an address that is not true any more. The first frames are HELLO and its
+ * answer (node/core/hello.h); only then the shards hear of the channel. A newer
  * connection replaces an older one that the same side dialed; of two that both
  * sides dialed the higher id's stays. */
 #include "node/shell/post.h"

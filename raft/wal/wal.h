@@ -184,7 +184,8 @@ bool wal_accepts_entries(const struct wal *w);
 uint64_t wal_bytes(const struct wal *w);
 /* The oldest segment is held by entries of *group, the first of them *index:
  * flushing its store and releasing, or rewriting them, frees it. False when
- * only the segment being written is held. Costs O(groups), more after rewriting. */
+ * only the segment being written is held. Costs O(groups), more after
+ * rewriting. */
 bool wal_pinning(const struct wal *w, uint32_t *group, uint64_t *index);
 
 /* ------------------------------------------------------------------------
