@@ -185,6 +185,11 @@ static void refused(struct coat_client *c, struct request *r,
     bool is_write = request_is_write(r);
     enum verdict verdict = retry_verdict(o->status, is_write);
 
+    /* There is a cluster, for we have its map: that one node was made blank. */
+    if (o->status == STATUS_NOT_INITIALISED && c->routes.map) {
+        verdict = VERDICT_ROUTE;
+        map_fetch_want(c);
+    }
     if (verdict == VERDICT_DONE || r->attempts >= c->settings.attempts_max) {
         engine_finish(c, r, o);
         return;

@@ -17,6 +17,8 @@ enum {
     CONN_REQUESTS_MAX = 4096,
     DEADLINE_DEFAULT_MS = 10000,
     DEADLINE_MAX_MS = 300000,
+    PENDING_USUAL = 4 << 20,     /* output that one client may have waiting ... */
+    PENDING_ALL_MAX = 256 << 20, /* ... whatever the others have */
 };
 
 struct client {
@@ -283,6 +285,17 @@ static struct client *client_of(const struct native *d, uint64_t conn)
                                                                       : NULL;
 }
 
+/* Costs the number of clients; asked only when one has much waiting. */
+static size_t pending_of_all(const struct native *d)
+{
+    size_t sum = 0;
+
+    for (uint32_t i = 0; i < d->count; i++)
+        if (d->v[i]->conn)
+            sum += conn_pending(d->v[i]->conn);
+    return sum;
+}
+
 /* NULL: it does not take its replies, and is cut off: what it misses it can
  * ask again. */
 static struct buf *begin_reply(struct client *c, uint64_t id, uint16_t type)
@@ -290,10 +303,10 @@ static struct buf *begin_reply(struct client *c, uint64_t id, uint16_t type)
     struct frame_header h = {.id = id, .kind = FRAME_REPLY, .type = type};
     struct buf *out = conn_begin(c->conn, &h, CONN_NORMAL);
 
-    /* Much of what waits may only be waiting for the turn's end. */
-    if (!out && !conn_closing(c->conn)) {
-        conn_set_flush(c->native->l->conns);
-        out = conn_begin(c->conn, &h, CONN_NORMAL);
+    if (out && conn_pending(c->conn) > PENDING_USUAL &&
+        pending_of_all(c->native) > PENDING_ALL_MAX) {
+        conn_undo(c->conn);
+        out = NULL;
     }
     if (!out && !conn_closing(c->conn))
         conn_close(c->conn, STATUS_BUSY, "replies are not being read");

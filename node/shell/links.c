@@ -33,7 +33,7 @@ struct lane {
     struct dialer *dialer;  /* NULL: the other side dials */
     struct conn *conn;      /* said hello; NULL: down */
     bool dialed;            /* conn is the dialer's */
-    bool failed;            /* told in the log already */
+    enum status told;       /* the trouble that the log tells of; OK: none */
     unsigned shards;        /* of that node, as it said */
     uint64_t number;        /* of conn */
     instant since;          /* of the last change: up or down */
@@ -118,6 +118,15 @@ static const char *channel_name(enum channel c)
     return c == CHANNEL_CONTROL ? "control" : "bulk";
 }
 
+/* Each new trouble of a lane is told once, not at every try. */
+static bool tell(struct lane *lane, enum status why)
+{
+    bool news = lane->told != why;
+
+    lane->told = why;
+    return news;
+}
+
 static void lane_event(struct lane *lane, enum event_type type)
 {
     struct node *n = lane->link->links->n;
@@ -149,7 +158,7 @@ static bool lane_up(struct lane *lane, struct conn *c, unsigned shards,
     lane->conn = c;
     lane->shards = shards;
     lane->dialed = dialed;
-    lane->failed = false;
+    lane->told = STATUS_OK;
     lane->number = ++l->last_number;
     lane->since = node_now();
     log_info("peer_up", "node=%u channel=%s", lane->link->node,
@@ -386,12 +395,11 @@ static void on_dialed_frame(struct dialer *d, const struct frame_header *h,
     if (st != STATUS_OK)
         why = "its hello cannot be read: another version?";
     if (st == STATUS_OK && hello.status != STATUS_OK) {
-        if (!lane->failed)
+        if (tell(lane, hello.status))
             log_warn("peer_refused_us", "node=%u status=%s detail=\"%.*s\"",
                      lane->link->node, status_name(hello.status),
                      (int)hello.detail.size,
                      (const char *)hello.detail.data);
-        lane->failed = true;
         conn_close(c, hello.status, NULL);
         return;
     }
@@ -400,10 +408,9 @@ static void on_dialed_frame(struct dialer *d, const struct frame_header *h,
     if (st == STATUS_OK && hello.node != lane->link->node)
         st = STATUS_WRONG_NODE;
     if (st != STATUS_OK) {
-        if (!lane->failed)
+        if (tell(lane, st))
             log_warn("peer_refused", "node=%u status=%s why=\"%s\"",
                      lane->link->node, status_name(st), why);
-        lane->failed = true;
         conn_close(c, st, why);
         return;
     }
@@ -418,11 +425,10 @@ static void on_dial_failed(struct dialer *d, enum status why,
 {
     struct lane *lane = dialer_user(d);
 
-    if (!lane->failed && !lane->conn)
+    if (tell(lane, why) && !lane->conn)
         log_warn("peer_unreachable", "node=%u channel=%s why=%s detail=\"%s\"",
                  lane->link->node, channel_name(lane->channel),
                  status_name(why), detail);
-    lane->failed = true;
 }
 
 static void on_dialed_down(struct dialer *d, enum status why,

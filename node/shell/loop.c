@@ -251,10 +251,25 @@ void loop_drain(struct loop *l)
     }
     l->fx.n = 0;
     l->draining = false;
-    for (unsigned i = 0; i < l->n_pins; i++)
-        store_value_release(&l->pins[i]);
-    l->n_pins = 0;
     post_flush(l);
+}
+
+void loop_step_replies(struct loop *l, const struct event *e)
+{
+    unsigned begin = l->fx.n, kept = l->fx.n;
+
+    assert(l->draining);
+    if (!l->shard)
+        return;
+    shard_step(l->shard, e, &l->fx);
+    for (unsigned i = begin; i < l->fx.n; i++) {
+        struct effect one = l->fx.v[i];
+        if (one.type == EFFECT_REPLY)
+            native_reply(l, &one);
+        else
+            l->fx.v[kept++] = one;
+    }
+    l->fx.n = kept;
 }
 
 void loop_step(struct loop *l, const struct event *e)
@@ -398,5 +413,4 @@ void loop_release(struct loop *l)
     shard_free(l->ended);
     l->ended = NULL;
     effects_release(&l->fx);
-    free(l->pins);
 }

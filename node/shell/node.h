@@ -68,8 +68,6 @@ struct loop {
     struct shard *ended;          /* by loop_quiesce() */
     struct effects fx;
     bool draining, stopped;
-    struct store_value *pins;     /* borrowed by replies not carried out yet */
-    unsigned n_pins, cap_pins;
     struct letters outbox[LOOPS_MAX]; /* posted when the drain ends */
     bool posting;
 
@@ -136,6 +134,10 @@ void loop_begin(struct loop *l);
 void loop_step(struct loop *l, const struct event *e);
 /* Carry out what effects there are. */
 void loop_drain(struct loop *l);
+/* Inside an effect: step `e` and carry out at once the replies that this wants,
+ * whose bytes may go on return; the other effects come in their turn. (Replies
+ * have no order among each other.) */
+void loop_step_replies(struct loop *l, const struct event *e);
 /* Step an event without bytes of its own on the loop `to`, now if that is this
  * thread's, by letter otherwise. */
 void loop_post_event(struct loop *from, struct loop *to,

@@ -203,15 +203,6 @@ enum status stores_create(struct node *n, uint32_t group,
 
 /* ---- effects ---- */
 
-static void pin(struct loop *l, struct store_value *v)
-{
-    if (l->n_pins == l->cap_pins) {
-        l->cap_pins = l->cap_pins ? l->cap_pins * 2 : 64;
-        l->pins = xrealloc(l->pins, l->cap_pins * sizeof *l->pins);
-    }
-    l->pins[l->n_pins++] = *v;
-}
-
 void stores_apply(struct loop *l, const struct effect *e)
 {
     struct store *store = stores_find(l, e->group);
@@ -293,9 +284,8 @@ void stores_read(struct loop *l, const struct effect *e)
         return;
     }
     done.read.record = value.bytes;
-    /* The reply borrows the bytes until it has been carried out. */
-    pin(l, &value);
-    loop_step(l, &done);
+    loop_step_replies(l, &done);
+    store_value_release(&value);
 }
 
 struct fetch_job {
