@@ -74,8 +74,10 @@ static void on_tick(uv_timer_t *t)
         return;
     if (main->ticks % 10 == 1)
         n->disk_low = disk_free(n) < n->o.disk_reserve_bytes;
-    e.disk.write_age =
-        MS(wal_oldest_age(n->journal.wal, node_now_us()) / 1000);
+    /* A new node's first write waits for its first segment to be made. */
+    if (disk_syncs(n->disk))
+        e.disk.write_age =
+            MS(wal_oldest_age(n->journal.wal, node_now_us()) / 1000);
     e.disk.nearly_full = n->disk_low || !wal_accepts_entries(n->journal.wal);
     for (unsigned i = 0; i < n->n_loops; i++)
         loop_post_event(main, &n->loops[i], &e);

@@ -468,7 +468,7 @@ enum status start_create(struct node *n, const struct cluster_map *map,
         wal_reset(n->journal.wal, group, 1, 1, none, node_now_us());
         wal_vote(n->journal.wal, group, 1, 0, node_now_us());
     }
-    st = disk_settle(n, true);
+    st = disk_settle(n, false);
     if (st != STATUS_OK)
         snprintf(error, DATADIR_ERROR_SIZE, "cannot write the log: %s",
                  status_text(st));
