@@ -17,7 +17,7 @@ enum {
     CONN_REQUESTS_MAX = 4096,
     DEADLINE_DEFAULT_MS = 10000,
     DEADLINE_MAX_MS = 300000,
-    PENDING_USUAL = 4 << 20,     /* output that one client may have waiting ... */
+    PENDING_USUAL = 4 << 20,     /* output one client may have waiting ... */
     PENDING_ALL_MAX = 256 << 20, /* ... whatever the others have */
 };
 
