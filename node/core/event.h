@@ -36,9 +36,9 @@
 #include "proto/base/status.h"
 #include "proto/base/time.h"
 #include "proto/map.h"
+#include "proto/operation.h"
 #include "raft/group.h"
 
-enum op { OP_GET = 1, OP_SET = 2, OP_DELETE = 3, OP_NODE_UPDATE = 4 };
 enum read_mode { READ_LINEARIZABLE = 0, READ_STALE = 1 };
 
 /* Who asked: the door's connection, and its own number for the request. */

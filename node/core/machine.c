@@ -108,10 +108,9 @@ static bool command_known(const struct machine *m, const struct command *c)
         return m->group != 0 && c->key.size > 0;
     case OP_NODE_UPDATE:
         return m->group == 0;
-    case OP_GET:
-        break;
+    default:
+        return false;
     }
-    return false;
 }
 
 enum status machine_needs(const struct machine *m, struct machine_step *s,

@@ -49,7 +49,18 @@ enum retry { RETRY_NO, RETRY_SAFE, RETRY_UNSAFE };
     X(CONNECTION, 29, RETRY_SAFE, "cannot connect")                            \
     X(INTERNAL, 30, RETRY_UNSAFE, "internal error")                            \
     X(INCOMPLETE, 31, RETRY_SAFE, "not in memory")                             \
-    X(STALLED, 32, RETRY_SAFE, "the store is stalled")
+    X(STALLED, 32, RETRY_SAFE, "the store is stalled")                         \
+    X(EXPIRED, 33, RETRY_UNSAFE, "the request is too old to be executed")      \
+    X(STALE_REQUEST, 34, RETRY_UNSAFE, "a request acknowledged long ago")      \
+    X(NOT_A_NUMBER, 35, RETRY_NO, "the value is not a number")                 \
+    X(OVERFLOW, 36, RETRY_NO, "the number would overflow")                     \
+    X(WRONG_TYPE, 37, RETRY_NO, "the key holds another type of value")         \
+    X(CROSS_GROUP, 38, RETRY_NO, "the keys belong to several groups")          \
+    X(TOO_LARGE, 39, RETRY_NO, "over 128 operations or 4 MiB at once")         \
+    X(QUOTA, 40, RETRY_NO, "over the keyspace's limit")                        \
+    X(BAD_CURSOR, 41, RETRY_NO, "malformed or foreign cursor")                 \
+    X(COMPACTED, 42, RETRY_NO, "older than the history kept: resync")          \
+    X(FENCED, 43, RETRY_NO, "a newer fencing token was presented")
 
 enum status {
 #define X(name, wire, retry, text) STATUS_##name = wire,
