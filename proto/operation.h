@@ -38,10 +38,10 @@
  *
  * CONDITIONS are looked at before anything changes; all given must hold, else
  * NOT_MET and nothing is changed (with PREVIOUS the present value comes back
- * all the same). IF_FENCE: `fence` is a fencing token: the version that a lock's
- * key got when the lock was taken. Refused with FENCED when a higher one was
- * presented for this key before; the highest is kept for a day after its last
- * use, also while the key does not exist.
+ * all the same). IF_FENCE: `fence` is a fencing token: the version that a
+ * lock's key got when the lock was taken. Refused with FENCED when a higher
+ * one was presented for this key before; the highest is kept for a day after
+ * its last use, also while the key does not exist.
  *
  * A DEADLINE at or before the group clock: SET stores nothing and removes the
  * key, EXPIRE removes it; both OK, as an expiry (watchers see expire).
