@@ -92,6 +92,7 @@ enum event_type {
     EVENT_REQUEST,       /* a door decoded a request */
     EVENT_PEER_UP,       /* a channel to a node works */
     EVENT_PEER_DOWN,
+    EVENT_PEER_FULL,     /* much waits to be sent to a node, or no longer */
     EVENT_PEER_FRAME,    /* a frame of items from a node */
     EVENT_PERSISTED,     /* a replica's persists up to `seq` are durable */
     EVENT_FETCHED,       /* answers FETCH */
@@ -118,6 +119,8 @@ struct event {
             enum channel channel;
             unsigned shards; /* of PEER_UP: how many that node has; 0: one */
             uint64_t number; /* of this connection; never used again */
+            unsigned shard;  /* of PEER_FULL and this node's own id: which */
+            bool full;       /* of PEER_FULL, of the bulk channel */
         } peer;
         struct {
             uint32_t node;  /* this node's own id: a sibling shard */
@@ -189,6 +192,7 @@ enum effect_type {
     EFFECT_PERSIST_ENTRIES,
     EFFECT_RELEASE,      /* entries below `index` are not needed any more */
     EFFECT_SEND,
+    EFFECT_BREAK,        /* end the connections with a node: it is broken */
     EFFECT_FETCH,
     EFFECT_APPLY,
     EFFECT_READ,
@@ -237,6 +241,10 @@ struct effect {
             struct slice items;
         } send;
         struct {
+            uint32_t node;
+            uint64_t number[2]; /* by channel; later ones stay */
+        } cut;
+        struct {
             const struct slice *keys; /* valid until EVENT_FETCHED */
             unsigned n;
         } fetch;
@@ -246,6 +254,8 @@ struct effect {
         struct {
             uint64_t token;
             struct slice key; /* store key, valid until EVENT_READ */
+            struct origin from; /* who will get the value: it may be read
+                                   later, when there is room for it */
         } read;
         struct {
             struct origin to;

@@ -3,9 +3,11 @@
 
 #include <stdlib.h>
 
-void forwards_init(struct forwards *f, uint32_t max, uint32_t begin)
+void forwards_init(struct forwards *f, uint32_t max, size_t bytes_max,
+                   uint32_t begin)
 {
-    *f = (struct forwards){.max = max, .begin = begin};
+    *f = (struct forwards){.max = max, .bytes_max = bytes_max,
+                           .begin = begin};
 }
 
 void forwards_release(struct forwards *f)
@@ -18,7 +20,8 @@ uint64_t forwards_add(struct forwards *f, const struct forwarded *w)
 {
     uint32_t at, generation;
 
-    if (f->count == f->max)
+    if (f->count == f->max ||
+        (f->count && f->bytes + w->bytes > f->bytes_max))
         return 0;
     if (f->free_head) {
         at = f->free_head - 1;
@@ -38,6 +41,7 @@ uint64_t forwards_add(struct forwards *f, const struct forwarded *w)
     f->v[at].used = true;
     f->v[at].generation = generation;
     f->count++;
+    f->bytes += w->bytes;
     return (uint64_t)generation << 32 | at;
 }
 
@@ -47,6 +51,7 @@ static void drop(struct forwards *f, uint32_t at)
     f->v[at].next_free = f->free_head;
     f->free_head = at + 1;
     f->count--;
+    f->bytes -= f->v[at].bytes;
 }
 
 bool forwards_take(struct forwards *f, uint64_t id, struct forwarded *out)

@@ -1,7 +1,8 @@
 /* forwards.h - requests passed on to another node and not answered yet.
  *
  * A slab with generations: an id is found in O(1), a late or repeated answer
- * finds nothing. Pure; bounded by `max`. */
+ * finds nothing. Pure; bounded by `max` and
+ * `bytes_max`. */
 #ifndef NODE_CORE_FORWARDS_H
 #define NODE_CORE_FORWARDS_H
 
@@ -13,6 +14,7 @@ struct forwarded {
     uint32_t node;       /* to whom */
     uint32_t group;
     instant deadline;
+    uint32_t bytes;      /* of the request */
     bool used;
     uint32_t generation;
     uint32_t next_free;
@@ -23,14 +25,17 @@ struct forwards {
     uint32_t n, cap, max, begin;
     uint32_t free_head; /* index + 1, 0 none */
     uint32_t count;
+    size_t bytes, bytes_max;
 };
 
 /* `begin`: where generations begin, at random: an answer that an earlier
  * process waited for shall not be taken for ours. */
-void forwards_init(struct forwards *f, uint32_t max, uint32_t begin);
+void forwards_init(struct forwards *f, uint32_t max, size_t bytes_max,
+                   uint32_t begin);
 void forwards_release(struct forwards *f);
 
-/* Remember a request; its id, or 0 when `max` are waiting already. */
+/* Remember a request; its id, or 0 when `max` or `bytes_max` are waiting
+ * already. One of any size is taken when none waits. */
 uint64_t forwards_add(struct forwards *f, const struct forwarded *w);
 /* Take it out; false when the id is not (or no longer) known. */
 bool forwards_take(struct forwards *f, uint64_t id, struct forwarded *out);

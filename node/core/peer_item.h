@@ -7,7 +7,8 @@
  *   u32 size of the body | u8 type | u8 0 | u16 0 | body
  *
  * Bodies are little-endian and of fixed layout; RAFT's is raft/message.h's.
- * All input is bounds-checked: a malformed item ends the connection. */
+ * All input is bounds-checked: who sends a malformed item is broken, and the
+ * connections with that node end (EFFECT_BREAK). */
 #ifndef NODE_CORE_PEER_ITEM_H
 #define NODE_CORE_PEER_ITEM_H
 

@@ -284,8 +284,7 @@ static bool on_item(struct shard *s, struct peer *p, enum item_type type,
     case ITEM_RAFT:
         return on_raft(s, p, body, fx);
     case ITEM_READ_ROUND:
-        readpath_answer_round(s, p, body);
-        return true;
+        return readpath_answer_round(s, p, body);
     case ITEM_READ_ACK:
         return readpath_on_ack(s, p, body, fx);
     case ITEM_FORWARD:
@@ -294,8 +293,7 @@ static bool on_item(struct shard *s, struct peer *p, enum item_type type,
         requests_forwarded(s, p, &f, fx);
         return true;
     case ITEM_FORWARD_REPLY:
-        requests_forward_reply(s, p, body, fx);
-        return true;
+        return requests_forward_reply(s, p, body, fx);
     case ITEM_GOSSIP:
         return on_gossip(s, p, body);
     case ITEM_MAP_ASK:
@@ -304,12 +302,21 @@ static bool on_item(struct shard *s, struct peer *p, enum item_type type,
     case ITEM_MAP_DATA:
         return on_map_data(s, p, body, fx);
     case ITEM_SNAPSHOT_ASK:
-        snapshots_on_ask(s, p, body, fx);
-        return true;
+        return snapshots_on_ask(s, p, body, fx);
     case ITEM_SNAPSHOT_CHUNK:
         return snapshots_on_chunk(s, p, body, fx);
     }
     return false;
+}
+
+/* It is not what we take it for: begin anew with it, from the hello. */
+static void break_with(const struct peer *p, struct effects *fx)
+{
+    struct effect *e = effects_add(fx, EFFECT_BREAK, 0);
+
+    e->cut.node = p->node;
+    e->cut.number[CHANNEL_CONTROL] = p->number[CHANNEL_CONTROL];
+    e->cut.number[CHANNEL_BULK] = p->number[CHANNEL_BULK];
 }
 
 void peers_on_frame(struct shard *s, const struct event *e,
@@ -323,13 +330,34 @@ void peers_on_frame(struct shard *s, const struct event *e,
     if (!p)
         return;
     while (item_next(&in, &type, &body)) {
-        if (!on_item(s, p, type, body, fx))
-            log_warn("item_refused", "node=%u type=%d size=%zu", p->node,
-                     (int)type, body.size);
+        if (on_item(s, p, type, body, fx))
+            continue;
+        log_warn("item_refused", "node=%u type=%d size=%zu", p->node,
+                 (int)type, body.size);
+        break_with(p, fx);
+        return;
     }
-    if (in.failed)
-        log_warn("items_cut", "node=%u size=%zu", p->node,
-                 e->frame.items.size);
+    if (!in.failed)
+        return;
+    log_warn("items_cut", "node=%u size=%zu", p->node, e->frame.items.size);
+    break_with(p, fx);
+}
+
+void peers_on_full(struct shard *s, const struct event *e)
+{
+    bool sibling = e->peer.node == s->o.node;
+
+    for (unsigned i = 0; i < s->n_peers; i++) {
+        struct peer *p = &s->peers[i];
+        if (p->node == e->peer.node &&
+            (!sibling || p->shard == e->peer.shard))
+            p->full = e->peer.full;
+    }
+}
+
+bool peers_crowded(const struct peer *p)
+{
+    return p->full || p->out[CHANNEL_BULK].size > FORWARD_TURN_BYTES;
 }
 
 void peers_on_up(struct shard *s, const struct event *e)
@@ -344,6 +372,8 @@ void peers_on_up(struct shard *s, const struct event *e)
         p->up[e->peer.channel] = p->shard < shards;
         p->number[e->peer.channel] = e->peer.number;
         p->bulk_number += e->peer.channel == CHANNEL_BULK;
+        if (e->peer.channel == CHANNEL_BULK)
+            p->full = false;
         empty(&p->out[e->peer.channel]);
         p->map_asked = false;
     }

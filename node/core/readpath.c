@@ -9,6 +9,7 @@ static void read_store(struct read *x, struct effects *fx)
 
     e->read.token = (uint64_t)(uintptr_t)x;
     e->read.key = slice_of(x->key, x->key_size);
+    e->read.from = x->from;
 }
 
 void readpath_take(struct shard *s, struct replica *r, const struct request *q,
@@ -136,7 +137,7 @@ void readpath_on_read(struct shard *s, const struct event *e,
 
 /* ---- rounds ---- */
 
-void readpath_answer_round(struct shard *s, struct peer *p, struct slice body)
+bool readpath_answer_round(struct shard *s, struct peer *p, struct slice body)
 {
     struct reader in = reader_of(body);
     uint64_t round = reader_u64(&in);
@@ -145,7 +146,7 @@ void readpath_answer_round(struct shard *s, struct peer *p, struct slice body)
     size_t begun;
 
     if (in.failed || reader_left(&in) != (size_t)n * 12)
-        return;
+        return false;
     begun = item_begin(out, ITEM_READ_ACK);
     buf_u64(out, round);
     buf_u32(out, n);
@@ -156,6 +157,7 @@ void readpath_answer_round(struct shard *s, struct peer *p, struct slice body)
         buf_u8(out, r && r->raft && group_confirms(r->raft, term));
     }
     item_end(out, begun);
+    return true;
 }
 
 struct confirming {

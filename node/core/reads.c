@@ -6,9 +6,9 @@
 
 enum { POOL_KEEP = 4096 };
 
-void read_pool_init(struct read_pool *p, unsigned max)
+void read_pool_init(struct read_pool *p, unsigned max, size_t key_bytes_max)
 {
-    *p = (struct read_pool){.max = max};
+    *p = (struct read_pool){.max = max, .key_bytes_max = key_bytes_max};
 }
 
 void read_pool_release(struct read_pool *p)
@@ -25,10 +25,12 @@ void read_pool_release(struct read_pool *p)
 struct read *read_new(struct read_pool *p, size_t key_size)
 {
     struct read *r = p->free;
+    size_t bytes = key_size <= READ_KEY_INLINE ? 0 : key_size;
 
-    if (p->out == p->max)
+    if (p->out == p->max || p->key_bytes + bytes > p->key_bytes_max)
         return NULL;
     p->out++;
+    p->key_bytes += bytes;
     if (r) {
         p->free = r->next;
         p->kept--;
@@ -42,7 +44,7 @@ struct read *read_new(struct read_pool *p, size_t key_size)
         r->out_next->out_slot = &r->out_next;
     p->first_out = r;
     r->key_size = (uint32_t)key_size;
-    r->key = key_size <= READ_KEY_INLINE ? r->inlined : xmalloc(key_size);
+    r->key = bytes ? xmalloc(bytes) : r->inlined;
     return r;
 }
 
@@ -53,8 +55,10 @@ void read_free(struct read_pool *p, struct read *r)
     *r->out_slot = r->out_next;
     if (r->out_next)
         r->out_next->out_slot = r->out_slot;
-    if (r->key != r->inlined)
+    if (r->key != r->inlined) {
+        p->key_bytes -= r->key_size;
         free(r->key);
+    }
     if (p->kept >= POOL_KEEP) {
         free(r);
         return;

@@ -41,13 +41,14 @@ struct read_list {
 struct read_pool {
     struct read *free, *first_out;
     unsigned out, max, kept;
+    size_t key_bytes, key_bytes_max; /* of keys that are not inlined */
 };
 
-void read_pool_init(struct read_pool *p, unsigned max);
+void read_pool_init(struct read_pool *p, unsigned max, size_t key_bytes_max);
 /* Frees also what is out: nobody has it any more. */
 void read_pool_release(struct read_pool *p);
 /* A read with room for a store key of `key_size` bytes at ->key, or NULL when
- * `max` are out. */
+ * `max` or `key_bytes_max` are out. */
 struct read *read_new(struct read_pool *p, size_t key_size);
 void read_free(struct read_pool *p, struct read *r);
 

@@ -62,6 +62,8 @@ void replica_stop(struct shard *s, struct replica *r, enum replica_mode mode,
     r->leader = 0;
     r->restart_at = INSTANT_NEVER;
     snapshots_end(s, r, r->send.to, fx);
+    if (r->receive.state == RECEIVE_COMMITTING)
+        r->switching = r->receive.token;
     snapshots_release(r);
     s->dead = xrealloc(s->dead, (s->n_dead + 1) * sizeof *s->dead);
     s->dead[s->n_dead++] = r->raft;
@@ -271,7 +273,7 @@ void replica_restart_if_due(struct shard *s, struct replica *r,
                             struct effects *fx)
 {
     if (r->mode == REPLICA_FAILED && !r->raft &&
-        r->apply.state == APPLY_IDLE &&
+        r->apply.state == APPLY_IDLE && !r->switching &&
         instant_reached(s->now, r->restart_at)) {
         r->restart_at = INSTANT_NEVER;
         effects_add(fx, EFFECT_RESTART, r->group);

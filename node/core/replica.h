@@ -91,6 +91,8 @@ struct replica {
 
     unsigned restarts;         /* after failures, without success between */
     instant restart_at;        /* INSTANT_NEVER: stays as it is */
+    uint64_t switching;        /* stopped while this INSTALL_COMMIT was under
+                                  way: not before its answer; 0: none */
 
     struct machine machine;
     struct applying apply;

@@ -43,8 +43,12 @@ void requests_reply(struct shard *s, struct origin to, enum op op,
     }
     if (to.conn & ORIGIN_PEER) {
         struct peer *p = origin_peer(s, to.conn);
-        if (p && p->up[CHANNEL_BULK] && to.conn == origin_of_peer(p))
-            forward_reply_encode(peers_out(p, CHANNEL_BULK), to.id, r);
+        struct reply busy = {.status = STATUS_BUSY};
+        if (!p || !p->up[CHANNEL_BULK] || to.conn != origin_of_peer(p))
+            return;
+        if (r->value.size && peers_crowded(p))
+            r = &busy; /* a read: it can be asked again */
+        forward_reply_encode(peers_out(p, CHANNEL_BULK), to.id, r);
         return;
     }
     e = effects_add(fx, EFFECT_REPLY, r->hint_group);
@@ -221,7 +225,8 @@ static void pass_on(struct shard *s, const struct routed *q,
     uint32_t node = shard_leader_node(s, q->group);
     struct peer *p = node ? peers_with(s, node, q->group) : NULL;
     struct forwarded w = {.from = q->from, .op = q->op, .node = node,
-                          .group = q->group, .deadline = q->deadline};
+                          .group = q->group, .deadline = q->deadline,
+                          .bytes = (uint32_t)(q->key.size + q->value.size)};
     struct forward f = {.op = q->op, .mode = q->mode,
                         .keyspace = q->keyspace, .key = q->key,
                         .value = q->value};
@@ -230,7 +235,7 @@ static void pass_on(struct shard *s, const struct routed *q,
         requests_refuse(s, q->from, q->op, q->group, STATUS_UNAVAILABLE, fx);
         return;
     }
-    if (p->out[CHANNEL_BULK].size > FORWARD_TURN_BYTES) {
+    if (peers_crowded(p)) {
         requests_refuse(s, q->from, q->op, q->group, STATUS_BUSY, fx);
         return;
     }
@@ -317,16 +322,17 @@ void requests_forwarded(struct shard *s, const struct peer *p,
     route(s, &q, fx);
 }
 
-void requests_forward_reply(struct shard *s, const struct peer *p,
+bool requests_forward_reply(struct shard *s, const struct peer *p,
                             struct slice body, struct effects *fx)
 {
     struct forwarded w;
     struct reply r;
     uint64_t id;
 
-    if (!forward_reply_decode(body, &id, &r) ||
-        !forwards_take(&s->forwards, id, &w))
-        return;
+    if (!forward_reply_decode(body, &id, &r))
+        return false;
+    if (!forwards_take(&s->forwards, id, &w))
+        return true; /* late */
     if (w.node != p->node)
         r = (struct reply){.status = STATUS_UNKNOWN}; /* not whom we asked */
     if (r.status == STATUS_NOT_LEADER && w.group <= GROUP_COUNT_MAX)
@@ -336,6 +342,7 @@ void requests_forward_reply(struct shard *s, const struct peer *p,
         r.hint_node = w.node;
     }
     requests_reply(s, w.from, w.op, &r, fx);
+    return true;
 }
 
 static void answer_forwarded(void *arg, const struct forwarded *w,

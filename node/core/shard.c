@@ -20,6 +20,10 @@ static void defaults(struct shard_options *o)
         o->reads_max = 65536;
     if (!o->forwards_max)
         o->forwards_max = 65536;
+    if (!o->read_key_bytes_max)
+        o->read_key_bytes_max = 32u << 20;
+    if (!o->forwards_bytes_max)
+        o->forwards_bytes_max = 32u << 20;
     if (!o->tail_bytes_max)
         o->tail_bytes_max = 64u << 20;
     if (!o->group_flush_bytes)
@@ -44,8 +48,8 @@ struct shard *shard_new(const struct shard_options *o,
     s->next_deadline = INSTANT_NEVER;
     s->next_hedge = INSTANT_NEVER;
     s->next_stall = INSTANT_NEVER;
-    read_pool_init(&s->read_pool, s->o.reads_max);
-    forwards_init(&s->forwards, s->o.forwards_max,
+    read_pool_init(&s->read_pool, s->o.reads_max, s->o.read_key_bytes_max);
+    forwards_init(&s->forwards, s->o.forwards_max, s->o.forwards_bytes_max,
                   (uint32_t)rng_next(&s->rng));
     peers_expect(s, o->node, s->o.shards);
     return s;
@@ -373,6 +377,9 @@ void shard_step(struct shard *s, const struct event *e, struct effects *fx)
         break;
     case EVENT_PEER_DOWN:
         peers_on_down(s, e, fx);
+        break;
+    case EVENT_PEER_FULL:
+        peers_on_full(s, e);
         break;
     case EVENT_PEER_FRAME:
         peers_on_frame(s, e, fx);

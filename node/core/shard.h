@@ -21,6 +21,8 @@ struct shard_options {
     size_t pending_bytes_max; /* of writes not submitted yet; 0: 64 MiB */
     unsigned reads_max;       /* 0: 65,536 */
     unsigned forwards_max;    /* 0: 65,536 */
+    size_t read_key_bytes_max; /* of keys that are being read; 0: 32 MiB */
+    size_t forwards_bytes_max; /* of requests passed on; 0: 32 MiB */
     size_t tail_bytes_max;    /* entry cache; 0: 64 MiB */
     uint64_t group_flush_bytes; /* of log unflushed; 0: 32 MiB */
     uint64_t node_flush_bytes;  /* 0: 128 MiB */

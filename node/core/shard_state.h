@@ -39,7 +39,8 @@ enum {
     BULK_BYTES = 32 * 1024,    /* entries beyond this go by the bulk channel */
     BULK_STICKY_MS = 100,
     FLUSH_AGAIN_MS = 1000,     /* after a refused flush */
-    FORWARD_TURN_BYTES = 24 << 20, /* passed on to one node in one turn */
+    FORWARD_TURN_BYTES = 24 << 20, /* to one node in one turn: requests
+                                      passed on, and their values */
     LOG_TRAILING = 4096,       /* flushed entries kept for slow followers */
 };
 
@@ -57,6 +58,7 @@ struct peer {
     bool up[2];
     uint64_t number[2];        /* of the connections that are up */
     uint32_t bulk_number;      /* of bulk connections with it, so far */
+    bool full;                 /* much waits to be sent by the bulk channel */
     bool dirty;
     struct buf out[2];         /* items of this turn, by channel */
     struct buf raft;           /* items with entries, channel chosen later */
@@ -130,7 +132,7 @@ void requests_take(struct shard *s, const struct request *q,
 /* The same for one that a shard passed on: `keyspace` is known by id. */
 void requests_forwarded(struct shard *s, const struct peer *p,
                         const struct forward *f, struct effects *fx);
-void requests_forward_reply(struct shard *s, const struct peer *p,
+bool requests_forward_reply(struct shard *s, const struct peer *p,
                             struct slice body, struct effects *fx);
 void requests_reply(struct shard *s, struct origin to, enum op op,
                     const struct reply *r, struct effects *fx);
@@ -198,7 +200,7 @@ void readpath_hedge(struct shard *s, struct replica *r);
 void readpath_run(struct replica *r, struct effects *fx);
 void readpath_on_read(struct shard *s, const struct event *e,
                       struct effects *fx);
-void readpath_answer_round(struct shard *s, struct peer *p, struct slice body);
+bool readpath_answer_round(struct shard *s, struct peer *p, struct slice body);
 bool readpath_on_ack(struct shard *s, struct peer *p, struct slice body,
                      struct effects *fx);
 
@@ -214,6 +216,9 @@ void peers_send_raft(struct shard *s, struct message *m);
 void peers_on_frame(struct shard *s, const struct event *e,
                     struct effects *fx);
 void peers_on_up(struct shard *s, const struct event *e);
+void peers_on_full(struct shard *s, const struct event *e);
+/* Is there no room for more passed-on requests to it, or for their values? */
+bool peers_crowded(const struct peer *p);
 void peers_on_down(struct shard *s, const struct event *e,
                    struct effects *fx);
 void peers_gossip(struct shard *s);
@@ -232,7 +237,7 @@ void snapshots_on_checkpoint(struct shard *s, const struct event *e,
                              struct effects *fx);
 void snapshots_on_install(struct shard *s, const struct event *e,
                           struct effects *fx);
-void snapshots_on_ask(struct shard *s, struct peer *p, struct slice body,
+bool snapshots_on_ask(struct shard *s, struct peer *p, struct slice body,
                       struct effects *fx);
 bool snapshots_on_chunk(struct shard *s, const struct peer *p,
                         struct slice body, struct effects *fx);

@@ -3,7 +3,7 @@
  * The receiver pulls. Leader: WANTED -> CHECKPOINT effect -> the group
  * announces the checkpoint's index -> pieces are served as they are asked for
  * -> END -> the checkpoint is dropped. Receiver: INSTALL -> asks for the
- * manifest -> a new directory -> file after file, a few pieces in flight ->
+ * manifest -> a new directory -> file after file, one piece at a time ->
  * commit: synced, opened, compared with the manifest, CURRENT switched, log
  * RESET -> the group goes on behind it. ARCHITECTURE, "Snapshots", has the
  * rules; the shell's install code carries them out in their order.

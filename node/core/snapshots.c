@@ -122,7 +122,7 @@ void snapshots_on_checkpoint(struct shard *s, const struct event *e,
     replica_carry(s, r, fx);
 }
 
-void snapshots_on_ask(struct shard *s, struct peer *p, struct slice body,
+bool snapshots_on_ask(struct shard *s, struct peer *p, struct slice body,
                       struct effects *fx)
 {
     struct snapshot_ask ask;
@@ -131,7 +131,7 @@ void snapshots_on_ask(struct shard *s, struct peer *p, struct slice body,
     struct effect *e;
 
     if (!snapshot_ask_decode(body, &ask))
-        return;
+        return false;
     r = shard_find(s, ask.group);
     reply = (struct snapshot_chunk){
         .group = ask.group,
@@ -146,13 +146,13 @@ void snapshots_on_ask(struct shard *s, struct peer *p, struct slice body,
         node_of(s, ask.group, ask.replica) != p->node) {
         reply.status = STATUS_NOT_FOUND;
         snapshot_chunk_encode(peers_out(p, CHANNEL_BULK), &reply);
-        return;
+        return true;
     }
     r->send.asked_at = s->now;
     if (ask.file == SNAPSHOT_MANIFEST) {
         reply.bytes = buf_slice(&r->send.manifest);
         snapshot_chunk_encode(peers_out(p, CHANNEL_BULK), &reply);
-        return;
+        return true;
     }
     e = effects_add(fx, EFFECT_SERVE_CHUNK, ask.group);
     e->serve.token = r->send.token;
@@ -160,6 +160,7 @@ void snapshots_on_ask(struct shard *s, struct peer *p, struct slice body,
     e->serve.shard = p->shard;
     e->serve.ask = ask;
     e->serve.ask.size_max = MIN_OF(ask.size_max, (uint32_t)SNAPSHOT_PIECE);
+    return true;
 }
 
 /* ---- receiving ---- */
@@ -344,6 +345,9 @@ void snapshots_on_install(struct shard *s, const struct event *e,
     struct snapshot_receive *in = r ? &r->receive : NULL;
     enum status st = e->install.status;
 
+    /* Store and log are one again, the old or the new: it may begin. */
+    if (r && r->switching == e->install.token)
+        r->switching = 0;
     if (!r || !r->raft || in->token != e->install.token)
         return;
     in->heard_at = s->now;

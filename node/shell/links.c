@@ -9,6 +9,7 @@
  * sides dialed the higher id's stays. */
 #include "node/shell/post.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -323,6 +324,37 @@ void links_send(struct loop *l, uint32_t node, unsigned shard,
     x->channel = channel;
     x->number = number;
     post_to(l, &n->loops[0], &x->post);
+}
+
+struct break_post {
+    struct post post;
+    struct effect effect;
+};
+
+static void run_break(struct loop *to, struct post *p)
+{
+    struct break_post *x = CONTAINER_OF(p, struct break_post, post);
+    struct link *link = link_of(to->node->links, x->effect.cut.node);
+
+    for (unsigned c = 0; link && c < 2; c++) {
+        struct lane *lane = &link->lanes[c];
+        if (lane->conn && lane->number == x->effect.cut.number[c])
+            conn_close(lane->conn, STATUS_BAD_MESSAGE,
+                       "what it says makes no sense");
+    }
+    free(x);
+}
+
+void links_break(struct loop *l, const struct effect *e)
+{
+    struct break_post *x;
+
+    /* Not ours, and no other program's: a sibling's item is our own. */
+    assert(e->cut.node != l->node->id);
+    x = xcalloc(1, sizeof *x);
+    x->post.run = run_break;
+    x->effect = *e;
+    post_to(l, &l->node->loops[0], &x->post);
 }
 
 /* ---- hello ---- */

@@ -195,6 +195,9 @@ static void carry_out(struct loop *l, const struct effect *e)
         links_send(l, e->send.node, e->send.shard, e->send.channel,
                    e->send.number, e->send.items);
         break;
+    case EFFECT_BREAK:
+        links_break(l, e);
+        break;
     case EFFECT_FETCH:
         stores_fetch(l, e);
         break;

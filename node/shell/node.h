@@ -284,6 +284,8 @@ MUST_CHECK bool links_listen(struct node *n, char *error);
  * EFFECT_SEND. `number` 0: by whatever connection there is. */
 void links_send(struct loop *l, uint32_t node, unsigned shard,
                 enum channel channel, uint64_t number, struct slice items);
+/* EFFECT_BREAK, from any loop. */
+void links_break(struct loop *l, const struct effect *e);
 void links_tick(struct node *n);
 void links_stop(struct node *n);
 

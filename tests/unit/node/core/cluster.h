@@ -63,6 +63,7 @@ struct checkpoint {
 struct install {
     uint64_t token;
     struct buf files[CHECKPOINT_FILES];
+    bool committing;         /* INSTALL_COMMIT asked for and not answered */
     struct mem_store *store; /* switched to, the log's RESET not durable yet */
     uint64_t ticket; /* of the RESET; 0: not there yet */
 };
@@ -259,6 +260,9 @@ void network_node_down(struct cluster *c, struct sim_node *n);
 /* Nothing gets from `from` to `to`; connections break now or later. */
 void network_block(struct cluster *c, unsigned from, unsigned to, bool block,
                    bool break_now);
+/* `from` ends those of its connections with `to` that have these numbers. */
+void network_cut(struct cluster *c, struct sim_node *from, uint32_t to,
+                 const uint64_t *number);
 /* One connection breaks, losing what is on its way. */
 void network_break(struct cluster *c, unsigned a, unsigned b,
                    enum channel channel);

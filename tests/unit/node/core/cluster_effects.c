@@ -497,6 +497,16 @@ static void to_sibling(struct cluster *c, struct sim_loop *l, void *arg,
     sending_free(s);
 }
 
+static void cut_run(struct cluster *c, struct sim_loop *l, void *arg,
+                    bool dropped)
+{
+    struct effect *e = arg;
+
+    if (!dropped)
+        network_cut(c, l->node, e->cut.node, e->cut.number);
+    free(e);
+}
+
 static void send_items(struct cluster *c, struct sim_loop *l,
                        const struct effect *e)
 {
@@ -518,6 +528,14 @@ static void send_items(struct cluster *c, struct sim_loop *l,
 
 /* ---- all ---- */
 
+static void restart(struct cluster *c, struct sim_replica *r)
+{
+    if (r->install && r->install->committing)
+        cluster_fail(c, "group %u begins again while its store is switched",
+                     r->group);
+    r->restart_wanted = true;
+}
+
 static void reply(struct cluster *c, struct sim_loop *l,
                   const struct effect *e)
 {
@@ -538,6 +556,12 @@ void effects_carry_out(struct cluster *c, struct sim_loop *l,
         break;
     case EFFECT_SEND:
         send_items(c, l, e);
+        break;
+    case EFFECT_BREAK:
+        if (e->cut.node == l->node->id)
+            cluster_fail(c, "node %u: shard %u sends nonsense to a sibling",
+                         l->node->id, l->index);
+        loop_letter(c, l, &l->node->loops[0], cut_run, effect_copy(e));
         break;
     case EFFECT_FETCH:
         fetch(c, l, e);
@@ -561,7 +585,7 @@ void effects_carry_out(struct cluster *c, struct sim_loop *l,
         save_map(c, l, e);
         break;
     case EFFECT_RESTART:
-        must_find(c, l, e)->restart_wanted = true;
+        restart(c, must_find(c, l, e));
         break;
     case EFFECT_REWRITE:
         loop_letter(c, l, &l->node->loops[0], rewrite_run, effect_copy(e));

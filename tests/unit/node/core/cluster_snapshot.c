@@ -283,11 +283,13 @@ out:
 }
 
 static void install(struct cluster *c, struct sim_loop *l,
-                    const struct effect *e)
+                    struct sim_replica *r, const struct effect *e)
 {
     struct installing *w = xcalloc(1, sizeof *w);
 
     w->effect = *e;
+    if (e->type == EFFECT_INSTALL_COMMIT && r->install)
+        r->install->committing = true;
     if (e->type == EFFECT_INSTALL_CHUNK) {
         if (e->install.file >= CHECKPOINT_FILES)
             cluster_fail(c, "group %u: a piece of no file", e->group);
@@ -365,7 +367,7 @@ void snapshot_carry_out(struct cluster *c, struct sim_loop *l,
     case EFFECT_INSTALL_BEGIN:
     case EFFECT_INSTALL_CHUNK:
     case EFFECT_INSTALL_COMMIT:
-        install(c, l, e);
+        install(c, l, r, e);
         break;
     default:
         cluster_fail(c, "an unknown effect %d", (int)e->type);

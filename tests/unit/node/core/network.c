@@ -298,6 +298,18 @@ void network_break(struct cluster *c, unsigned a, unsigned b,
     lane_break(c, lane_of(c, a, b, channel, &side));
 }
 
+void network_cut(struct cluster *c, struct sim_node *from, uint32_t to,
+                 const uint64_t *number)
+{
+    for (unsigned ch = 0; ch < 2; ch++) {
+        unsigned side;
+        struct lane *l = lane_of(c, from->place, cluster_node(c, to)->place,
+                                 (enum channel)ch, &side);
+        if (l->open && l->epoch == number[ch])
+            lane_break(c, l);
+    }
+}
+
 void network_node_down(struct cluster *c, struct sim_node *n)
 {
     for (unsigned other = 0; other < c->o.nodes; other++) {

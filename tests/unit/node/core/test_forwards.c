@@ -35,7 +35,7 @@ static void a_request_is_found_once(void **state)
     uint64_t a, b;
 
     (void)state;
-    forwards_init(&f, 100, 7);
+    forwards_init(&f, 100, 1000, 7);
     a = add(&f, 7, OP_SET, 2, 9);
     b = add(&f, 8, OP_GET, 3, 9);
     assert_true(a && b && a != b);
@@ -57,7 +57,7 @@ static void a_late_answer_misses_the_next_in_its_place(void **state)
     uint64_t old, new;
 
     (void)state;
-    forwards_init(&f, 100, 7);
+    forwards_init(&f, 100, 1000, 7);
     old = add(&f, 1, OP_SET, 2, 9);
     assert_true(forwards_take(&f, old, &out));
     new = add(&f, 2, OP_SET, 2, 9);
@@ -78,10 +78,10 @@ static void another_start_gives_other_numbers(void **state)
     uint64_t old;
 
     (void)state;
-    forwards_init(&f, 100, 1000);
+    forwards_init(&f, 100, 1000, 1000);
     old = add(&f, 1, OP_SET, 2, 9);
     forwards_release(&f);
-    forwards_init(&f, 100, 5000);
+    forwards_init(&f, 100, 1000, 5000);
     assert_true(add(&f, 2, OP_SET, 2, 9) != old);
     assert_false(forwards_take(&f, old, &out));
     forwards_release(&f);
@@ -94,7 +94,7 @@ static void no_number_is_zero_when_generations_wrap(void **state)
     struct forwarded out;
 
     (void)state;
-    forwards_init(&f, 100, UINT32_MAX - 1);
+    forwards_init(&f, 100, 1000, UINT32_MAX - 1);
     for (unsigned i = 0; i < 4; i++) {
         uint64_t id = add(&f, i, OP_SET, 2, 9);
         assert_true(id);
@@ -112,7 +112,7 @@ static void beyond_the_limit_nobody_is_taken(void **state)
     uint64_t ids[MAX];
 
     (void)state;
-    forwards_init(&f, MAX, 7);
+    forwards_init(&f, MAX, 1000, 7);
     for (unsigned round = 0; round < 3; round++) {
         for (unsigned i = 0; i < MAX; i++) {
             ids[i] = add(&f, i, OP_SET, 2, 9);
@@ -137,7 +137,7 @@ static void a_late_write_is_unknown_and_a_late_read_timed_out(void **state)
     uint64_t kept;
 
     (void)state;
-    forwards_init(&f, 10, 7);
+    forwards_init(&f, 10, 1000, 7);
     add(&f, 1, OP_SET, 2, 100);
     add(&f, 2, OP_GET, 2, 100);
     kept = add(&f, 3, OP_DELETE, 2, 200);
@@ -163,7 +163,7 @@ static void a_lost_node_answers_only_what_went_there(void **state)
     struct answers a = {0};
 
     (void)state;
-    forwards_init(&f, 10, 7);
+    forwards_init(&f, 10, 1000, 7);
     add(&f, 1, OP_SET, 2, 100);
     add(&f, 2, OP_GET, 2, 100);
     add(&f, 3, OP_GET, 3, 100);
@@ -172,6 +172,31 @@ static void a_lost_node_answers_only_what_went_there(void **state)
     assert_int_equal(a.v[0].why, STATUS_UNKNOWN);
     assert_int_equal(a.v[1].why, STATUS_UNAVAILABLE);
     assert_int_equal(f.count, 1);
+    forwards_release(&f);
+}
+
+/* 65,536 requests of 16 MiB each are not "bounded". */
+static void what_waits_is_bounded_in_bytes(void **state)
+{
+    struct forwards f;
+    struct forwarded out, w = {.from = {1, 1}, .op = OP_SET, .bytes = 600};
+    uint64_t first, second;
+
+    (void)state;
+    forwards_init(&f, 100, 1000, 7);
+    first = forwards_add(&f, &w);
+    assert_true(first);
+    assert_false(forwards_add(&f, &w));
+    w.bytes = 400;
+    second = forwards_add(&f, &w);
+    assert_true(second);
+    assert_false(forwards_add(&f, &(struct forwarded){.bytes = 1}));
+    assert_true(forwards_take(&f, first, &out));
+    assert_true(forwards_take(&f, second, &out));
+    assert_int_equal(f.bytes, 0);
+    w.bytes = 5000; /* alone, one of any size */
+    assert_true(forwards_add(&f, &w));
+    assert_false(forwards_add(&f, &(struct forwarded){.bytes = 1}));
     forwards_release(&f);
 }
 
@@ -185,6 +210,7 @@ int main(void)
         cmocka_unit_test(beyond_the_limit_nobody_is_taken),
         cmocka_unit_test(a_late_write_is_unknown_and_a_late_read_timed_out),
         cmocka_unit_test(a_lost_node_answers_only_what_went_there),
+        cmocka_unit_test(what_waits_is_bounded_in_bytes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -99,6 +99,78 @@ static void damaged_frames_do_no_harm(void **state)
     trial_release(&t);
 }
 
+/* Where one item is nonsense the next may be, too: begin anew, so that both
+ * sides know what is lost. */
+static void a_malformed_item_ends_the_connections(void **state)
+{
+    struct cluster_options o = trial_three();
+    struct sim_node *leader, *other;
+    struct event e = {.type = EVENT_PEER_FRAME};
+    struct buf b = {0};
+    unsigned broken;
+
+    (void)state;
+    leader = settled_leader(&o);
+    other = trial_other(&t, leader);
+    broken = t.c.count.broken;
+    item_end(&b, item_begin(&b, (enum item_type)99));
+    e.frame.node = other->id;
+    e.frame.items = buf_slice(&b);
+    loop_step(&t.c, &leader->loops[0], &e);
+    trial_run(&t, 1);
+    assert_int_equal(t.c.count.broken, broken + 2);
+    /* A verdict on the earlier connections says nothing about these. */
+    trial_run(&t, 1000);
+    assert_int_equal(t.c.count.broken, broken + 2);
+    b.size = ITEM_HEADER_BYTES - 1; /* cut */
+    e.frame.items = buf_slice(&b);
+    loop_step(&t.c, &leader->loops[0], &e);
+    trial_run(&t, 1000);
+    assert_int_equal(t.c.count.broken, broken + 4);
+    assert_int_equal(trial_answer(&t, other, OP_SET, 0)->status, STATUS_OK);
+    buf_release(&b);
+    trial_judge(&t);
+    trial_release(&t);
+}
+
+static void tell_full(struct sim_node *n, uint32_t about, bool full)
+{
+    struct event e = {.type = EVENT_PEER_FULL};
+
+    e.peer.node = about;
+    e.peer.channel = CHANNEL_BULK;
+    e.peer.full = full;
+    loop_step(&t.c, &n->loops[0], &e);
+}
+
+/* What cannot leave must not gather here: who asks is told to come again. */
+static void a_crowded_peer_gets_nothing_passed_on(void **state)
+{
+    struct cluster_options o = trial_three();
+    struct sim_node *leader, *other;
+
+    (void)state;
+    leader = settled_leader(&o);
+    other = trial_other(&t, leader);
+    assert_int_equal(trial_answer(&t, other, OP_SET, 0)->status, STATUS_OK);
+    tell_full(other, leader->id, true);
+    assert_int_equal(trial_answer(&t, other, OP_SET, 0)->status, STATUS_BUSY);
+    assert_int_equal(trial_answer(&t, other, OP_GET, 0)->status, STATUS_BUSY);
+    tell_full(other, leader->id, false);
+    assert_int_equal(trial_answer(&t, other, OP_SET, 0)->status, STATUS_OK);
+    /* The way back: values stay here, what is small goes. */
+    tell_full(leader, other->id, true);
+    assert_int_equal(trial_answer(&t, other, OP_GET, 0)->status, STATUS_BUSY);
+    assert_int_equal(trial_answer(&t, other, OP_SET, 0)->status, STATUS_OK);
+    assert_int_equal(trial_answer(&t, other, OP_DELETE, 0)->status,
+                     STATUS_OK);
+    assert_int_equal(trial_answer(&t, other, OP_GET, 0)->status,
+                     STATUS_NOT_FOUND);
+    tell_full(leader, other->id, false);
+    trial_judge(&t);
+    trial_release(&t);
+}
+
 /* A node that was started with another address tells the meta group; all
  * shards of all nodes get the new map, also who was away meanwhile. */
 static void a_changed_address_reaches_every_shard(void **state)
@@ -172,6 +244,8 @@ int main(void)
         cmocka_unit_test(a_lost_connection_answers_what_was_passed_on),
         cmocka_unit_test(reads_survive_a_lost_control_connection),
         cmocka_unit_test(damaged_frames_do_no_harm),
+        cmocka_unit_test(a_malformed_item_ends_the_connections),
+        cmocka_unit_test(a_crowded_peer_gets_nothing_passed_on),
         cmocka_unit_test(a_changed_address_reaches_every_shard),
         cmocka_unit_test(messages_of_a_wrong_sender_are_dropped),
     };

@@ -16,7 +16,7 @@ struct fixture {
 static void init(struct fixture *f, unsigned max)
 {
     *f = (struct fixture){0};
-    read_pool_init(&f->pool, max);
+    read_pool_init(&f->pool, max, 200000);
     reads_init(&f->reads);
 }
 
@@ -256,6 +256,29 @@ static void losing_leadership_answers_all(void **state)
     end(&f);
 }
 
+/* Keys are up to 64 KiB: many reads of such ones are bounded in bytes. */
+static void long_keys_are_bounded_in_bytes(void **state)
+{
+    struct fixture f;
+    struct read *a, *b, *small;
+
+    (void)state;
+    init(&f, 100);
+    a = read_new(&f.pool, 120000);
+    b = read_new(&f.pool, 80000);
+    small = read_new(&f.pool, READ_KEY_INLINE);
+    assert_true(a && b && small);
+    assert_null(read_new(&f.pool, READ_KEY_INLINE + 1));
+    read_free(&f.pool, a);
+    a = read_new(&f.pool, 119000);
+    assert_non_null(a);
+    read_free(&f.pool, a);
+    read_free(&f.pool, b);
+    read_free(&f.pool, small);
+    assert_int_equal(f.pool.key_bytes, 0);
+    end(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -268,6 +291,7 @@ int main(void)
         cmocka_unit_test(a_read_waits_for_its_index_and_its_own_writes),
         cmocka_unit_test(who_expires_is_answered_in_every_state),
         cmocka_unit_test(losing_leadership_answers_all),
+        cmocka_unit_test(long_keys_are_bounded_in_bytes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

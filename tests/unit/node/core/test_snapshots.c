@@ -143,6 +143,69 @@ static void a_crash_after_the_switch_is_finished_at_start(void **state)
     trial_release(&t);
 }
 
+static bool committing(struct trial *x UNUSED, void *arg)
+{
+    struct sim_replica *r = cluster_replica(arg, 1);
+
+    return r->install && r->install->committing;
+}
+
+/* An entry of a leader that cannot be: another of the same term. */
+static void second_leader(struct sim_node *n)
+{
+    struct replica *r = trial_replica(n, 1);
+    struct sim_node *leader = trial_leader(&t, 1);
+    struct message *m = message_new(MESSAGE_APPEND, 0);
+    struct event e = {.type = EVENT_PEER_FRAME};
+    struct buf b = {0};
+    size_t begun;
+
+    for (unsigned i = 0; i < t.c.o.nodes; i++)
+        if (&t.c.nodes[i] != n && &t.c.nodes[i] != leader)
+            e.frame.node = t.c.nodes[i].id;
+    m->group = 1;
+    m->from = cluster_replica(cluster_node(&t.c, e.frame.node), 1)->id;
+    m->to = r->id;
+    m->term = group_term(r->raft);
+    begun = item_begin(&b, ITEM_RAFT);
+    message_encode(m, &b);
+    item_end(&b, begun);
+    e.frame.items = buf_slice(&b);
+    loop_step(&t.c, loop_of(n, 1), &e);
+    message_free(m);
+    buf_release(&b);
+    assert_null(r->raft);
+    assert_int_equal(r->mode, REPLICA_FAILED);
+}
+
+/* The group stops by itself while its store is being switched. Started again
+ * from the old store it would acknowledge what the RESET then drops: it has to
+ * wait for the end of the switch, however long that takes. */
+static void a_group_waits_for_its_switched_store(void **state)
+{
+    struct cluster_options o = flushing(100);
+    struct sim_node *lost;
+
+    (void)state;
+    lost = left_behind(&o);
+    start_node(&t.c, lost);
+    t.c.disk_max = 0;
+    t.c.store_max = 1000; /* long enough for a restart in between */
+    trial_wait(&t, 60000, committing, lost, "a commit");
+    lost->slow_disk_until = t.c.now + 8000;
+    second_leader(lost);
+    trial_run(&t, 7000);
+    assert_null(trial_replica(lost, 1)->raft);
+    assert_int_equal(t.c.count.installs, 0);
+    t.c.store_max = 2;
+    trial_run(&t, 10000);
+    assert_int_equal(t.c.count.installs, 1);
+    assert_int_equal(t.c.count.restarts, 1);
+    assert_int_equal(trial_replica(lost, 1)->mode, REPLICA_SERVING);
+    trial_judge(&t);
+    trial_release(&t);
+}
+
 /* While it is sent the log behind the snapshot stays, however much is written
  * and flushed meanwhile: else the receiver is never done. */
 static void writing_goes_on_while_a_store_is_sent(void **state)
@@ -171,6 +234,7 @@ int main(void)
         cmocka_unit_test(another_sender_takes_over),
         cmocka_unit_test(an_interrupted_install_begins_anew),
         cmocka_unit_test(a_crash_after_the_switch_is_finished_at_start),
+        cmocka_unit_test(a_group_waits_for_its_switched_store),
         cmocka_unit_test(writing_goes_on_while_a_store_is_sent),
     };
 
