@@ -1,7 +1,7 @@
 /* test_apply.c - committed entries into the store, results to who waits. */
 #include "tests/unit/node/core/core_test.h"
 
-#include "tests/unit/node/core/trial.h"
+#include "tests/sim/trial.h"
 
 static struct trial t;
 

@@ -6,7 +6,7 @@
 #include "node/core/machine.h"
 #include "proto/base/rng.h"
 #include "proto/slot.h"
-#include "tests/unit/node/core/mem_store.h"
+#include "tests/sim/mem_store.h"
 #include "tests/unit/proto/map_sample.h"
 
 enum { GROUPS = 3 };

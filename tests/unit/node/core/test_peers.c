@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-#include "tests/unit/node/core/trial.h"
+#include "tests/sim/trial.h"
 
 static struct trial t;
 

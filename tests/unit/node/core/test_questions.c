@@ -1,7 +1,7 @@
 /* test_questions.c - what a shard says of itself. */
 #include "tests/unit/node/core/core_test.h"
 
-#include "tests/unit/node/core/trial.h"
+#include "tests/sim/trial.h"
 
 static struct trial t;
 

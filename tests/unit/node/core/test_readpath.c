@@ -1,7 +1,7 @@
 /* test_readpath.c - linearizable reads: rounds, hedges, own writes. */
 #include "tests/unit/node/core/core_test.h"
 
-#include "tests/unit/node/core/trial.h"
+#include "tests/sim/trial.h"
 
 static struct trial t;
 

@@ -1,7 +1,7 @@
 /* test_replica.c - a replica's life: broken ones, flushing, restarts. */
 #include "tests/unit/node/core/core_test.h"
 
-#include "tests/unit/node/core/trial.h"
+#include "tests/sim/trial.h"
 #include "tests/unit/proto/map_sample.h"
 
 static struct trial t;

@@ -1,7 +1,7 @@
 /* test_requests.c - from a request to its group: here, elsewhere, refused. */
 #include "tests/unit/node/core/core_test.h"
 
-#include "tests/unit/node/core/trial.h"
+#include "tests/sim/trial.h"
 
 static struct trial t;
 

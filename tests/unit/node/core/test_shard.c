@@ -1,7 +1,7 @@
 /* test_shard.c - the turn: timers, handing over, hanging disks, sleep. */
 #include "tests/unit/node/core/core_test.h"
 
-#include "tests/unit/node/core/trial.h"
+#include "tests/sim/trial.h"
 
 static struct trial t;
 

@@ -12,7 +12,7 @@
 #include <stdio.h>
 
 #include "proto/base/log.h"
-#include "tests/unit/node/core/trial.h"
+#include "tests/sim/trial.h"
 
 enum {
     STORM_MS = 6000,

@@ -1,7 +1,7 @@
 /* test_snapshots.c - whole stores for replicas that are behind the log. */
 #include "tests/unit/node/core/core_test.h"
 
-#include "tests/unit/node/core/trial.h"
+#include "tests/sim/trial.h"
 
 static struct trial t;
 

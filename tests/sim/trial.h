@@ -2,11 +2,11 @@
  *
  * The world (cluster.h), who asks (clients.h) and what must hold (history.h,
  * invariants.h) put together, and the small steps that tests are made of. */
-#ifndef TESTS_UNIT_NODE_CORE_TRIAL_H
-#define TESTS_UNIT_NODE_CORE_TRIAL_H
+#ifndef TESTS_SIM_TRIAL_H
+#define TESTS_SIM_TRIAL_H
 
-#include "tests/unit/node/core/clients.h"
-#include "tests/unit/node/core/invariants.h"
+#include "tests/sim/clients.h"
+#include "tests/sim/invariants.h"
 
 struct trial {
     struct cluster c;

@@ -17,13 +17,13 @@
  *
  * The world does not judge: it calls the hooks in `judge`, and fails only when
  * the shard breaks the contract of event.h. */
-#ifndef TESTS_UNIT_NODE_CORE_CLUSTER_H
-#define TESTS_UNIT_NODE_CORE_CLUSTER_H
+#ifndef TESTS_SIM_CLUSTER_H
+#define TESTS_SIM_CLUSTER_H
 
 #include "node/core/journal.h"
 #include "node/core/shard_state.h"
 #include "proto/base/rng.h"
-#include "tests/unit/node/core/mem_store.h"
+#include "tests/sim/mem_store.h"
 #include "tests/unit/raft/wal/disk.h"
 
 enum {

@@ -3,13 +3,12 @@
  * A checkpoint is a few files: two with rows, one that is empty, one of padding
  * that is larger than a piece. Installing keeps checkpoints.c's order: store
  * whole and compared, CURRENT switched, the log RESET, durable, then told. */
-#include "tests/unit/node/core/core_test.h"
-
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "node/core/peer_item.h"
-#include "tests/unit/node/core/cluster.h"
+#include "tests/sim/cluster.h"
 
 enum { FILE_EMPTY, FILE_ROWS, FILE_MORE_ROWS, FILE_PADDING };
 

@@ -3,11 +3,11 @@
  * Each has a connection to one node and asks there, several requests at once;
  * when the node dies it goes to another. Owners wire the judge's hooks to
  * clients_replied and clients_died. */
-#ifndef TESTS_UNIT_NODE_CORE_CLIENTS_H
-#define TESTS_UNIT_NODE_CORE_CLIENTS_H
+#ifndef TESTS_SIM_CLIENTS_H
+#define TESTS_SIM_CLIENTS_H
 
-#include "tests/unit/node/core/cluster.h"
-#include "tests/unit/node/core/history.h"
+#include "tests/sim/cluster.h"
+#include "tests/sim/history.h"
 
 enum {
     CLIENTS_MAX = 12,

@@ -1,10 +1,9 @@
 /* history.c - see history.h. */
-#include "tests/unit/node/core/core_test.h"
-
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 
-#include "tests/unit/node/core/history.h"
+#include "tests/sim/history.h"
 
 void history_release(struct history *h)
 {

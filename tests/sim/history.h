@@ -5,8 +5,8 @@
  * never go back; what was read was written under that version; what is absent
  * was deleted or never written. What was refused never happened; what has an
  * unknown outcome may have happened at any time after it was asked. */
-#ifndef TESTS_UNIT_NODE_CORE_HISTORY_H
-#define TESTS_UNIT_NODE_CORE_HISTORY_H
+#ifndef TESTS_SIM_HISTORY_H
+#define TESTS_SIM_HISTORY_H
 
 #include "node/core/event.h"
 

@@ -1,11 +1,11 @@
 /* clients.c - see clients.h. */
-#include "tests/unit/node/core/core_test.h"
-
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "proto/slot.h"
-#include "tests/unit/node/core/clients.h"
+#include "tests/sim/clients.h"
 
 /* ---- keys and values ---- */
 
@@ -113,7 +113,7 @@ size_t clients_ask(struct clients *l, unsigned at, struct sim_node *n,
     size_t number;
 
     connect_to(l, x, n);
-    assert_true(x->outstanding < CLIENT_DEPTH_MAX);
+    assert(x->outstanding < CLIENT_DEPTH_MAX);
     number = history_ask(&l->h, op, mode, key, x->conn);
     x->asked[x->outstanding++] = number;
     q.from = (struct origin){x->conn, number};
@@ -248,7 +248,7 @@ void clients_init(struct clients *l, struct cluster *c, unsigned n,
                   unsigned depth)
 {
     *l = (struct clients){.c = c, .n = n, .depth = depth, .pause_max = 20};
-    assert_true(n <= CLIENTS_MAX && depth <= CLIENT_DEPTH_MAX);
+    assert(n <= CLIENTS_MAX && depth <= CLIENT_DEPTH_MAX);
     for (unsigned i = 0; i < CLIENTS_MAX; i++)
         l->v[i].owner = l;
     choose_keys(l);

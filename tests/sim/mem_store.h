@@ -3,8 +3,10 @@
  * An ordered map; `live` is what reads see, `flushed` what a crash leaves.
  * Rows are shared between copies. The digest is the same for equal contents,
  * however they came about. */
-#ifndef TESTS_UNIT_NODE_CORE_MEM_STORE_H
-#define TESTS_UNIT_NODE_CORE_MEM_STORE_H
+#ifndef TESTS_SIM_MEM_STORE_H
+#define TESTS_SIM_MEM_STORE_H
+
+#include <stdlib.h>
 
 #include "node/store/layout.h"
 #include "node/store/write_set.h"

@@ -5,9 +5,9 @@
  * both ends are told, each when it notices, and later that there is a new
  * connection. A blocked direction holds its frames back until it is free again
  * or the lane is given up. */
-#include "tests/unit/node/core/core_test.h"
+#include <stdlib.h>
 
-#include "tests/unit/node/core/cluster.h"
+#include "tests/sim/cluster.h"
 
 enum { GIVE_UP_MS = 1500 };
 

@@ -2,11 +2,10 @@
  *
  * The shell does some of this at once and some on other threads; here chance
  * decides each time. Fails where event.h's contract is broken. */
-#include "tests/unit/node/core/core_test.h"
-
 #include <inttypes.h>
+#include <stdlib.h>
 
-#include "tests/unit/node/core/cluster.h"
+#include "tests/sim/cluster.h"
 
 /* ---- the log, on loop 0 ---- */
 

@@ -1,24 +1,27 @@
 /* cluster.c - time, tasks, weather; see cluster.h. */
-#include "tests/unit/node/core/core_test.h"
-
+#include <assert.h>
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 
-#include "tests/unit/node/core/cluster.h"
+#include "tests/sim/cluster.h"
+#include "tests/sim/fail.h"
 #include "tests/unit/proto/map_sample.h"
 
 void cluster_fail(struct cluster *c, const char *fmt, ...)
 {
-    char text[512];
+    char what[512], text[640];
     va_list args;
 
     va_start(args, fmt);
-    vsnprintf(text, sizeof text, fmt, args);
+    vsnprintf(what, sizeof what, fmt, args);
     va_end(args);
-    fail_msg("seed %" PRIu64 " (%u nodes, %u groups, %u replicas) at %" PRIu64
+    snprintf(text, sizeof text,
+             "seed %" PRIu64 " (%u nodes, %u groups, %u replicas) at %" PRIu64
              " ms: %s",
-             c->o.seed, c->o.nodes, c->o.groups, c->o.replicas, c->now, text);
-    abort();
+             c->o.seed, c->o.nodes, c->o.groups, c->o.replicas, c->now, what);
+    sim_fail(text);
 }
 
 void cluster_say(struct cluster *c, const char *fmt, ...)
@@ -335,7 +338,7 @@ void cluster_init(struct cluster *c, const struct cluster_options *o,
     gentle(c);
     c->now = 1000;
     c->initial = sample_map(o->nodes, o->groups, o->replicas);
-    assert_non_null(c->initial);
+    assert(c->initial);
     for (unsigned i = 0; i < o->nodes; i++) {
         struct sim_node *n = &c->nodes[i];
         n->place = i;

@@ -1,9 +1,9 @@
 /* invariants.c - see invariants.h. */
-#include "tests/unit/node/core/core_test.h"
-
 #include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
 
-#include "tests/unit/node/core/invariants.h"
+#include "tests/sim/invariants.h"
 
 void invariants_init(struct invariants *v, struct cluster *c)
 {

@@ -4,14 +4,15 @@
  * the log holds what comes behind, a switched store without its RESET is
  * finished. Nothing here damages a disk, so a replica that has to stay out is
  * a failure. */
-#include "tests/unit/node/core/core_test.h"
-
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "node/core/machine.h"
 #include "raft/wal/recovery.h"
-#include "tests/unit/node/core/cluster.h"
+#include "tests/sim/cluster.h"
 
 /* ---- creation ---- */
 
@@ -27,7 +28,7 @@ static void create_store(struct sim_replica *r, const struct map_group *g,
                                   .format_level = COMMAND_LEVEL};
 
     for (unsigned i = 0; i < g->n_replicas; i++)
-        assert_true(members_add(&members, g->replicas[i].id, MEMBER_VOTER));
+        assert(members_add(&members, g->replicas[i].id, MEMBER_VOTER));
     members_encode(&members, &encoded);
     record.members = buf_slice(&encoded);
     machine_init(&machine, g->id);
@@ -176,9 +177,10 @@ static struct replica_restore restore_of(struct sim_replica *r,
         .slots = mem_table_single(&r->open->live, LAYOUT_SLOTS),
         .map = mem_table_single(&r->open->live, LAYOUT_MAP),
     };
+    enum status st =
+        members_decode(record.members, &o.raft.snapshot.members);
 
-    assert_int_equal(
-        members_decode(record.members, &o.raft.snapshot.members), STATUS_OK);
+    assert(st == STATUS_OK);
     o.raft.term = f->log.term;
     o.raft.vote = f->log.vote;
     o.raft.snapshot.index = record.applied_index;
@@ -245,7 +247,7 @@ void start_node(struct cluster *c, struct sim_node *n)
     struct event e = {.type = EVENT_DISK};
     struct wal_recovered *log = disk_recover(&n->disk, &n->wal_options);
 
-    assert_false(n->up);
+    assert(!n->up);
     n->boot++;
     n->up = true;
     n->stopping = n->write_pending = false;
@@ -333,7 +335,7 @@ void start_again(struct cluster *c, struct sim_node *n, struct sim_replica *r)
 
     if (wal_pending_bytes(n->journal.wal))
         return;
-    assert_true(wal_group(n->journal.wal, r->group, &info));
+    assert(wal_group(n->journal.wal, r->group, &info));
     a = xcalloc(1, sizeof *a);
     a->r = r;
     a->f.log = (struct wal_recovered_group){.term = info.term,

@@ -4,10 +4,10 @@
  * only grows while a process lives; replicas of a group that have applied the
  * same entries hold the same bytes. In the end: replicas are equal, nobody
  * waits for anything, nothing is left in any list. */
-#ifndef TESTS_UNIT_NODE_CORE_INVARIANTS_H
-#define TESTS_UNIT_NODE_CORE_INVARIANTS_H
+#ifndef TESTS_SIM_INVARIANTS_H
+#define TESTS_SIM_INVARIANTS_H
 
-#include "tests/unit/node/core/cluster.h"
+#include "tests/sim/cluster.h"
 
 struct invariants {
     struct cluster *c;

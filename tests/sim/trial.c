@@ -1,7 +1,5 @@
 /* trial.c - see trial.h. */
-#include "tests/unit/node/core/core_test.h"
-
-#include "tests/unit/node/core/trial.h"
+#include "tests/sim/trial.h"
 
 enum { CONVERGED_MS = 15000 };
 

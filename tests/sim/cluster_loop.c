@@ -1,7 +1,7 @@
 /* cluster_loop.c - a shard's turns, and letters between a node's shards. */
-#include "tests/unit/node/core/core_test.h"
+#include <stdlib.h>
 
-#include "tests/unit/node/core/cluster.h"
+#include "tests/sim/cluster.h"
 
 static void mix(struct cluster *c, uint64_t x)
 {
