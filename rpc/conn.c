@@ -12,6 +12,16 @@ size_t conn_pending(const struct conn *c)
     return c->out.size + (c->flying ? c->flight.size - c->flight_at : 0);
 }
 
+uint64_t conn_sent(const struct conn *c)
+{
+    return c->sent;
+}
+
+void conn_limit(struct conn *c, uint32_t payload_max)
+{
+    c->payload_max = MIN_OF(payload_max, c->set->options.payload_max);
+}
+
 bool conn_closing(const struct conn *c)
 {
     return c->closing || c->finishing;
@@ -70,6 +80,8 @@ static void output_changed(struct conn *c)
     const struct conn_options *o = &c->set->options;
     size_t pending = conn_pending(c);
 
+    c->set->pending += pending - c->counted;
+    c->counted = pending;
     if (c->closing)
         return;
     if (o->gate_reads && !c->gated && pending >= o->pending_max / 2) {
@@ -195,6 +207,7 @@ void conn_write_out(struct conn *c)
             return;
         }
         c->set->stats.bytes_out += taken;
+        c->sent += taken;
     }
     if (taken < c->out.size) {
         c->flight = c->out;
@@ -228,6 +241,7 @@ static void on_wrote(struct stream *s, enum status result)
     }
     c->set->stats.writes++;
     c->set->stats.bytes_out += c->flight.size - c->flight_at;
+    c->sent += c->flight.size - c->flight_at;
     conn_set_return(c->set, &c->flight);
     if (c->out.size)
         conn_set_mark_dirty(c);
@@ -277,7 +291,7 @@ static void refuse(struct conn *c, enum frame_result r, struct slice bytes)
         break;
     case FRAME_TOO_LARGE:
         snprintf(detail, sizeof detail, "a payload of %u bytes, at most %u",
-                 get_u32(bytes.data), c->set->options.payload_max);
+                 get_u32(bytes.data), c->payload_max);
         break;
     default:
         snprintf(detail, sizeof detail, "a frame's checksum or kind is wrong");
@@ -307,8 +321,7 @@ static size_t deliver(struct conn *c, struct slice bytes)
             c->stashed = true;
             break;
         }
-        r = frame_parse(left, c->set->options.payload_max, &header, &payload,
-                        &size);
+        r = frame_parse(left, c->payload_max, &header, &payload, &size);
         if (r == FRAME_INCOMPLETE) {
             c->wanted = size;
             break;
@@ -366,6 +379,33 @@ static uint8_t *on_space(struct stream *s, size_t *size)
     return buf_reserve(&c->in, *size);
 }
 
+static void note_held(struct conn *c)
+{
+    size_t held = c->in.size ? c->in.cap : 0;
+
+    c->set->partial += held - c->held;
+    c->held = held;
+}
+
+/* Beginnings of frames take too much memory: the one that has most goes. */
+static void bound_partial(struct conn_set *set)
+{
+    uint8_t error[FRAME_ERROR_SIZE];
+    struct conn *worst = NULL, *c;
+
+    TAILQ_FOREACH(c, &set->all, in_all)
+        if (!conn_closing(c) && (!worst || c->held > worst->held))
+            worst = c;
+    if (!worst)
+        return;
+    frame_error(error, STATUS_BUSY);
+    finish_with(worst, slice_of(error, sizeof error), STATUS_BUSY,
+                "too much of frames whose rest does not come");
+    buf_release(&worst->in);
+    worst->stashed = false;
+    note_held(worst);
+}
+
 static void on_bytes(struct stream *s, uint8_t *data, size_t size)
 {
     struct conn *c = s->user;
@@ -388,7 +428,11 @@ static void on_bytes(struct stream *s, uint8_t *data, size_t size)
     }
     if (!c->in.size)
         conn_set_return(c->set, &c->in);
+    note_held(c);
     update_reading(c);
+    if (c->set->options.partial_max &&
+        c->set->partial > c->set->options.partial_max)
+        bound_partial(c->set);
 }
 
 void conn_run_ready(struct conn *c)
@@ -402,6 +446,7 @@ void conn_run_ready(struct conn *c)
         buf_consume(&c->in, deliver(c, buf_slice(&c->in)));
         if (!c->in.size)
             conn_set_return(c->set, &c->in);
+        note_held(c);
     }
     update_reading(c);
 }
@@ -453,6 +498,7 @@ struct conn *conn_new(struct conn_set *set, struct stream *stream,
     c->events = events;
     c->user = user;
     c->begun = NO_FRAME;
+    c->payload_max = set->options.payload_max;
     stream->events = &conn_stream_events;
     stream->user = c;
     conn_set_add(set, c);

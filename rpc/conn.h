@@ -13,7 +13,8 @@
  *
  * Bounds: at most pending_max + reserve + one frame wait for sending, at most
  * one frame for its missing rest (it grows only with what has arrived), and
- * one read (64 KiB) of whole frames while paused. */
+ * one read (64 KiB) of whole frames while paused. What has arrived of all such
+ * frames of a set is at most partial_max. */
 #ifndef RPC_CONN_H
 #define RPC_CONN_H
 
@@ -48,6 +49,9 @@ struct conn_options {
     size_t reserve;
     /* Largest payload accepted; at most FRAME_PAYLOAD_MAX. */
     uint32_t payload_max;
+    /* Memory for beginnings of frames, of all connections together; beyond it
+     * the one that has most is told BUSY and closed. 0: no bound. */
+    size_t partial_max;
     /* For the side that answers: stop reading while half of pending_max waits
      * to be sent, go on at a quarter, so that a peer that does not take its
      * replies cannot ask for more. The side that asks must leave it off: two
@@ -55,7 +59,8 @@ struct conn_options {
     bool gate_reads;
 };
 
-/* 4 MiB pending, 1 MiB reserve, largest payload, gate_reads on. */
+/* 4 MiB pending, 1 MiB reserve, largest payload, 256 MiB partial, gate_reads
+ * on. */
 struct conn_options conn_options_default(void);
 
 enum conn_priority { CONN_NORMAL, CONN_CONTROL };
@@ -128,8 +133,14 @@ MUST_CHECK enum status conn_end(struct conn *c);
 /* Forget the frame that was begun. */
 void conn_undo(struct conn *c);
 
-/* Bytes that wait to be sent. */
+/* Bytes that wait to be sent, and bytes that have been. */
 size_t conn_pending(const struct conn *c);
+uint64_t conn_sent(const struct conn *c);
+/* What waits to be sent by all connections of the set; costs nothing. */
+size_t conn_set_pending(const struct conn_set *set);
+
+/* Accept only payloads of this size from now on, at most the set's. */
+void conn_limit(struct conn *c, uint32_t payload_max);
 
 /* Deliver no further frame until conn_resume, and read no more. For an owner
  * that has enough requests of this peer under way. Both may be repeated; a

@@ -26,6 +26,7 @@ struct conn_set {
     struct conn_list ready; /* has a callback due from the loop: see `idle` */
     unsigned count;
     unsigned ready_count;
+    size_t pending, partial; /* of all: `counted`, `held` */
     struct conn_stats stats;
 
     /* Runs while `ready` is not empty: the loop does not wait then. */
@@ -55,6 +56,8 @@ struct conn {
     struct buf out;
     struct buf flight;
     size_t flight_at;
+    size_t counted; /* of it, in set->pending */
+    uint64_t sent;
     size_t begun; /* offset in `out` of the frame of conn_begin, or NO_FRAME */
 
     /* Input: the beginning of a frame whose rest is missing, `wanted` bytes
@@ -62,6 +65,8 @@ struct conn {
      * when delivering had to stop. */
     struct buf in;
     size_t wanted;
+    size_t held; /* memory of `in`, in set->partial */
+    uint32_t payload_max;
 
     bool is_dirty;
     bool is_ready;

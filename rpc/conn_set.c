@@ -10,6 +10,7 @@ struct conn_options conn_options_default(void)
     return (struct conn_options){.pending_max = 4 << 20,
                                  .reserve = 1 << 20,
                                  .payload_max = FRAME_PAYLOAD_MAX,
+                                 .partial_max = 256 << 20,
                                  .gate_reads = true};
 }
 
@@ -199,8 +200,15 @@ void conn_set_remove(struct conn_set *set, struct conn *c)
 {
     conn_set_forget(c);
     TAILQ_REMOVE(&set->all, c, in_all);
+    set->pending -= c->counted;
+    set->partial -= c->held;
     set->count--;
     release_if_done(set);
+}
+
+size_t conn_set_pending(const struct conn_set *set)
+{
+    return set->pending;
 }
 
 uv_loop_t *conn_set_loop(const struct conn_set *set)

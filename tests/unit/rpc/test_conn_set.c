@@ -248,6 +248,100 @@ static void the_counters_count(void **state)
     bench_close(&b);
 }
 
+/* Ten thousand clients that each send most of a large frame and then nothing
+ * must not take all memory: whoever has most is told so, and goes. */
+static void beginnings_of_frames_are_bounded_together(void **state)
+{
+    enum { PIECE = 50000, TRIES = 100 };
+    static uint8_t zeros[PIECE];
+    struct conn_options o = conn_options_default();
+    struct frame_header h = header_of(FRAME_REQUEST, MESSAGE_SET, 1);
+    uint8_t begun[FRAME_HEADER_SIZE];
+    uint8_t error[FRAME_ERROR_SIZE], got[FRAME_ERROR_SIZE];
+    uint64_t sent = sizeof begun;
+    struct bench b;
+
+    (void)state;
+    o.partial_max = 1 << 20;
+    bench_open(&b, o);
+    frame_open(begun, &h);
+    put_u32(begun, 8 << 20);
+    raw_send(b.fd, slice_of(begun, sizeof begun));
+    for (unsigned i = 0; i < TRIES && !conn_closing(b.conn); i++) {
+        raw_send(b.fd, slice_of(zeros, sizeof zeros));
+        sent += sizeof zeros;
+        BENCH_UNTIL(&b, conn_closing(b.conn) ||
+                            conn_set_stats(b.set).bytes_in == sent);
+        assert_true(b.set->partial <= o.partial_max);
+        assert_true(conn_closing(b.conn) || b.set->partial >= sent);
+    }
+    assert_true(conn_closing(b.conn));
+    assert_true(sent > o.partial_max / 2); /* no sooner than it must */
+    assert_int_equal(b.set->partial, 0);
+    conn_set_flush(b.set);
+    raw_read(b.fd, got, sizeof got);
+    frame_error(error, STATUS_BUSY);
+    assert_memory_equal(got, error, sizeof error);
+    BENCH_UNTIL(&b, b.closes);
+    assert_int_equal(b.why, STATUS_BUSY);
+    bench_close(&b);
+}
+
+/* Whole frames leave nothing behind in the sums. */
+static void sums_of_a_set_return_to_nothing(void **state)
+{
+    enum { SIZE = 150000, PIECE = 30000 };
+    static uint8_t value[SIZE], sink[SIZE + FRAME_HEADER_SIZE];
+    struct frame_header h = header_of(FRAME_REPLY, MESSAGE_GET_REPLY, 1);
+    struct slice part = slice_of(value, sizeof value);
+    struct buf f = {0};
+    struct bench b;
+
+    (void)state;
+    bench_open(&b, conn_options_default());
+    put_frame(&f, FRAME_REQUEST, MESSAGE_SET, 1, part);
+    for (size_t i = 0; i < f.size; i += PIECE) {
+        size_t n = MIN_OF(f.size - i, (size_t)PIECE);
+        raw_send(b.fd, slice_of(f.data + i, n));
+        BENCH_UNTIL(&b, conn_set_stats(b.set).bytes_in == i + n);
+    }
+    assert_int_equal(b.frames, 1);
+    assert_int_equal(b.set->partial, 0);
+    assert_int_equal(conn_send(b.conn, &h, &part, 1, CONN_NORMAL), STATUS_OK);
+    assert_int_equal(conn_set_pending(b.set), sizeof sink);
+    conn_set_flush(b.set);
+    raw_read(b.fd, sink, sizeof sink);
+    BENCH_UNTIL(&b, conn_set_pending(b.set) == 0);
+    assert_int_equal(conn_sent(b.conn), sizeof sink);
+    buf_release(&f);
+    bench_close(&b);
+}
+
+/* A stranger gets no room for more than his first word. */
+static void a_connection_may_have_a_smaller_limit(void **state)
+{
+    static uint8_t value[2000];
+    struct buf f = {0};
+    struct bench b;
+
+    (void)state;
+    bench_open(&b, conn_options_default());
+    conn_limit(b.conn, 1000);
+    put_frame(&f, FRAME_REQUEST, MESSAGE_SET, 1, slice_of(value, 1000));
+    raw_send(b.fd, buf_slice(&f));
+    BENCH_UNTIL(&b, b.frames == 1);
+    buf_clear(&f);
+    put_frame(&f, FRAME_REQUEST, MESSAGE_SET, 2, slice_of(value, 1001));
+    raw_send(b.fd, slice_of(f.data, FRAME_HEADER_SIZE));
+    BENCH_UNTIL(&b, conn_closing(b.conn));
+    close(b.fd);
+    b.fd = -1;
+    BENCH_UNTIL(&b, b.closes);
+    assert_int_equal(b.why, STATUS_BAD_FRAME);
+    buf_release(&f);
+    bench_close(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -259,6 +353,9 @@ int main(void)
         cmocka_unit_test(freeing_the_set_ends_every_connection),
         cmocka_unit_test(a_set_without_connections_goes_at_once),
         cmocka_unit_test(the_counters_count),
+        cmocka_unit_test(beginnings_of_frames_are_bounded_together),
+        cmocka_unit_test(sums_of_a_set_return_to_nothing),
+        cmocka_unit_test(a_connection_may_have_a_smaller_limit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
