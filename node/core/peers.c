@@ -192,13 +192,15 @@ void peers_adopt_map(struct shard *s, const struct cluster_map *map)
 static bool on_gossip(struct shard *s, struct peer *p, struct slice body)
 {
     struct reader in = reader_of(body);
+    uint64_t wall_ms;
     uint32_t n;
 
     p->map_epoch = reader_u64(&in);
-    reader_u64(&in); /* the wall clock: for the group clock's median */
+    wall_ms = reader_u64(&in);
     n = reader_u32(&in);
     if (in.failed || reader_left(&in) != (size_t)n * 12)
         return false;
+    timekeeper_told(s, p, wall_ms);
     for (uint32_t i = 0; i < n; i++) {
         uint32_t group = reader_u32(&in);
         uint64_t term = reader_u64(&in);

@@ -152,6 +152,7 @@ static void on_role(struct shard *s, struct replica *r,
     if (!led && r->role == GROUP_LEADER) {
         r->lead_floor = group_last(r->raft);
         r->led_since = s->now;
+        clock_lead(&r->clock, s->now);
         s->gossip_now = true;
         log_info("group_leader", "group=%u term=%lu", r->group,
                  (unsigned long)r->term);

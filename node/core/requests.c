@@ -159,6 +159,7 @@ void requests_submit(struct shard *s, struct replica *r, struct effects *fx)
     struct proposals *p = &r->proposals;
     uint64_t index, term, unused;
     struct blob *payload;
+    int64_t offset;
     enum status st;
     unsigned limit =
         batch_full(p) ? BATCHES_IN_FLIGHT_MAX : IN_FLIGHT_ENTRIES;
@@ -167,12 +168,14 @@ void requests_submit(struct shard *s, struct replica *r, struct effects *fx)
         return;
     if (proposals_in_flight(p) >= limit)
         return; /* marked again when one is decided */
+    if (!timekeeper_offset(s, r, &offset))
+        return; /* marked again when more clocks are known */
     /* Before the own barrier is applied earlier stamps may be unknown. */
     if (!group_read_index(r->raft, &unused) || r->applied < r->lead_floor)
         return;
     if (group_can_submit(r->raft, p->entry.size) != STATUS_OK)
         return;
-    payload = proposals_payload(p, clock_stamp(&r->clock, s->wall_ms));
+    payload = proposals_payload(p, clock_stamp(&r->clock, s->now, offset));
     s->pending_bytes -= p->entry.size;
     st = group_submit(r->raft, s->now, &payload, 1, &index, &term,
                       &s->raft_fx);

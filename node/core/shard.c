@@ -366,7 +366,7 @@ void shard_step(struct shard *s, const struct event *e, struct effects *fx)
         s->now = e->now;
     switch (e->type) {
     case EVENT_TURN:
-        s->wall_ms = e->wall_ms;
+        timekeeper_turn(s, e->wall_ms);
         turn(s, fx);
         break;
     case EVENT_REQUEST:

@@ -76,6 +76,11 @@ const char *shard_replica_reason(const struct shard *s, uint32_t group);
 unsigned shard_peers_up(const struct shard *s, uint32_t *out, unsigned max);
 /* Is every replica of a group this node should have taking part? */
 bool shard_healthy(const struct shard *s);
+/* The cluster's clock as far as this node knows: the median of what the nodes
+ * have told; ms since 1970. */
+uint64_t shard_clock(const struct shard *s);
+/* What an operator should know of the clock, static text, or NULL. */
+const char *shard_clock_note(const struct shard *s);
 /* Requests taken since the start. */
 uint64_t shard_requests(const struct shard *s);
 

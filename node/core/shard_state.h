@@ -7,6 +7,7 @@
  *   readpath.c  linearizable reads: rounds, confirmations, store reads
  *   peers.c     frames of items from and to other nodes, gossip, the map
  *   snapshots.c sending and receiving whole stores
+ *   timekeeper.c whose clocks the group clocks are made of
  *
  * Replies to clients that came through another shard go to that shard, by the
  * connection on which the request came or not at all (a node that was started
@@ -66,6 +67,7 @@ struct peer {
     instant bulk_until;
     struct rounds rounds;
     struct sent_writes sent;
+    struct told_clock told;    /* its wall clock */
     uint64_t map_epoch;        /* as it told last */
     bool map_asked;
 };
@@ -80,6 +82,7 @@ struct shard {
     struct rng rng;
     instant now;
     uint64_t wall_ms;
+    struct own_clock own_clock;
     struct cluster_map *map;
 
     struct replica **replicas; /* sorted by group */
@@ -225,6 +228,15 @@ void peers_gossip(struct shard *s);
 void peers_flush(struct shard *s, struct effects *fx);
 void peers_release(struct peer *p);
 void peers_adopt_map(struct shard *s, const struct cluster_map *map);
+
+/* ---- timekeeper.c ---- */
+void timekeeper_turn(struct shard *s, uint64_t wall_ms);
+/* A node told its wall clock. */
+void timekeeper_told(struct shard *s, struct peer *p, uint64_t wall_ms);
+/* The offset of this group's clock; false while fewer voters' clocks are known
+ * than a quorum has. */
+bool timekeeper_offset(struct shard *s, const struct replica *r,
+                       int64_t *offset);
 
 /* ---- snapshots.c ---- */
 void snapshots_wanted(struct shard *s, struct replica *r, uint64_t to,

@@ -35,7 +35,7 @@ struct status_post {
     uint64_t map_epoch, wal_bytes, wal_syncs;
     uint32_t peers[NODE_COUNT_MAX];
     unsigned n_peers;
-    char notes[2][NOTE_SIZE];
+    char notes[3][NOTE_SIZE];
     unsigned n_notes;
 };
 
@@ -92,6 +92,9 @@ static void add_node(struct loop *main, struct status_post *x)
     if (n->disk_low)
         snprintf(x->notes[x->n_notes++], NOTE_SIZE,
                  "the disk is nearly full: sets are refused");
+    if (main->shard && shard_clock_note(main->shard))
+        snprintf(x->notes[x->n_notes++], NOTE_SIZE, "%s",
+                 shard_clock_note(main->shard));
     if (relief_damage(n))
         snprintf(x->notes[x->n_notes++], NOTE_SIZE, "%s", relief_damage(n));
 }
@@ -108,7 +111,7 @@ static void encode(struct loop *l, struct status_post *x, struct buf *out)
     const struct node *n = l->node;
     struct status_reply m = {.status = STATUS_OK, .has_node = true};
     struct node_status *s = &m.node;
-    struct slice notes[NOTES_MAX * LOOPS_MAX + 2];
+    struct slice notes[NOTES_MAX * LOOPS_MAX + 3];
     struct replica_status *all;
     unsigned total = 0;
 
