@@ -1,12 +1,15 @@
 /* test_timekeeper.c - group clocks in whole clusters with wrong wall clocks. */
 #include "tests/unit/node/core/core_test.h"
 
-#include "tests/unit/node/core/trial.h"
+#include "tests/sim/trial.h"
 
 #define YEAR_MS INT64_C(31536000000)
 
-/* What a right wall clock shows; cluster_loop.c's nodes differ by their skew. */
-enum { TRUE_BASE = 1000000, SLACK_MS = 50 };
+/* What a right wall clock shows; the simulated nodes differ by their skew. */
+enum {
+    TRUE_BASE = 1000000,
+    SLACK_MS = 50,
+};
 
 static struct trial t;
 
