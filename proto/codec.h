@@ -16,8 +16,9 @@
  * Unknown fields are skipped. A status number that this program does not know
  * is kept as it is (status_known() tells). Pure; any thread.
  *
- * Get, set, delete and their replies, and the envelopes of map and init, are
- * written by hand (codec_fast.c, codec_map.c) and allocate nothing but the list
+ * Get, set, delete and their replies, and the envelopes of map and init, and
+ * scans and watches are written by hand (codec_fast.c, codec_stream.c,
+ * codec_map.c) and allocate nothing but the list
  * of leaders; the rest goes through protobuf-c. */
 #ifndef PROTO_CODEC_H
 #define PROTO_CODEC_H
@@ -53,6 +54,15 @@ MUST_CHECK enum status write_reply_decode(struct slice bytes,
                                           struct write_reply *m);
 MUST_CHECK enum status error_reply_decode(struct slice bytes,
                                           struct error_reply *m);
+
+/* ScanRequest and WatchRequest, which are built alike; the body is checked by
+ * scan_decode() and watch_decode(). */
+void stream_request_encode(const struct stream_request *m, struct buf *out);
+void scan_reply_encode(const struct scan_reply *m, struct buf *out);
+MUST_CHECK enum status stream_request_decode(struct slice bytes,
+                                             struct stream_request *m);
+MUST_CHECK enum status scan_reply_decode(struct slice bytes,
+                                         struct scan_reply *m);
 
 void map_request_encode(const struct map_request *m, struct buf *out);
 void map_reply_encode(const struct map_reply *m, struct buf *out);

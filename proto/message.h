@@ -61,6 +61,19 @@ struct write_reply {
     struct slice detail;
 };
 
+/* A page of a scan, or a watch: the body is laid out by scan.h and watch.h. */
+struct stream_request {
+    struct slice keyspace;
+    struct slice body;
+};
+
+struct scan_reply {
+    enum status status;
+    struct slice page; /* with OK */
+    struct hint hint;
+    struct slice detail;
+};
+
 /* Answers what could not be read, or has no reply of its own. */
 struct error_reply {
     enum status status;

@@ -51,6 +51,7 @@ static enum frame_result look(struct slice b, uint32_t payload_max)
     case FRAME_REQUEST:
     case FRAME_REPLY:
     case FRAME_ONEWAY:
+    case FRAME_PART:
         return FRAME_OK;
     }
     return FRAME_DAMAGED;

@@ -17,6 +17,8 @@ enum frame_kind {
     FRAME_REQUEST = 1, /* exactly one REPLY with the same id */
     FRAME_REPLY = 2,
     FRAME_ONEWAY = 4, /* nothing; the id is free for the message's own use */
+    FRAME_PART = 5,   /* nothing: a REQUEST of this id is answered by several
+                         of these before its REPLY, which is its end */
 };
 
 /*    name             number  kind */
@@ -26,6 +28,11 @@ enum frame_kind {
     X(SET, 0x0003, REQUEST)        /* SetRequest */                            \
     X(DELETE, 0x0004, REQUEST)     /* DeleteRequest */                         \
     X(WRITE_REPLY, 0x0005, REPLY)  /* WriteReply, for SET and DELETE */        \
+    X(SCAN, 0x0008, REQUEST)       /* ScanRequest */                           \
+    X(SCAN_REPLY, 0x0009, REPLY)   /* ScanReply */                             \
+    X(WATCH, 0x000a, REQUEST)      /* WatchRequest; its reply is an ERROR */   \
+    X(WATCH_PART, 0x000b, PART)    /* proto/watch.h */                         \
+    X(WATCH_CANCEL, 0x000c, ONEWAY) /* empty; the watch with this id ends */   \
     X(MAP, 0x0010, REQUEST)        /* MapRequest */                            \
     X(MAP_REPLY, 0x0011, REPLY)    /* MapReply */                              \
     X(STATUS, 0x0012, REQUEST)     /* StatusRequest */                         \

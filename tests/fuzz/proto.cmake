@@ -1,2 +1,4 @@
 coat_fuzz(fuzz_codec SOURCES ${CMAKE_CURRENT_SOURCE_DIR}/fuzz_codec.c
   LIBS coat_proto CORPUS ${CMAKE_CURRENT_SOURCE_DIR}/corpus/codec)
+coat_fuzz(fuzz_scan SOURCES ${CMAKE_CURRENT_SOURCE_DIR}/fuzz_scan.c
+  LIBS coat_proto CORPUS ${CMAKE_CURRENT_SOURCE_DIR}/corpus/scan)

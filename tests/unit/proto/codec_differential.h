@@ -74,6 +74,35 @@ static inline void differential_requests(const uint8_t *data, size_t size)
     }
 }
 
+static inline void differential_streams(const uint8_t *data, size_t size)
+{
+    struct slice s = slice_of(data, size);
+    struct stream_request request;
+    struct scan_reply reply;
+
+    if (stream_request_decode(s, &request) == STATUS_OK) {
+        Coat__Wire__ScanRequest *m =
+            coat__wire__scan_request__unpack(NULL, size, data);
+        Coat__Wire__WatchRequest *w =
+            coat__wire__watch_request__unpack(NULL, size, data);
+        assert(m && w);
+        same_text(request.keyspace, m->keyspace);
+        same_bytes(request.body, m->scan);
+        same_bytes(request.body, w->watch);
+        coat__wire__scan_request__free_unpacked(m, NULL);
+        coat__wire__watch_request__free_unpacked(w, NULL);
+    }
+    if (scan_reply_decode(s, &reply) == STATUS_OK) {
+        Coat__Wire__ScanReply *m =
+            coat__wire__scan_reply__unpack(NULL, size, data);
+        assert(m && (uint32_t)reply.status == m->status);
+        same_bytes(reply.page, m->page);
+        same_hint(&reply.hint, m->hint);
+        same_text(reply.detail, m->detail);
+        coat__wire__scan_reply__free_unpacked(m, NULL);
+    }
+}
+
 static inline void differential_replies(const uint8_t *data, size_t size)
 {
     struct slice s = slice_of(data, size);
@@ -113,6 +142,7 @@ static inline void differential_replies(const uint8_t *data, size_t size)
 static inline void codec_differential(const uint8_t *data, size_t size)
 {
     differential_requests(data, size);
+    differential_streams(data, size);
     differential_replies(data, size);
 }
 

@@ -63,6 +63,8 @@ static void a_type_fits_only_its_own_kind(void **state)
     assert_true(message_fits(MESSAGE_GET_REPLY, FRAME_REPLY));
     assert_true(message_fits(MESSAGE_ITEMS, FRAME_ONEWAY));
     assert_false(message_fits(MESSAGE_ITEMS, FRAME_REQUEST));
+    assert_true(message_fits(MESSAGE_WATCH_PART, FRAME_PART));
+    assert_false(message_fits(MESSAGE_WATCH_PART, FRAME_REPLY));
     assert_false(message_fits(0x7777, FRAME_REQUEST));
 }
 
