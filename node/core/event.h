@@ -142,7 +142,8 @@ struct event {
         } applied;
         struct {
             uint64_t token;
-            enum status status; /* OK, NOT_FOUND, IO_ERROR */
+            enum status status; /* OK, NOT_FOUND, IO_ERROR; CANCELLED: who
+                                   asked has gone */
             struct slice record; /* the stored data record */
         } read;
         struct {

@@ -123,6 +123,10 @@ void readpath_on_read(struct shard *s, const struct event *e,
             reply.version = v.version;
         }
     }
+    if (reply.status == STATUS_CANCELLED) {
+        read_free(&s->read_pool, x);
+        return;
+    }
     if (reply.status == STATUS_OK || reply.status == STATUS_NOT_FOUND) {
         requests_reply(s, x->from, OP_GET, &reply, fx);
     } else {

@@ -2,11 +2,18 @@
  *
  * Requests of one connection are decoded as they come and answered in any
  * order. A connection that has CONN_REQUESTS_MAX under way is not read from
- * until some are answered, so a client cannot make the node hold more. */
-#include "node/shell/node.h"
+ * until some are answered, so a client cannot make the node hold more.
+ *
+ * Values are read only when there is room for them in what waits to be sent: a
+ * get whose client has HOLD_BYTES to take already is held back, in order, until
+ * it has taken some. What comes by another way (passed on) and finds no room is
+ * answered with BUSY in the value's place. Only a client that takes nothing at
+ * all, while memory is short, is cut off. */
+#include "node/shell/post.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/queue.h>
 #include <sys/resource.h>
 
 #include "proto/base/log.h"
@@ -17,8 +24,18 @@ enum {
     CONN_REQUESTS_MAX = 4096,
     DEADLINE_DEFAULT_MS = 10000,
     DEADLINE_MAX_MS = 300000,
-    PENDING_USUAL = 4 << 20,     /* output one client may have waiting ... */
-    PENDING_ALL_MAX = 256 << 20, /* ... whatever the others have */
+    HOLD_BYTES = 4 << 20,        /* wait to be sent to one client: no reads */
+    READING_MAX = 16,            /* on workers, for one client */
+    PENDING_MANY = 128 << 20,    /* for all: only who has taken everything */
+    PENDING_ALL_MAX = 256 << 20, /* nobody */
+    STUCK_TICKS = 300,           /* of 100 ms: took nothing for so long */
+    STUCK_LOOK_TICKS = 10,
+};
+
+/* An EFFECT_READ whose client has no room for the value. */
+struct held {
+    STAILQ_ENTRY(held) next;
+    struct effect effect;
 };
 
 struct client {
@@ -29,7 +46,14 @@ struct client {
     uint32_t next_free;  /* of a free place: index + 1 */
     uint32_t under_way;
     bool paused;
+    STAILQ_HEAD(, held) held;
+    TAILQ_ENTRY(client) in_holding; /* while `held` is not empty */
+    unsigned reading;    /* on workers */
+    size_t usual;        /* size of values it was sent lately */
+    uint64_t sent;       /* conn_sent() when it moved last ... */
+    unsigned moved;      /* ... and the tick of that */
 };
+
 
 struct native {
     struct loop *l;
@@ -38,6 +62,7 @@ struct native {
     uint32_t count, cap;
     uint32_t free_head;  /* index + 1 */
     unsigned open;
+    TAILQ_HEAD(, client) holding;
     uint8_t full[FRAME_ERROR_SIZE]; /* what one client too many is told */
 };
 
@@ -46,6 +71,7 @@ struct native *native_new(struct loop *l)
     struct native *d = xcalloc(1, sizeof *d);
 
     d->l = l;
+    TAILQ_INIT(&d->holding);
     frame_error(d->full, STATUS_BUSY);
     return d;
 }
@@ -66,6 +92,7 @@ static struct client *client_add(struct native *d)
     }
     c = xcalloc(1, sizeof *c);
     c->native = d;
+    STAILQ_INIT(&c->held);
     c->place = d->count;
     d->v[d->count++] = c;
     return c;
@@ -127,6 +154,8 @@ static void on_data(struct client *c, const struct frame_header *h,
     c->under_way++;
     if (st == STATUS_OK && !l->shard)
         st = STATUS_NOT_INITIALISED;
+    if (st == STATUS_OK && post_behind(l->node))
+        st = STATUS_BUSY;
     if (st != STATUS_OK) {
         refuse(c, q, st);
         return;
@@ -179,6 +208,25 @@ static void on_frame(struct conn *conn, const struct frame_header *h,
     }
 }
 
+/* Who asked has gone: the shard need not wait for these. */
+static void forget_held(struct client *c)
+{
+    struct native *d = c->native;
+    struct event e = {.type = EVENT_READ, .now = node_now()};
+    struct held *x;
+
+    if (STAILQ_EMPTY(&c->held))
+        return;
+    TAILQ_REMOVE(&d->holding, c, in_holding);
+    e.read.status = STATUS_CANCELLED;
+    while ((x = STAILQ_FIRST(&c->held))) {
+        STAILQ_REMOVE_HEAD(&c->held, next);
+        e.read.token = x->effect.read.token;
+        free(x);
+        loop_step(d->l, &e);
+    }
+}
+
 static void on_close(struct conn *conn, enum status why, const char *detail)
 {
     struct client *c = conn_user(conn);
@@ -189,6 +237,9 @@ static void on_close(struct conn *conn, enum status why, const char *detail)
                  detail);
     c->conn = NULL;
     c->generation++;
+    c->reading = 0;
+    c->usual = 0;
+    forget_held(c);
     c->under_way = 0;
     c->paused = false;
     c->next_free = d->free_head;
@@ -210,6 +261,8 @@ static void on_accept(struct listener *l, struct stream *stream, void *user)
 
     (void)l;
     c->conn = conn_new(d->l->conns, stream, &callbacks, c);
+    c->sent = 0;
+    c->moved = d->l->ticks;
 }
 
 bool native_listen(struct loop *l, char *error)
@@ -285,66 +338,174 @@ static struct client *client_of(const struct native *d, uint64_t conn)
                                                                       : NULL;
 }
 
-/* Costs the number of clients; asked only when one has much waiting. */
-static size_t pending_of_all(const struct native *d)
+static void cut_off(struct client *c)
 {
-    size_t sum = 0;
+    char peer[ADDRESS_MAX + 1];
 
-    for (uint32_t i = 0; i < d->count; i++)
-        if (d->v[i]->conn)
-            sum += conn_pending(d->v[i]->conn);
-    return sum;
+    if (conn_closing(c->conn))
+        return;
+    conn_peer(c->conn, peer);
+    log_warn("client_cut_off", "client=%s waiting=%zu", peer,
+             conn_pending(c->conn));
+    conn_close(c->conn, STATUS_BUSY, "replies are not being read");
 }
 
-/* NULL: it does not take its replies, and is cut off: what it misses it can
- * ask again. */
-static struct buf *begin_reply(struct client *c, uint64_t id, uint16_t type)
+/* NULL: there is no room. */
+static struct buf *begin_reply(struct client *c, uint64_t id, uint16_t type,
+                               enum conn_priority priority)
 {
     struct frame_header h = {.id = id, .kind = FRAME_REPLY, .type = type};
-    struct buf *out = conn_begin(c->conn, &h, CONN_NORMAL);
 
-    if (out && conn_pending(c->conn) > PENDING_USUAL &&
-        pending_of_all(c->native) > PENDING_ALL_MAX) {
-        conn_undo(c->conn);
-        out = NULL;
-    }
-    if (!out && !conn_closing(c->conn))
-        conn_close(c->conn, STATUS_BUSY, "replies are not being read");
-    return out;
+    if (conn_pending(c->conn) > HOLD_BYTES && priority == CONN_NORMAL &&
+        conn_set_pending(c->native->l->conns) > PENDING_ALL_MAX)
+        return NULL;
+    return conn_begin(c->conn, &h, priority);
+}
+
+static void end_reply(struct client *c)
+{
+    if (conn_end(c->conn) != STATUS_OK)
+        conn_close(c->conn, STATUS_INTERNAL, "a reply is too large");
 }
 
 void native_send(struct loop *l, uint64_t conn, uint64_t id, uint16_t type,
                  struct slice payload)
 {
     struct client *c = client_of(l->native, conn);
-    struct buf *out = c ? begin_reply(c, id, type) : NULL;
+    struct buf *out = c ? begin_reply(c, id, type, CONN_NORMAL) : NULL;
 
-    if (!out)
-        return;
-    buf_append(out, payload.data, payload.size);
-    if (conn_end(c->conn) != STATUS_OK)
-        conn_close(c->conn, STATUS_INTERNAL, "a reply is too large");
+    if (out) {
+        buf_append(out, payload.data, payload.size);
+        end_reply(c);
+    } else if (c) {
+        cut_off(c);
+    }
 }
 
 void native_reply(struct loop *l, const struct effect *e)
 {
     struct client *c = client_of(l->native, e->reply.to.conn);
+    uint16_t type =
+        e->reply.op == OP_GET ? MESSAGE_GET_REPLY : MESSAGE_WRITE_REPLY;
+    size_t size = e->reply.reply.value.size;
+    struct effect busy = *e;
     struct buf *out;
 
     if (!c)
         return;
     c->under_way--;
-    out = begin_reply(c, e->reply.to.id,
-                      e->reply.op == OP_GET ? MESSAGE_GET_REPLY
-                                            : MESSAGE_WRITE_REPLY);
-    if (!out)
+    c->usual = MAX_OF(size, c->usual - c->usual / 8);
+    out = begin_reply(c, e->reply.to.id, type,
+                      size ? CONN_NORMAL : CONN_CONTROL);
+    if (!out && size) { /* it can be asked for again */
+        busy.reply.reply = (struct reply){.status = STATUS_BUSY};
+        e = &busy;
+        out = begin_reply(c, e->reply.to.id, type, CONN_CONTROL);
+    }
+    if (!out) {
+        cut_off(c);
         return;
+    }
     encode_reply(l, e, out);
-    if (conn_end(c->conn) != STATUS_OK)
-        conn_close(c->conn, STATUS_INTERNAL, "a reply is too large");
+    end_reply(c);
     if (c->paused && c->under_way < CONN_REQUESTS_MAX / 2) {
         c->paused = false;
         conn_resume(c->conn);
+    }
+}
+
+/* ---- reads held back ---- */
+
+static bool has_room(const struct client *c)
+{
+    size_t all = conn_set_pending(c->native->l->conns);
+    size_t pending = conn_pending(c->conn);
+
+    if (all > PENDING_ALL_MAX || (all > PENDING_MANY && pending))
+        return false;
+    return c->reading < READING_MAX &&
+           pending + c->reading * c->usual < HOLD_BYTES;
+}
+
+bool native_hold_read(struct loop *l, const struct effect *e)
+{
+    struct client *c = client_of(l->native, e->read.from.conn);
+    struct held *x;
+
+    if (!c || conn_closing(c->conn))
+        return false;
+    if (STAILQ_EMPTY(&c->held)) {
+        if (has_room(c))
+            return false;
+        TAILQ_INSERT_TAIL(&l->native->holding, c, in_holding);
+    }
+    x = xmalloc(sizeof *x);
+    x->effect = *e;
+    STAILQ_INSERT_TAIL(&c->held, x, next);
+    return true;
+}
+
+void native_reading(struct loop *l, struct origin from, bool begins)
+{
+    struct client *c = client_of(l->native, from.conn);
+
+    if (c && (begins || c->reading))
+        c->reading += begins ? 1 : -1u;
+}
+
+/* Carry out the client's oldest held read; false when it has gone. */
+static bool release_one(struct native *d, struct client *c)
+{
+    struct held *x = STAILQ_FIRST(&c->held);
+    struct effect e = x->effect;
+
+    STAILQ_REMOVE_HEAD(&c->held, next);
+    free(x);
+    if (STAILQ_EMPTY(&c->held))
+        TAILQ_REMOVE(&d->holding, c, in_holding);
+    loop_read(d->l, &e);
+    return c->conn && !conn_closing(c->conn);
+}
+
+void native_turn(struct loop *l)
+{
+    struct native *d = l->native;
+    struct client *c = TAILQ_FIRST(&d->holding), *next;
+
+    for (; c; c = next) {
+        next = TAILQ_NEXT(c, in_holding);
+        while (!STAILQ_EMPTY(&c->held) && has_room(c) && release_one(d, c))
+            continue;
+    }
+}
+
+bool native_wants_turn(const struct loop *l)
+{
+    const struct client *c;
+
+    TAILQ_FOREACH(c, &l->native->holding, in_holding)
+        if (has_room(c))
+            return true;
+    return false;
+}
+
+void native_tick(struct loop *l)
+{
+    struct native *d = l->native;
+
+    if (l->ticks % STUCK_LOOK_TICKS)
+        return;
+    for (uint32_t i = 0; i < d->count; i++) {
+        struct client *c = d->v[i];
+        if (!c->conn || conn_closing(c->conn))
+            continue;
+        if (!conn_pending(c->conn) || conn_sent(c->conn) != c->sent) {
+            c->sent = conn_sent(c->conn);
+            c->moved = l->ticks;
+        } else if (l->ticks - c->moved > STUCK_TICKS &&
+                   conn_set_pending(l->conns) > PENDING_MANY) {
+            cut_off(c);
+        }
     }
 }
 

@@ -11,7 +11,11 @@
 #include "proto/codec.h"
 #include "rpc/types.h"
 
-enum { NOTES_MAX = 16, NOTE_SIZE = 160 };
+enum {
+    NOTES_MAX = 16,
+    NOTE_SIZE = 160,
+    ASKED_BYTES_MAX = 16 << 20, /* for the clients of one loop */
+};
 
 struct part {
     struct replica_status *replicas;
@@ -28,7 +32,6 @@ struct status_post {
     struct loop *asked;
     unsigned next;         /* the loop to ask */
     uint64_t conn, id;
-    struct part parts[LOOPS_MAX];
     /* the node's, from the main loop */
     enum init_state init;
     bool stopping;
@@ -37,6 +40,7 @@ struct status_post {
     unsigned n_peers;
     char notes[3][NOTE_SIZE];
     unsigned n_notes;
+    struct part parts[]; /* one per loop */
 };
 
 static uint64_t resident_bytes(void)
@@ -156,6 +160,7 @@ static void finish(struct loop *l, struct status_post *x)
 {
     struct buf out = {0};
 
+    l->statuses--;
     encode(l, x, &out);
     native_send(l, x->conn, x->id, MESSAGE_STATUS_REPLY, buf_slice(&out));
     buf_release(&out);
@@ -185,8 +190,16 @@ static void run_ask(struct loop *to, struct post *p)
 
 void status_ask(struct loop *l, uint64_t conn, uint64_t id)
 {
-    struct status_post *x = xcalloc(1, sizeof *x);
+    struct status_post *x;
+    size_t size = sizeof *x + l->node->n_loops * sizeof x->parts[0];
 
+    if (l->statuses >= ASKED_BYTES_MAX / size) {
+        admin_error(l, conn, id, STATUS_BUSY, "too many ask for the status");
+        return;
+    }
+    l->statuses++;
+    x = xcalloc(1, size);
+    x->post.bytes = size;
     x->post.run = run_ask;
     x->asked = l;
     x->conn = conn;

@@ -487,6 +487,9 @@ static void persist_by_letter(struct loop *l, const struct effect *e)
         x->n = journal_entries(e, x->entries);
     for (unsigned i = 0; i < x->n; i++)
         blob_ref(x->entries[i].payload);
+    for (unsigned i = 0; i < x->n; i++)
+        x->post.bytes += x->entries[i].payload ? x->entries[i].payload->size
+                                               : 0;
     post_to(l, &l->node->loops[0], &x->post);
 }
 

@@ -7,14 +7,12 @@
  * answer (node/core/hello.h); only then the shards hear of the channel. A newer
  * connection replaces an older one that the same side dialed; of two that both
  * sides dialed the higher id's stays. */
-#include "node/shell/post.h"
+#include "node/shell/lanes.h"
 
-#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "node/core/peer_item.h"
 #include "proto/base/log.h"
 #include "rpc/dialer.h"
 
@@ -22,49 +20,7 @@ enum {
     HELLO_MS = 5000,
     DIAL_TOO_MS = 2000,        /* down for so long: the lower id dials, too */
     ACCEPTED_MAX = 1024,
-    FRAME_ITEMS_MAX = 2 << 20, /* more is split, if it is several items */
-};
-
-struct link;
-
-/* One channel to one node. */
-struct lane {
-    struct link *link;
-    enum channel channel;
-    struct dialer *dialer;  /* NULL: the other side dials */
-    struct conn *conn;      /* said hello; NULL: down */
-    bool dialed;            /* conn is the dialer's */
-    enum status told;       /* the trouble that the log tells of; OK: none */
-    unsigned shards;        /* of that node, as it said */
-    uint64_t number;        /* of conn */
-    instant since;          /* of the last change: up or down */
-    instant dialed_at;      /* a dialed connection that said no hello yet */
-};
-
-struct link {
-    struct links *links;
-    uint32_t node;
-    struct lane lanes[2];
-};
-
-/* A connection that came to us. */
-struct accepted {
-    struct links *links;
-    struct conn *conn;
-    struct lane *lane;      /* once it said hello */
-    instant since;
-    struct accepted *next, **slot;
-};
-
-struct links {
-    struct node *n;
-    struct listener *listener;
-    struct link **v;
-    unsigned count;
-    struct accepted *accepted;
-    struct boots boots;
-    uint64_t last_number;   /* of connections that came up */
-    bool stopping;
+    STRANGER_PAYLOAD_MAX = 4096, /* of who has said no hello yet */
 };
 
 /* Boot counters that were seen have to outlive us: an old copy of a directory
@@ -104,7 +60,7 @@ struct links *links_new(struct node *n)
     return l;
 }
 
-static struct link *link_of(const struct links *l, uint32_t node)
+struct link *link_of(const struct links *l, uint32_t node)
 {
     for (unsigned i = 0; i < l->count; i++)
         if (l->v[i]->node == node)
@@ -128,7 +84,7 @@ static bool tell(struct lane *lane, enum status why)
     return news;
 }
 
-static void lane_event(struct lane *lane, enum event_type type)
+void lane_event(struct lane *lane, enum event_type type)
 {
     struct node *n = lane->link->links->n;
     struct event e = {.type = type, .now = node_now()};
@@ -137,6 +93,7 @@ static void lane_event(struct lane *lane, enum event_type type)
     e.peer.channel = lane->channel;
     e.peer.shards = lane->shards;
     e.peer.number = lane->number;
+    e.peer.full = lane->full;
     for (unsigned i = 0; i < n->n_loops; i++)
         loop_post_event(&n->loops[0], &n->loops[i], &e);
 }
@@ -179,182 +136,6 @@ static void lane_down(struct lane *lane, struct conn *c, enum status why,
              lane->link->node, channel_name(lane->channel),
              status_name(why), detail);
     lane_event(lane, EVENT_PEER_DOWN);
-}
-
-/* ---- items ----
- *
- * A frame's id says which shard speaks to which: from << 16 | to. */
-
-struct items_post {
-    struct post post;
-    uint32_t node;
-    unsigned shard;          /* who speaks; when sending: to whom */
-    unsigned from;
-    enum channel channel;
-    uint64_t number;         /* of the connection it is meant for */
-    struct buf bytes;
-};
-
-static void step_items(struct loop *to, uint32_t node, unsigned shard,
-                       struct slice items)
-{
-    struct event e = {.type = EVENT_PEER_FRAME, .now = node_now()};
-
-    e.frame.node = node;
-    e.frame.shard = shard;
-    e.frame.items = items;
-    loop_step(to, &e);
-}
-
-static void run_items(struct loop *to, struct post *p)
-{
-    struct items_post *x = CONTAINER_OF(p, struct items_post, post);
-
-    step_items(to, x->node, x->shard, buf_slice(&x->bytes));
-    buf_release(&x->bytes);
-    free(x);
-}
-
-static struct items_post *items_new(uint32_t node, unsigned shard,
-                                    struct slice items)
-{
-    struct items_post *x = xcalloc(1, sizeof *x);
-
-    x->post.run = run_items;
-    x->node = node;
-    x->shard = shard;
-    buf_append(&x->bytes, items.data, items.size);
-    return x;
-}
-
-static void lane_items(struct lane *lane, const struct frame_header *h,
-                       struct slice payload)
-{
-    struct node *n = lane->link->links->n;
-    unsigned from = (uint32_t)h->id >> 16, to = h->id & 0xffff;
-    uint32_t node = lane->link->node;
-
-    if (h->type != MESSAGE_ITEMS || h->kind != FRAME_ONEWAY ||
-        to >= n->n_loops) {
-        log_warn("peer_frame_refused", "node=%u type=%s shard=%u", node,
-                 message_name(h->type), to);
-        return;
-    }
-    if (to == 0)
-        step_items(&n->loops[0], node, from, payload);
-    else
-        post_to(&n->loops[0], &n->loops[to],
-                &items_new(node, from, payload)->post);
-}
-
-/* As many whole items as make one frame of sensible size, at least one. */
-static size_t frame_part(struct slice items)
-{
-    struct reader r = reader_of(items);
-    enum item_type type;
-    struct slice body;
-    size_t size = 0;
-
-    if (items.size <= FRAME_ITEMS_MAX)
-        return items.size;
-    while (item_next(&r, &type, &body)) {
-        size_t end = items.size - reader_left(&r);
-        if (size && end > FRAME_ITEMS_MAX)
-            break;
-        size = end;
-    }
-    return size;
-}
-
-/* `number` 0: by whatever connection there is. */
-static void send_items(struct node *n, uint32_t node, unsigned from,
-                       unsigned to, enum channel channel, uint64_t number,
-                       struct slice items)
-{
-    struct link *l = link_of(n->links, node);
-    struct lane *lane = l ? &l->lanes[channel] : NULL;
-    struct conn *c =
-        lane && (!number || lane->number == number) ? lane->conn : NULL;
-    struct frame_header h = {.type = MESSAGE_ITEMS, .kind = FRAME_ONEWAY,
-                             .id = (uint64_t)from << 16 | to};
-    enum status st = STATUS_OK;
-
-    while (c && items.size && st == STATUS_OK) {
-        struct slice part = slice_of(items.data, frame_part(items));
-        st = conn_send(c, &h, &part, 1,
-                       channel == CHANNEL_CONTROL ? CONN_CONTROL
-                                                  : CONN_NORMAL);
-        items = slice_of(items.data + part.size, items.size - part.size);
-    }
-    /* A peer that takes nothing any more: begin anew with it, so that both
-     * sides know what is lost. */
-    if (st != STATUS_OK && st != STATUS_CLOSED)
-        conn_close(c, st, "the peer does not take its messages");
-}
-
-static void run_send(struct loop *to, struct post *p)
-{
-    struct items_post *x = CONTAINER_OF(p, struct items_post, post);
-
-    send_items(to->node, x->node, x->from, x->shard, x->channel, x->number,
-               buf_slice(&x->bytes));
-    buf_release(&x->bytes);
-    free(x);
-}
-
-void links_send(struct loop *l, uint32_t node, unsigned shard,
-                enum channel channel, uint64_t number, struct slice items)
-{
-    struct node *n = l->node;
-    struct items_post *x;
-
-    if (node == n->id) { /* a sibling */
-        if (shard < n->n_loops && shard != l->index)
-            post_to(l, &n->loops[shard],
-                    &items_new(node, l->index, items)->post);
-        return;
-    }
-    if (l->index == 0) {
-        send_items(n, node, 0, shard, channel, number, items);
-        return;
-    }
-    x = items_new(node, shard, items);
-    x->post.run = run_send;
-    x->from = l->index;
-    x->channel = channel;
-    x->number = number;
-    post_to(l, &n->loops[0], &x->post);
-}
-
-struct break_post {
-    struct post post;
-    struct effect effect;
-};
-
-static void run_break(struct loop *to, struct post *p)
-{
-    struct break_post *x = CONTAINER_OF(p, struct break_post, post);
-    struct link *link = link_of(to->node->links, x->effect.cut.node);
-
-    for (unsigned c = 0; link && c < 2; c++) {
-        struct lane *lane = &link->lanes[c];
-        if (lane->conn && lane->number == x->effect.cut.number[c])
-            conn_close(lane->conn, STATUS_BAD_MESSAGE,
-                       "what it says makes no sense");
-    }
-    free(x);
-}
-
-void links_break(struct loop *l, const struct effect *e)
-{
-    struct break_post *x;
-
-    /* Not ours, and no other program's: a sibling's item is our own. */
-    assert(e->cut.node != l->node->id);
-    x = xcalloc(1, sizeof *x);
-    x->post.run = run_break;
-    x->effect = *e;
-    post_to(l, &l->node->loops[0], &x->post);
 }
 
 /* ---- hello ---- */
@@ -511,6 +292,7 @@ static void answer_hello(struct accepted *a, const struct frame_header *h,
         return;
     }
     save_boots(l);
+    conn_limit(a->conn, FRAME_PAYLOAD_MAX);
     if (lane_up(&link->lanes[hello.channel], a->conn, hello.shards, false))
         a->lane = &link->lanes[hello.channel];
     else
@@ -568,6 +350,7 @@ static void on_accept(struct listener *listener, struct stream *stream,
         a->next->slot = &a->next;
     l->accepted = a;
     a->conn = conn_new(l->n->peer_conns, stream, &accepted_callbacks, a);
+    conn_limit(a->conn, STRANGER_PAYLOAD_MAX);
 }
 
 bool links_listen(struct node *n, char *error)

@@ -11,6 +11,9 @@
 
 enum {
     LETTERS_MAX = 1 << 20,
+    LETTER_BYTES = 256,            /* of one that holds nothing: about */
+    POST_FULL = 16 << 20,          /* siblings pass on no more */
+    POST_BEHIND = 64 << 20,        /* doors refuse */
     TICK_MS = 100,
     CLIENT_PENDING_MAX = 48 << 20, /* three of the largest replies */
 };
@@ -52,15 +55,22 @@ struct loop *loop_of(struct node *n, uint32_t group)
 
 /* ---- letters ---- */
 
+static size_t cost(const struct post *p)
+{
+    return LETTER_BYTES + p->bytes;
+}
+
 void post_to(struct loop *from, struct loop *to, struct post *p)
 {
     if (from == to) {
         p->run(to, p);
         return;
     }
+    atomic_fetch_add(&to->waiting, cost(p));
     letters_push(&from->outbox[to->index], &p->letter);
     from->posting = true;
-    if (!from->draining)
+    /* A write of the log must not wait until a long drain has ended. */
+    if (!from->draining || ++from->posted >= POST_MANY)
         post_flush(from);
 }
 
@@ -69,6 +79,7 @@ void post_flush(struct loop *from)
     if (!from->posting)
         return;
     from->posting = false;
+    from->posted = 0;
     for (unsigned i = 0; i < from->node->n_loops; i++)
         if (from->outbox[i].count &&
             mailbox_post_all(from->node->loops[i].mailbox,
@@ -84,7 +95,42 @@ static void on_letters(struct mailbox *m, struct letters *in, void *user)
     (void)m;
     while ((one = letters_pop(in))) {
         struct post *p = CONTAINER_OF(one, struct post, letter);
+        size_t bytes = cost(p);
         p->run(l, p);
+        atomic_fetch_sub(&l->waiting, bytes);
+    }
+}
+
+size_t post_waiting(const struct loop *to)
+{
+    return atomic_load_explicit(&to->waiting, memory_order_relaxed);
+}
+
+bool post_behind(const struct node *n)
+{
+    for (unsigned i = 0; n->n_loops > 1 && i < n->n_loops; i++)
+        if (post_waiting(&n->loops[i]) > POST_BEHIND)
+            return true;
+    return false;
+}
+
+void post_tell_full(struct loop *l)
+{
+    struct node *n = l->node;
+
+    for (unsigned i = 0; l->shard && i < n->n_loops; i++) {
+        size_t waiting = post_waiting(&n->loops[i]);
+        bool was = l->told_full[i];
+        bool full = was ? waiting > POST_FULL / 4 : waiting > POST_FULL;
+        struct event e = {.type = EVENT_PEER_FULL, .now = node_now()};
+        if (i == l->index || full == was)
+            continue;
+        l->told_full[i] = full;
+        e.peer.node = n->id;
+        e.peer.shard = i;
+        e.peer.channel = CHANNEL_BULK;
+        e.peer.full = full;
+        loop_step(l, &e);
     }
 }
 
@@ -205,7 +251,8 @@ static void carry_out(struct loop *l, const struct effect *e)
         stores_apply(l, e);
         break;
     case EFFECT_READ:
-        stores_read(l, e);
+        if (!native_hold_read(l, e))
+            stores_read(l, e);
         break;
     case EFFECT_REPLY:
         native_reply(l, e);
@@ -275,6 +322,17 @@ void loop_step_replies(struct loop *l, const struct event *e)
     l->fx.n = kept;
 }
 
+void loop_read(struct loop *l, const struct effect *e)
+{
+    bool inside = l->draining;
+
+    l->draining = true;
+    stores_read(l, e);
+    l->draining = inside;
+    if (!inside)
+        loop_drain(l);
+}
+
 void loop_step(struct loop *l, const struct event *e)
 {
     if (!l->shard)
@@ -313,6 +371,8 @@ static void arm(struct loop *l)
     instant wake = l->shard ? shard_wake_at(l->shard) : INSTANT_NEVER;
     wal_instant log = wal ? wal_wake_at(wal) : WAL_NEVER;
 
+    if (native_wants_turn(l))
+        wake = (instant){0};
     if (log.us != WAL_NEVER.us)
         wake = instant_min(wake, (instant){(log.us + 999) / 1000});
     if (wake.ms == UINT64_MAX) {
@@ -332,8 +392,10 @@ static void turn(uv_check_t *c)
                       .wall_ms = node_wall_ms()};
 
     uv_idle_stop(&l->idle);
+    post_tell_full(l);
     loop_step(l, &e);
     if (l->index == 0) {
+        links_turn(n);
         conn_set_flush(n->peer_conns); /* followers write while we do */
         conn_set_flush(l->conns);
         if (disk_pump(n)) {            /* what waited for it can go now */
@@ -343,6 +405,8 @@ static void turn(uv_check_t *c)
         conn_set_flush(n->peer_conns);
     }
     conn_set_flush(l->conns);
+    native_turn(l);
+    conn_set_flush(l->conns);
     arm(l);
 }
 
@@ -351,6 +415,7 @@ static void on_tick(uv_timer_t *t)
     struct loop *l = t->data;
 
     l->ticks++;
+    native_tick(l);
     if (l->shard)
         stores_tick(l);
 }

@@ -22,6 +22,7 @@
 #ifndef NODE_SHELL_NODE_H
 #define NODE_SHELL_NODE_H
 
+#include <stdatomic.h>
 #include <uv.h>
 
 #include "node/core/hello.h"
@@ -70,6 +71,9 @@ struct loop {
     bool draining, stopped;
     struct letters outbox[LOOPS_MAX]; /* posted when the drain ends */
     bool posting;
+    unsigned posted;              /* letters in all outboxes */
+    atomic_size_t waiting;        /* bytes of letters for this loop */
+    bool told_full[LOOPS_MAX];    /* of its siblings, to the shard */
 
     struct stores *stores;
     struct native *native;
@@ -81,6 +85,7 @@ struct loop {
     uv_idle_t idle;               /* makes the poll after a timer not wait */
     uv_timer_t tick;              /* every 100 ms */
     unsigned ticks;
+    unsigned statuses;            /* being asked for by its clients */
 };
 
 struct node {
@@ -138,6 +143,8 @@ void loop_drain(struct loop *l);
  * whose bytes may go on return; the other effects come in their turn. (Replies
  * have no order among each other.) */
 void loop_step_replies(struct loop *l, const struct event *e);
+/* Carry out one EFFECT_READ that was kept. */
+void loop_read(struct loop *l, const struct effect *e);
 /* Step an event without bytes of its own on the loop `to`, now if that is this
  * thread's, by letter otherwise. */
 void loop_post_event(struct loop *from, struct loop *to,
@@ -284,6 +291,8 @@ MUST_CHECK bool links_listen(struct node *n, char *error);
  * EFFECT_SEND. `number` 0: by whatever connection there is. */
 void links_send(struct loop *l, uint32_t node, unsigned shard,
                 enum channel channel, uint64_t number, struct slice items);
+/* Once a turn: shards hear that a node takes its frames again. */
+void links_turn(struct node *n);
 /* EFFECT_BREAK, from any loop. */
 void links_break(struct loop *l, const struct effect *e);
 void links_tick(struct node *n);
@@ -294,6 +303,16 @@ void links_stop(struct node *n);
 struct native *native_new(struct loop *l);
 MUST_CHECK bool native_listen(struct loop *l, char *error);
 void native_reply(struct loop *l, const struct effect *e);
+/* EFFECT_READ: false, and it can be carried out now; or its client has so much
+ * to take already that it is kept (copied) until there is room. */
+bool native_hold_read(struct loop *l, const struct effect *e);
+/* A read for `from` went to a worker, or came back. */
+void native_reading(struct loop *l, struct origin from, bool begins);
+/* Once a turn: carry out held reads there is room for now. */
+void native_turn(struct loop *l);
+/* After the turn's output left: is there room for more at once? */
+bool native_wants_turn(const struct loop *l);
+void native_tick(struct loop *l);
 /* Send a frame to the client that `conn` names, if it is still there. */
 void native_send(struct loop *l, uint64_t conn, uint64_t id, uint16_t type,
                  struct slice payload);

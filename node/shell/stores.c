@@ -225,6 +225,7 @@ struct read_job {
     struct store_view *view;
     uint32_t group;
     uint64_t token;
+    struct origin from;
     enum status status;
     struct store_value value;
     struct buf key;
@@ -244,6 +245,7 @@ static void read_done(uv_work_t *w, int canceled)
     struct event e = {.type = EVENT_READ, .now = node_now()};
 
     (void)canceled;
+    native_reading(j->l, j->from, false);
     e.read.token = j->token;
     e.read.status = j->status;
     e.read.record = j->value.bytes;
@@ -263,6 +265,8 @@ static void read_on_worker(struct loop *l, struct store *store,
     j->l = l;
     j->group = e->group;
     j->token = e->read.token;
+    j->from = e->read.from;
+    native_reading(l, j->from, true);
     j->view = store_view_take(store);
     buf_append(&j->key, e->read.key.data, e->read.key.size);
     if (uv_queue_work(l->uv, &j->work, read_work, read_done))

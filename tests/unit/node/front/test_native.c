@@ -333,6 +333,83 @@ static void broken_frames_close_only_their_own_connection(void **state)
     }
 }
 
+/* Ask `count` times for the key at once; replies are not read here. */
+static void ask_many(struct ask *a, const char *key, unsigned count)
+{
+    struct get_request get = {.key = slice_str(key)};
+    struct buf b = {0}, all = {0};
+
+    get_request_encode(&get, &b);
+    for (unsigned i = 0; i < count; i++) {
+        struct frame_header h = {.id = i, .kind = FRAME_REQUEST,
+                                 .type = MESSAGE_GET,
+                                 .remaining = MS(60000)};
+        struct slice part = buf_slice(&b);
+        frame_encode(buf_grow(&all, FRAME_HEADER_SIZE), &h, &part, 1);
+        buf_append(&all, b.data, b.size);
+    }
+    ask_send_bytes(a, buf_slice(&all));
+    buf_release(&b);
+    buf_release(&all);
+}
+
+static void set_large(struct ask *a, size_t size)
+{
+    struct buf value = {0};
+
+    memset(buf_grow(&value, size), 'v', size);
+    assert_int_equal(ask_set_bytes(a, slice_str("large"), buf_slice(&value)),
+                     STATUS_OK);
+    buf_release(&value);
+}
+
+/* Would break: whoever pipelines gets of large values would be cut off although
+ * he reads as fast as he can, retry, and be cut off again. Reads wait until
+ * there is room for their values; nothing is refused. */
+static void a_fast_reader_of_large_values_gets_all(void **state)
+{
+    enum { COUNT = 150, SIZE = 1 << 20 };
+    static uint8_t answers[COUNT];
+    struct ask *a = *state;
+    struct get_reply r;
+
+    set_large(a, SIZE);
+    memset(answers, 0, sizeof answers);
+    ask_many(a, "large", COUNT);
+    for (unsigned i = 0; i < COUNT; i++) {
+        assert_true(ask_receive(a));
+        assert_true(a->h.id < COUNT);
+        assert_int_equal(answers[a->h.id]++, 0);
+        assert_int_equal(get_reply_decode(a->payload, &r), STATUS_OK);
+        assert_int_equal(r.status, STATUS_OK);
+        assert_int_equal(r.value.size, SIZE);
+        assert_int_equal(r.value.data[SIZE - 1], 'v');
+    }
+    assert_false(daemon_said(shared, "client_cut_off"));
+}
+
+/* Would break: one who asks for much and takes nothing would fill the memory,
+ * or hold up the others; what waits for him would outlive him. */
+static void one_who_takes_nothing_costs_little(void **state)
+{
+    enum { COUNT = 500, SIZE = 1 << 20 };
+    struct ask *a = *state;
+    struct ask lazy;
+    uint64_t before, after;
+
+    set_large(a, SIZE);
+    before = ask_status(a).resident_bytes;
+    ask_open(&lazy, shared->port);
+    ask_many(&lazy, "large", COUNT);
+    for (unsigned i = 0; i < 100; i++)
+        ask_get(a, "ready", "yes");
+    after = ask_status(a).resident_bytes;
+    assert_true(after < before + (64u << 20));
+    ask_close(&lazy); /* hundreds of his reads are held */
+    for (unsigned i = 0; i < 100; i++)
+        ask_get(a, "ready", "yes");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -345,6 +422,8 @@ int main(void)
         T(malformed_payloads_are_refused_in_their_reply),
         T(unknown_keyspace_is_refused),
         T(every_pipelined_request_is_answered_once),
+        T(a_fast_reader_of_large_values_gets_all),
+        T(one_who_takes_nothing_costs_little),
         T(answers_of_one_gone_reach_nobody_else),
         T(connections_above_the_limit_are_turned_away),
         T(broken_frames_close_only_their_own_connection),

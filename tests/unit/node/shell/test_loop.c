@@ -165,6 +165,51 @@ static void all_loops_stop_also_when_blank_or_busy(void **state)
     buf_release(&b);
 }
 
+/* Would break: large values that come from another loop than the client's
+ * cannot be held back there; they must not cut him off, nor fill the memory:
+ * what finds no room is BUSY, and can be asked for again. */
+static void large_values_from_other_loops_are_bounded(void **state)
+{
+    enum { MANY = 100, SIZE = 1 << 20, FEW = 4 };
+    struct daemon *d = *state;
+    struct get_request get = {.key = slice_str("large")};
+    struct ask conns[FEW];
+    struct buf value = {0}, b = {0};
+    struct get_reply r;
+    unsigned ok = 0;
+
+    use_threads(d, "4");
+    daemon_start(d);
+    daemon_init(d, "3");
+    memset(buf_grow(&value, SIZE), 'v', SIZE);
+    ask_open(&conns[0], d->port);
+    ask_must_set(&conns[0], "large", "soon");
+    assert_int_equal(ask_set_bytes(&conns[0], slice_str("large"),
+                                   buf_slice(&value)), STATUS_OK);
+    ask_close(&conns[0]);
+    get_request_encode(&get, &b);
+    for (unsigned c = 0; c < FEW; c++) {
+        ask_open(&conns[c], d->port);
+        for (unsigned i = 0; i < MANY; i++)
+            ask_send(&conns[c], FRAME_REQUEST, MESSAGE_GET, i, buf_slice(&b));
+    }
+    for (unsigned c = 0; c < FEW; c++) {
+        for (unsigned i = 0; i < MANY; i++) {
+            assert_true(ask_receive(&conns[c]));
+            assert_int_equal(get_reply_decode(conns[c].payload, &r),
+                             STATUS_OK);
+            assert_true(r.status == STATUS_OK || r.status == STATUS_BUSY);
+            assert_int_equal(r.value.size, r.status == STATUS_OK ? SIZE : 0);
+            ok += r.status == STATUS_OK;
+        }
+        ask_close(&conns[c]);
+    }
+    assert_true(ok >= FEW);
+    buf_release(&value);
+    buf_release(&b);
+    daemon_stop(d);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -172,6 +217,7 @@ int main(void)
         T(every_connection_reaches_the_groups_of_all_loops),
         T(number_of_loops_may_change_between_starts),
         T(answered_writes_of_all_loops_survive_a_kill),
+        T(large_values_from_other_loops_are_bounded),
         T(all_loops_stop_also_when_blank_or_busy),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
