@@ -192,6 +192,22 @@ enum status conn_end(struct conn *c)
     return STATUS_OK;
 }
 
+struct buf *conn_begin_bytes(struct conn *c)
+{
+    if (admit(c, CONN_NORMAL) != STATUS_OK)
+        return NULL;
+    c->begun = c->out.size;
+    return &c->out;
+}
+
+void conn_end_bytes(struct conn *c)
+{
+    assert(c->begun != NO_FRAME);
+    assert(c->out.size >= c->begun);
+    c->begun = NO_FRAME;
+    appended(c);
+}
+
 void conn_write_out(struct conn *c)
 {
     size_t taken = 0;
@@ -300,6 +316,45 @@ static void refuse(struct conn *c, enum frame_result r, struct slice bytes)
     finish_with(c, word, frame_status(r), detail);
 }
 
+/* The next frame in `left`. Gives what it took, 0 when it is incomplete (then
+ * `c->wanted` is set) or refused. */
+static size_t take_frame(struct conn *c, struct slice left)
+{
+    struct frame_header header;
+    struct slice payload;
+    size_t size = 0;
+    enum frame_result r =
+        frame_parse(left, c->payload_max, &header, &payload, &size);
+
+    if (r == FRAME_INCOMPLETE) {
+        c->wanted = size;
+        return 0;
+    }
+    if (r != FRAME_OK) {
+        refuse(c, r, left);
+        return 0;
+    }
+    c->events->on_frame(c, &header, payload);
+    return size;
+}
+
+/* The next message of another protocol; gives the same. */
+static size_t take_bytes(struct conn *c, struct slice left)
+{
+    size_t wanted = 0;
+    size_t size = c->events->on_bytes(c, left, &wanted);
+
+    assert(size <= left.size);
+    if (size || conn_closing(c))
+        return size;
+    if (c->paused)
+        c->stashed = true;
+    else
+        assert(wanted > left.size);
+    c->wanted = wanted;
+    return 0;
+}
+
 /* Hand out the frames in `bytes` while that is allowed. Gives how much they
  * took, everything once the connection is closing. Behind whole frames
  * `c->wanted` is how many bytes the next one needs, `c->stashed` whether
@@ -312,27 +367,17 @@ static size_t deliver(struct conn *c, struct slice bytes)
     c->delivering = true;
     c->stashed = false;
     while (left.size) {
-        struct frame_header header;
-        struct slice payload;
-        enum frame_result r;
-        size_t size = 0;
+        size_t size;
 
         if (!may_deliver(c)) {
             c->stashed = true;
             break;
         }
-        r = frame_parse(left, c->payload_max, &header, &payload, &size);
-        if (r == FRAME_INCOMPLETE) {
-            c->wanted = size;
+        size = c->events->on_bytes ? take_bytes(c, left) : take_frame(c, left);
+        if (!size)
             break;
-        }
-        if (r != FRAME_OK) {
-            refuse(c, r, left);
-            break;
-        }
         left = slice_of(left.data + size, left.size - size);
         c->set->stats.frames_in++;
-        c->events->on_frame(c, &header, payload);
         assert(c->begun == NO_FRAME);
     }
     c->delivering = false;
@@ -364,10 +409,42 @@ static size_t complete(struct conn *c, struct slice bytes)
     return used;
 }
 
+/* The same for a protocol that may know only the least that is wanted, and
+ * whose messages may be tiny: completes at least the first one. */
+static size_t complete_bytes(struct conn *c, struct slice bytes)
+{
+    enum { STEP = 512 };
+    size_t used = 0;
+
+    while (c->in.size && !c->stashed && used < bytes.size) {
+        size_t before = c->in.size, took;
+        size_t missing = c->wanted > before ? c->wanted - before : 0;
+        size_t n = MIN_OF(MAX_OF(missing, (size_t)STEP), bytes.size - used);
+        bool in_place = bytes.data + used == c->in.data + before;
+
+        if (in_place)
+            c->in.size += n; /* on_space asked for no more than is missing */
+        else
+            buf_append(&c->in, bytes.data + used, n);
+        used += n;
+        if (n < missing)
+            continue;
+        took = deliver(c, buf_slice(&c->in));
+        if (!in_place && took >= before) {
+            used -= c->in.size - took; /* is delivered from where it is */
+            buf_clear(&c->in);
+        } else {
+            buf_consume(&c->in, took);
+        }
+    }
+    return used;
+}
+
 static uint8_t *on_space(struct stream *s, size_t *size)
 {
     struct conn *c = s->user;
-    size_t missing = c->in.size ? c->wanted - c->in.size : 0;
+    size_t missing =
+        c->in.size && c->wanted > c->in.size ? c->wanted - c->in.size : 0;
 
     if (missing < READ_SIZE) {
         *size = READ_SIZE;
@@ -399,8 +476,10 @@ static void bound_partial(struct conn_set *set)
     if (!worst)
         return;
     frame_error(error, STATUS_BUSY);
-    finish_with(worst, slice_of(error, sizeof error), STATUS_BUSY,
-                "too much of frames whose rest does not come");
+    finish_with(worst,
+                worst->events->busy ? slice_str(worst->events->busy)
+                                    : slice_of(error, sizeof error),
+                STATUS_BUSY, "too much of frames whose rest does not come");
     buf_release(&worst->in);
     worst->stashed = false;
     note_held(worst);
@@ -413,7 +492,7 @@ static void on_bytes(struct stream *s, uint8_t *data, size_t size)
     size_t n;
 
     c->set->stats.bytes_in += size;
-    n = complete(c, left);
+    n = c->events->on_bytes ? complete_bytes(c, left) : complete(c, left);
     left = slice_of(left.data + n, left.size - n);
     if (left.size && !c->stashed && !conn_closing(c)) {
         n = deliver(c, left);
@@ -492,7 +571,7 @@ struct conn *conn_new(struct conn_set *set, struct stream *stream,
 {
     struct conn *c = xcalloc(1, sizeof *c);
 
-    assert(events->on_frame);
+    assert(!events->on_frame != !events->on_bytes);
     assert(events->on_close);
     c->stream = stream;
     c->events = events;

@@ -1,4 +1,5 @@
-/* conn.h - frames over one stream, on one uv loop.
+/* conn.h - messages over one stream, on one uv loop: frames, or another
+ * protocol's (on_bytes).
  *
  * A connection reads frames and hands each to on_frame; what is sent is
  * gathered and leaves in ONE write per loop turn: sending marks the connection
@@ -40,6 +41,15 @@ struct conn_events {
      * WRONG_VERSION, CONNECTION, or what conn_close was given; `detail` a
      * phrase for a person, borrowed. */
     void (*on_close)(struct conn *c, enum status why, const char *detail);
+    /* In place of on_frame (which is NULL then), for a protocol of other
+     * messages: look at what was read so far and take one message from its
+     * front. Gives what that took, above 0; or 0 when it is not whole, with
+     * `*wanted`, above bytes.size, being how many bytes there have to be
+     * before asking again makes sense; or 0 and has the connection paused, to
+     * be given the same bytes again later. `bytes` is borrowed until return. */
+    size_t (*on_bytes)(struct conn *c, struct slice bytes, size_t *wanted);
+    /* What such a peer is told when it is closed because of partial_max. */
+    const char *busy;
 };
 
 struct conn_options {
@@ -132,6 +142,11 @@ MUST_CHECK struct buf *conn_begin(struct conn *c,
 MUST_CHECK enum status conn_end(struct conn *c);
 /* Forget the frame that was begun. */
 void conn_undo(struct conn *c);
+
+/* The same for the owner of an on_bytes: whatever is appended between the two
+ * calls leaves as it is. */
+MUST_CHECK struct buf *conn_begin_bytes(struct conn *c);
+void conn_end_bytes(struct conn *c);
 
 /* Bytes that wait to be sent, and bytes that have been. */
 size_t conn_pending(const struct conn *c);

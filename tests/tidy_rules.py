@@ -25,7 +25,7 @@ COLUMNS_MAX = 80
 # randomness as arguments, so that the simulator can run them.
 PURE = [
     "proto/", "raft/", "node/core/",
-    "rpc/frame.", "rpc/calls.", "rpc/address.", "rpc/types.",
+    "rpc/frame.", "rpc/calls.", "rpc/address.", "rpc/types.", "rpc/resp",
     "node/store/layout.", "node/store/write_set.",
 ]
 

@@ -10,6 +10,7 @@
 
 #include "rpc/conn.h"
 #include "rpc/frame.h"
+#include "tests/fuzz/sham.h"
 
 enum { PAYLOAD_MAX = 100000 };
 
@@ -74,66 +75,6 @@ static enum frame_result parse_all(struct slice left, struct sum *sum)
 
 /* ---- a connection over a stream that goes nowhere ---- */
 
-struct sham {
-    struct stream stream;
-    bool reading;
-    bool closing;
-    bool shut;
-};
-
-static enum status sham_read_start(struct stream *s)
-{
-    CONTAINER_OF(s, struct sham, stream)->reading = true;
-    return STATUS_OK;
-}
-
-static void sham_read_stop(struct stream *s)
-{
-    CONTAINER_OF(s, struct sham, stream)->reading = false;
-}
-
-static enum status sham_try_write(struct stream *s, struct slice bytes,
-                                  size_t *taken)
-{
-    (void)s;
-    *taken = bytes.size;
-    return STATUS_OK;
-}
-
-static enum status sham_write(struct stream *s, struct slice bytes)
-{
-    (void)s;
-    (void)bytes;
-    abort(); /* try_write takes everything */
-}
-
-static enum status sham_shutdown(struct stream *s)
-{
-    CONTAINER_OF(s, struct sham, stream)->shut = true;
-    return STATUS_OK;
-}
-
-static void sham_close(struct stream *s)
-{
-    struct sham *m = CONTAINER_OF(s, struct sham, stream);
-
-    assert(!m->closing);
-    m->closing = true;
-    m->reading = false;
-}
-
-static void sham_peer(struct stream *s, char *text, size_t size)
-{
-    (void)s;
-    assert(size > 0);
-    text[0] = 0;
-}
-
-static const struct stream_ops sham_ops = {
-    sham_read_start, sham_read_stop, sham_try_write, sham_write,
-    sham_shutdown,   sham_close,     sham_peer,
-};
-
 static void on_frame(struct conn *c, const struct frame_header *h,
                      struct slice payload)
 {
@@ -145,18 +86,6 @@ static void on_close(struct conn *c, enum status why, const char *detail)
     (void)c;
     (void)why;
     assert(strlen(detail) > 0);
-}
-
-static void feed(struct sham *m, struct slice bytes, size_t cut)
-{
-    while (bytes.size && m->reading) {
-        size_t room = 0;
-        uint8_t *at = m->stream.events->on_space(&m->stream, &room);
-        size_t n = MIN_OF(MIN_OF(cut, room), bytes.size);
-        memcpy(at, bytes.data, n);
-        m->stream.events->on_bytes(&m->stream, at, n);
-        bytes = slice_of(bytes.data + n, bytes.size - n);
-    }
 }
 
 static void run_conn(struct slice bytes, size_t cut, struct sum *sum)
@@ -173,7 +102,7 @@ static void run_conn(struct slice bytes, size_t cut, struct sum *sum)
     uv_loop_init(&loop);
     set = conn_set_new(&loop, o);
     c = conn_new(set, &m.stream, &events, sum);
-    feed(&m, bytes, cut);
+    sham_feed(&m, bytes, cut);
     conn_set_flush(set);
     if (m.shut)
         m.stream.events->on_shut(&m.stream);

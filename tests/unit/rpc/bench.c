@@ -41,7 +41,8 @@ static void on_close(struct conn *c, enum status why, const char *detail)
     listener_left(b->listener);
 }
 
-static const struct conn_events events = {on_frame, on_drain, on_close};
+static const struct conn_events frames = {
+    .on_frame = on_frame, .on_drain = on_drain, .on_close = on_close};
 
 static void on_accept(struct listener *l, struct stream *s, void *user)
 {
@@ -49,16 +50,18 @@ static void on_accept(struct listener *l, struct stream *s, void *user)
 
     (void)l;
     assert_null(b->conn);
-    b->conn = conn_new(b->set, s, &events, b);
+    b->conn = conn_new(b->set, s, &b->events, b);
 }
 
-void bench_open(struct bench *b, struct conn_options options)
+static void open_with(struct bench *b, struct conn_options options,
+                      struct conn_events events)
 {
     struct listener_options lo = {.address = {.host = "127.0.0.1"},
                                   .conns_max = 10};
     char error[LISTENER_ERROR_SIZE];
 
     memset(b, 0, sizeof *b);
+    b->events = events;
     alarm(60); /* a test that waits for what never comes ends so */
     assert_int_equal(uv_loop_init(&b->loop), 0);
     b->set = conn_set_new(&b->loop, options);
@@ -66,6 +69,21 @@ void bench_open(struct bench *b, struct conn_options options)
     assert_non_null(b->listener);
     b->fd = raw_connect(listener_address(b->listener)->port);
     BENCH_UNTIL(b, b->conn);
+}
+
+void bench_open(struct bench *b, struct conn_options options)
+{
+    open_with(b, options, frames);
+}
+
+void bench_open_bytes(struct bench *b, struct conn_options options,
+                      bench_on_bytes *on_bytes)
+{
+    struct conn_events events = frames;
+
+    events.on_frame = NULL;
+    events.on_bytes = on_bytes;
+    open_with(b, options, events);
 }
 
 void bench_close(struct bench *b)

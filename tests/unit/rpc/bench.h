@@ -16,6 +16,7 @@ struct bench {
     uv_loop_t loop;
     struct conn_set *set;
     struct listener *listener;
+    struct conn_events events;
     struct conn *conn; /* NULL before it is accepted and once it is closed */
     int fd;            /* the other end; blocking; -1 when closed */
 
@@ -35,6 +36,11 @@ struct bench {
 
 /* Open with one connection. */
 void bench_open(struct bench *b, struct conn_options options);
+/* The same for another protocol; `on_bytes` as in conn_events. */
+typedef size_t bench_on_bytes(struct conn *c, struct slice bytes,
+                              size_t *wanted);
+void bench_open_bytes(struct bench *b, struct conn_options options,
+                      bench_on_bytes *on_bytes);
 /* Close all and check that nothing of it stays in the loop. */
 void bench_close(struct bench *b);
 
