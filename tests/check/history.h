@@ -29,7 +29,7 @@
 #define CHECK_NEVER UINT64_MAX                  /* `returned`: it did not */
 
 enum check_kind {
-    CHECK_GET,    /* gave `seen` */
+    CHECK_GET,    /* gave `seen`; outcome YES, also when nothing was there */
     CHECK_SET,    /* wrote `value` */
     CHECK_DELETE, /* YES: something was there; NO: nothing was */
     CHECK_ADD,    /* added `value` (wraps; nothing counts as 0), gave `seen` */

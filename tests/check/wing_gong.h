@@ -8,11 +8,13 @@
  * What keeps it small:
  *  - a configuration is stored relative to the first known operation that is
  *    still to come, so it is as large as the overlap, not as the history;
- *  - an operation that may come now and changes nothing is taken at once:
+ *  - a read, or what else cannot change anything, is taken as soon as it fits:
  *    nothing can be lost by that;
  *  - operations of unknown outcome that do the same are told apart by number
  *    only: the one called first is always taken first. Those whose value nobody
- *    could tell from another one's count as doing the same.
+ *    could tell from another one's count as doing the same;
+ *  - of two configurations that differ only in how many of those were used, the
+ *    one that used less stands for both (seen_set.h).
  *
  * Sources: J. Wing, C. Gong: Testing and Verifying Concurrent Objects (1993);
  * G. Lowe: Testing for linearizability (2017). */
