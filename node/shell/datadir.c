@@ -1,8 +1,8 @@
-/* datadir.c - see datadir.h.
+/* datadir.c - see datadir.h. Behind the header of file_seal():
  *
- * identity: "COATID" | u16 level | u32 crc of the rest | directory id |
- *           u64 boot count | u8 init state | 7 x 0 | cluster id
- * map:      "COATMP" | u16 level | u32 crc of the rest | encoded map */
+ * identity: "COATID": directory id | u64 boot count | u8 init state | 7 x 0 |
+ *           cluster id
+ * map:      "COATMP": encoded map */
 #include "node/shell/datadir.h"
 
 #include <errno.h>
@@ -16,9 +16,8 @@
 #include <unistd.h>
 
 #include "proto/base/log.h"
-#include "proto/crc.h"
 
-enum { FILE_LEVEL = 1, FILE_HEADER = 12, IDENTITY_BYTES = FILE_HEADER + 48 };
+enum { FILE_LEVEL = 1, IDENTITY_BYTES = 48 };
 
 const char *init_state_name(enum init_state s)
 {
@@ -27,38 +26,17 @@ const char *init_state_name(enum init_state s)
     return names[s];
 }
 
-static void seal(struct buf *b, const char *magic)
-{
-    memcpy(b->data, magic, 6);
-    put_u16(b->data + 6, FILE_LEVEL);
-    put_u32(b->data + 8,
-            crc32c(0, b->data + FILE_HEADER, b->size - FILE_HEADER));
-}
-
-/* Is this a whole file of ours? */
-static enum status unseal(const struct buf *b, const char *magic)
-{
-    if (b->size < FILE_HEADER || memcmp(b->data, magic, 6))
-        return STATUS_CORRUPT;
-    if (get_u16(b->data + 6) > FILE_LEVEL)
-        return STATUS_WRONG_VERSION;
-    if (get_u32(b->data + 8) !=
-        crc32c(0, b->data + FILE_HEADER, b->size - FILE_HEADER))
-        return STATUS_CORRUPT;
-    return STATUS_OK;
-}
-
 enum status datadir_save_init(struct datadir *d, enum init_state init)
 {
     struct buf b = {0};
     enum status st;
 
-    buf_grow(&b, FILE_HEADER);
+    buf_grow(&b, FILE_HEADER_BYTES);
     buf_append(&b, d->directory, ID_BYTES);
     buf_u64(&b, d->boot_count);
     buf_u64(&b, init);
     buf_append(&b, d->cluster, ID_BYTES);
-    seal(&b, "COATID");
+    file_seal(&b, "COATID", FILE_LEVEL);
     st = file_replace(d->path, "identity", buf_slice(&b));
     if (st == STATUS_OK)
         d->init = init;
@@ -71,9 +49,9 @@ enum status datadir_save_map(struct datadir *d, const struct cluster_map *map)
     struct buf b = {0};
     enum status st;
 
-    buf_grow(&b, FILE_HEADER);
+    buf_grow(&b, FILE_HEADER_BYTES);
     map_encode(map, &b);
-    seal(&b, "COATMP");
+    file_seal(&b, "COATMP", FILE_LEVEL);
     st = file_replace(d->path, "map", buf_slice(&b));
     if (st == STATUS_OK && map != d->map) {
         map_free(d->map);
@@ -86,17 +64,18 @@ enum status datadir_save_map(struct datadir *d, const struct cluster_map *map)
 static enum status read_identity(struct datadir *d, bool *fresh)
 {
     struct buf b = {0};
+    struct slice rest;
     struct reader r;
     uint64_t init;
     enum status st = file_read(d->path, "identity", &b);
 
     *fresh = st == STATUS_NOT_FOUND;
     if (st == STATUS_OK)
-        st = unseal(&b, "COATID");
-    if (st == STATUS_OK && b.size != IDENTITY_BYTES)
+        st = file_unseal(&b, "COATID", FILE_LEVEL, &rest);
+    if (st == STATUS_OK && rest.size != IDENTITY_BYTES)
         st = STATUS_CORRUPT;
     if (st == STATUS_OK) {
-        r = reader_of(slice_of(b.data + FILE_HEADER, b.size - FILE_HEADER));
+        r = reader_of(rest);
         memcpy(d->directory, reader_bytes(&r, ID_BYTES).data, ID_BYTES);
         d->boot_count = reader_u64(&r);
         init = reader_u64(&r);
@@ -113,13 +92,13 @@ static enum status read_identity(struct datadir *d, bool *fresh)
 static enum status read_map(struct datadir *d)
 {
     struct buf b = {0};
+    struct slice rest;
     enum status st = file_read(d->path, "map", &b);
 
     if (st == STATUS_OK)
-        st = unseal(&b, "COATMP");
+        st = file_unseal(&b, "COATMP", FILE_LEVEL, &rest);
     if (st == STATUS_OK)
-        st = map_decode(slice_of(b.data + FILE_HEADER, b.size - FILE_HEADER),
-                        &d->map);
+        st = map_decode(rest, &d->map);
     if (st == STATUS_OK && memcmp(d->map->cluster, d->cluster, ID_BYTES))
         st = STATUS_CORRUPT;
     buf_release(&b);

@@ -71,6 +71,16 @@ MUST_CHECK enum status file_replace(const char *dir, const char *name,
 /* Read a whole file into `out`. NOT_FOUND, IO_ERROR. */
 MUST_CHECK enum status file_read(const char *dir, const char *name,
                                  struct buf *out);
+/* The beginning of such files, of all versions: six letters of `magic` | u16
+ * level | u32 crc of all that stands before and behind it. Seal `b`, which has
+ * FILE_HEADER_BYTES of room at its begin. */
+enum { FILE_HEADER_BYTES = 12 };
+void file_seal(struct buf *b, const char *magic, uint16_t level);
+/* Is it a whole file of ours? Gives what stands behind the header.
+ * CORRUPT        it is not
+ * WRONG_VERSION  it is, of a higher level than `level`: a newer program's */
+MUST_CHECK enum status file_unseal(const struct buf *b, const char *magic,
+                                   uint16_t level, struct slice *rest);
 /* mkdir -p of the last component only, and sync of its parent. */
 MUST_CHECK enum status dir_make(const char *path);
 MUST_CHECK enum status dir_sync(const char *path);

@@ -1,4 +1,4 @@
-/* files.c - small files replaced atomically, directories synced. */
+/* files.c - small files sealed and replaced atomically, directories synced. */
 #include "node/shell/datadir.h"
 
 #include <errno.h>
@@ -8,6 +8,36 @@
 #include <unistd.h>
 
 #include "proto/base/log.h"
+#include "proto/crc.h"
+
+enum { AT_LEVEL = 6, AT_CRC = 8 };
+
+static uint32_t crc_of(const struct buf *b)
+{
+    return crc32c(crc32c(0, b->data, AT_CRC), b->data + FILE_HEADER_BYTES,
+                  b->size - FILE_HEADER_BYTES);
+}
+
+void file_seal(struct buf *b, const char *magic, uint16_t level)
+{
+    memcpy(b->data, magic, AT_LEVEL);
+    put_u16(b->data + AT_LEVEL, level);
+    put_u32(b->data + AT_CRC, crc_of(b));
+}
+
+enum status file_unseal(const struct buf *b, const char *magic,
+                        uint16_t level, struct slice *rest)
+{
+    /* The sum first: a flipped bit of the level is damage, not news. */
+    if (b->size < FILE_HEADER_BYTES || memcmp(b->data, magic, AT_LEVEL) ||
+        get_u32(b->data + AT_CRC) != crc_of(b))
+        return STATUS_CORRUPT;
+    if (get_u16(b->data + AT_LEVEL) > level)
+        return STATUS_WRONG_VERSION;
+    *rest = slice_of(b->data + FILE_HEADER_BYTES,
+                     b->size - FILE_HEADER_BYTES);
+    return STATUS_OK;
+}
 
 static enum status errno_status(void)
 {

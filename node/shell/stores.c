@@ -1,8 +1,8 @@
 /* stores.c - the replicas' stores: opened, read, written, flushed.
  *
  * groups/N/CURRENT names the store's directory inside groups/N and the install
- * id under which it came there (zero: made here): "COATCU" | u16 level |
- * u32 crc of the rest | install id | u8 size | name. */
+ * id under which it came there (zero: made here): sealed (datadir.h) with
+ * "COATCU", install id | u8 size | name. */
 #include "node/shell/node.h"
 
 #include <assert.h>
@@ -10,9 +10,8 @@
 #include <stdlib.h>
 
 #include "proto/base/log.h"
-#include "proto/crc.h"
 
-enum { CURRENT_LEVEL = 1, CURRENT_HEADER = 12, PATH_SIZE = 4300 };
+enum { CURRENT_LEVEL = 1, PATH_SIZE = 4300 };
 
 struct slot {
     uint32_t group;
@@ -94,14 +93,11 @@ enum status stores_write_current(const struct node *n, uint32_t group,
     struct buf b = {0};
     enum status st;
 
-    buf_grow(&b, CURRENT_HEADER);
+    buf_grow(&b, FILE_HEADER_BYTES);
     buf_append(&b, install_id, WAL_INSTALL_ID_BYTES);
     buf_u8(&b, (uint8_t)strlen(name));
     buf_append(&b, name, strlen(name));
-    memcpy(b.data, "COATCU", 6);
-    put_u16(b.data + 6, CURRENT_LEVEL);
-    put_u32(b.data + 8,
-            crc32c(0, b.data + CURRENT_HEADER, b.size - CURRENT_HEADER));
+    file_seal(&b, "COATCU", CURRENT_LEVEL);
     stores_group_path(n, group, dir, sizeof dir);
     st = file_replace(dir, "CURRENT", buf_slice(&b));
     buf_release(&b);
@@ -113,23 +109,14 @@ static enum status read_current(const char *dir, char *name,
 {
     struct buf b = {0};
     struct reader r;
-    struct slice text;
+    struct slice rest, text;
     enum status st = file_read(dir, "CURRENT", &b);
 
+    if (st == STATUS_OK)
+        st = file_unseal(&b, "COATCU", CURRENT_LEVEL, &rest);
     if (st != STATUS_OK)
         goto out;
-    r = reader_of(buf_slice(&b));
-    if (b.size < CURRENT_HEADER || memcmp(b.data, "COATCU", 6) ||
-        get_u32(b.data + 8) !=
-            crc32c(0, b.data + CURRENT_HEADER, b.size - CURRENT_HEADER)) {
-        st = STATUS_CORRUPT;
-        goto out;
-    }
-    if (get_u16(b.data + 6) > CURRENT_LEVEL) {
-        st = STATUS_WRONG_VERSION;
-        goto out;
-    }
-    reader_bytes(&r, CURRENT_HEADER);
+    r = reader_of(rest);
     text = reader_bytes(&r, WAL_INSTALL_ID_BYTES);
     if (!r.failed)
         memcpy(install_id, text.data, WAL_INSTALL_ID_BYTES);

@@ -14,11 +14,10 @@
 #include <unistd.h>
 
 #include "node/shell/node.h"
-#include "proto/crc.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { IDENTITY, MAP, CURRENT, FILES, SEALED = 0x80, HEADER = 12 };
+enum { IDENTITY, MAP, CURRENT, FILES, SEALED = 0x80 };
 
 static char root[64];
 
@@ -61,11 +60,12 @@ static void put_file(const char *name, const char *magic, const uint8_t *data,
     FILE *f;
 
     if (sealed) {
-        memcpy(buf_grow(&b, HEADER), magic, 6);
-        put_u16(b.data + 6, 1);
-        put_u32(b.data + 8, crc32c(0, data, size));
+        buf_grow(&b, FILE_HEADER_BYTES);
+        buf_append(&b, data, size);
+        file_seal(&b, magic, 1);
+    } else {
+        buf_append(&b, data, size);
     }
-    buf_append(&b, data, size);
     snprintf(path, sizeof path, "%s/%s", root, name);
     f = fopen(path, "wb");
     if (!f || (b.size && fwrite(b.data, b.size, 1, f) != 1))

@@ -2,10 +2,11 @@
 import glob
 import os
 import shutil
+import struct
 
 from cluster import Cluster, Hammer, expect, wait_until
 from harness import test
-from wire import Connection
+from wire import Connection, crc32c
 
 
 def flip_byte_in_log(node):
@@ -175,6 +176,9 @@ def data_of_a_newer_version_is_left_alone():
 
 def newer(identity):
     """The identity file as a much later version would have written it: behind
-    six bytes of magic stands the format's level (node/shell/datadir.c)."""
+    six bytes of magic stand the format's level and the checksum of all else
+    (node/shell/datadir.h)."""
     expect(identity[:6] == b"COATID", f"an identity file: {identity[:8]!r}")
-    return identity[:6] + b"\x63\0" + identity[8:]
+    head = identity[:6] + b"\x63\0"
+    rest = identity[12:]
+    return head + struct.pack("<I", crc32c(head + rest)) + rest

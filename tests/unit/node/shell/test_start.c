@@ -198,7 +198,8 @@ static void switched_store_without_its_reset_is_finished(void **state)
     current = path_of(d->data, "groups/2/CURRENT");
     file_get(current, &b);
     memset(b.data + 12, 0xab, 16); /* the install id */
-    put_u32(b.data + 8, crc32c(0, b.data + 12, b.size - 12));
+    put_u32(b.data + 8,
+            crc32c(crc32c(0, b.data, 8), b.data + 12, b.size - 12));
     file_put(current, buf_slice(&b));
     buf_release(&b);
     for (unsigned start = 0; start < 3; start++) {
