@@ -12,13 +12,14 @@
  * Decoders of requests also:
  *   STATUS_KEY_EMPTY, STATUS_KEY_TOO_LARGE, STATUS_VALUE_TOO_LARGE
  *   STATUS_INVALID       a keyspace name or an enum outside of its range
+ *                        (and what operation_check() says)
  *
  * Unknown fields are skipped. A status number that this program does not know
  * is kept as it is (status_known() tells). Pure; any thread.
  *
- * Get, set, delete and their replies, and the envelopes of map and init, and
- * scans and watches are written by hand (codec_fast.c, codec_stream.c,
- * codec_map.c) and allocate nothing but the list
+ * Get, set, delete, operate, scans and watches and their replies, and the
+ * envelopes of map and init, are written by hand (codec_fast.c, codec_operate.c,
+ * codec_stream.c, codec_map.c) and allocate nothing but the list
  * of leaders; the rest goes through protobuf-c. */
 #ifndef PROTO_CODEC_H
 #define PROTO_CODEC_H
@@ -54,6 +55,15 @@ MUST_CHECK enum status write_reply_decode(struct slice bytes,
                                           struct write_reply *m);
 MUST_CHECK enum status error_reply_decode(struct slice bytes,
                                           struct error_reply *m);
+
+/* `*why` (may be NULL) is set: NULL, or what exactly is wrong; static text. */
+void operate_request_encode(const struct operate_request *m, struct buf *out);
+void operate_reply_encode(const struct operate_reply *m, struct buf *out);
+MUST_CHECK enum status operate_request_decode(struct slice bytes,
+                                              struct operate_request *m,
+                                              const char **why);
+MUST_CHECK enum status operate_reply_decode(struct slice bytes,
+                                            struct operate_reply *m);
 
 /* ScanRequest and WatchRequest, which are built alike; the body is checked by
  * scan_decode() and watch_decode(). */

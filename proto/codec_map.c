@@ -43,13 +43,15 @@ void map_reply_encode(const struct map_reply *m, struct buf *out)
     uint8_t *at = buf_reserve(
         out, m->map.size + m->detail.size +
                  (size_t)m->n_leaders * 3 * WIRE_FIELD_MAX +
-                 3 * WIRE_FIELD_MAX);
+                 4 * WIRE_FIELD_MAX);
 
     at = wire_put_number(at, 1, m->status);
     at = wire_put_text(at, 2, m->map);
     for (unsigned i = 0; i < m->n_leaders; i++)
         at = leader_put(at, &m->leaders[i]);
     at = wire_put_text(at, 4, m->detail);
+    if (m->clock_ms)
+        at = wire_put_number(at, 5, m->clock_ms);
     encode_end(out, at);
 }
 
@@ -96,6 +98,9 @@ enum status map_reply_decode(struct slice bytes, struct arena *arena,
             break;
         case 4:
             wire_take_bytes(&r, &f, &m->detail);
+            break;
+        case 5:
+            wire_take_u64(&r, &f, &m->clock_ms);
             break;
         }
     }

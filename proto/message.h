@@ -11,6 +11,7 @@
 
 #include "proto/base/bytes.h"
 #include "proto/base/status.h"
+#include "proto/operation.h"
 
 /* Cluster ids and data directory ids are 128 random bits. */
 enum { ID_BYTES = 16 };
@@ -61,6 +62,19 @@ struct write_reply {
     struct slice detail;
 };
 
+/* Any operation; see client.proto. */
+struct operate_request {
+    struct slice keyspace;
+    struct operation operation; /* borrows; checked (operation_check) */
+    struct session session;     /* sequence 0: none */
+};
+
+struct operate_reply {
+    struct operation_reply reply; /* borrows */
+    struct hint hint;
+    struct slice detail;
+};
+
 /* A page of a scan, or a watch: the body is laid out by scan.h and watch.h. */
 struct stream_request {
     struct slice keyspace;
@@ -96,6 +110,7 @@ struct map_reply {
     const struct group_leader *leaders;
     unsigned n_leaders;
     struct slice detail;
+    uint64_t clock_ms; /* the groups' clocks, about; 0: unknown */
 };
 
 /* What one replica reports of itself; see client.proto, ReplicaStatus. */

@@ -87,6 +87,7 @@ enum op {
     OP_PURGE = 13,       /* a dropped keyspace's data in one group; internal */
     OP_SCAN = 14,        /* see scan.h; a read */
     OP_WATCH = 15,       /* see watch.h; a read that goes on */
+    OP_LAST = OP_WATCH,
 };
 
 enum operation_flag {
@@ -114,6 +115,8 @@ enum {
     TRANSACT_OPERATIONS_MAX = 128, /* compares and both lists together */
     TRANSACT_BYTES_MAX = 4 << 20,
 };
+/* Of `expire`, also added to a clock: nothing can overflow. */
+#define OPERATION_EXPIRE_MAX (UINT64_C(1) << 60)
 
 struct operation {
     enum op op;
@@ -130,6 +133,8 @@ struct operation {
 /* Bytes that operation_encode() appends. */
 size_t operation_bytes(const struct operation *o);
 void operation_encode(const struct operation *o, struct buf *out);
+/* The same to `at`, which has room for them; gives the place behind. */
+uint8_t *operation_write(const struct operation *o, uint8_t *at);
 /* Read one operation off `r`; slices borrow. Only layout and bounds:
  * BAD_MESSAGE. For bytes of a client call operation_check() next. */
 MUST_CHECK enum status operation_decode(struct reader *r,
@@ -140,6 +145,7 @@ MUST_CHECK enum status operation_decode(struct reader *r,
  * `*why` (may be NULL) a static text or NULL. */
 MUST_CHECK enum status operation_check(const struct operation *o,
                                        const char **why);
+/* Does it change anything: a command? */
 static inline bool operation_is_write(enum op op)
 {
     return op != OP_GET && op != OP_SCAN && op != OP_WATCH;
@@ -183,7 +189,9 @@ struct operation_reply {
     bool has_value;     /* an empty value is not none */
     struct slice value;
 };
+size_t operation_reply_bytes(const struct operation_reply *m);
 void operation_reply_encode(const struct operation_reply *m, struct buf *out);
+uint8_t *operation_reply_write(const struct operation_reply *m, uint8_t *at);
 MUST_CHECK enum status operation_reply_decode(struct slice bytes,
                                               struct operation_reply *m);
 
@@ -199,5 +207,10 @@ struct session {
     uint64_t not_after;    /* group time, ms; at most 5 minutes ahead */
 };
 enum { SESSION_BYTES = 40, SESSION_AHEAD_MAX_MS = 300000 };
+/* SESSION_BYTES: client | u64 sequence | u64 acknowledged | u64 not_after. */
+void session_encode(const struct session *s, struct buf *out);
+/* Empty bytes are no session: all zero.
+ * BAD_MESSAGE (another size), INVALID (sequence 0, or acknowledged beyond it) */
+MUST_CHECK enum status session_decode(struct slice bytes, struct session *out);
 
 #endif

@@ -28,6 +28,8 @@ enum frame_kind {
     X(SET, 0x0003, REQUEST)        /* SetRequest */                            \
     X(DELETE, 0x0004, REQUEST)     /* DeleteRequest */                         \
     X(WRITE_REPLY, 0x0005, REPLY)  /* WriteReply, for SET and DELETE */        \
+    X(OPERATE, 0x0006, REQUEST)    /* OperateRequest */                        \
+    X(OPERATE_REPLY, 0x0007, REPLY) /* OperateReply */                         \
     X(SCAN, 0x0008, REQUEST)       /* ScanRequest */                           \
     X(SCAN_REPLY, 0x0009, REPLY)   /* ScanReply */                             \
     X(WATCH, 0x000a, REQUEST)      /* WatchRequest; its reply is an ERROR */   \

@@ -28,7 +28,7 @@ void admin_map(struct loop *l, uint64_t conn, uint64_t id,
     const struct cluster_map *map = l->shard ? shard_map(l->shard) : NULL;
     struct group_leader *leaders = NULL;
     struct map_request q;
-    struct map_reply m = {.status = STATUS_OK};
+    struct map_reply m = {.status = STATUS_OK, .clock_ms = node_wall_ms()};
     struct buf bytes = {0}, out = {0};
 
     if (map_request_decode(payload, &q) != STATUS_OK) {

@@ -139,11 +139,39 @@ static inline void differential_replies(const uint8_t *data, size_t size)
     }
 }
 
+static inline void differential_operate(const uint8_t *data, size_t size)
+{
+    struct slice s = slice_of(data, size);
+    struct operate_request request;
+    struct operate_reply reply;
+
+    if (operate_request_decode(s, &request, NULL) == STATUS_OK) {
+        Coat__Wire__OperateRequest *m =
+            coat__wire__operate_request__unpack(NULL, size, data);
+        assert(m);
+        same_text(request.keyspace, m->keyspace);
+        assert(operation_bytes(&request.operation) == m->operation.len);
+        assert(!request.session.sequence ||
+               (m->has_session && m->session.len == SESSION_BYTES));
+        coat__wire__operate_request__free_unpacked(m, NULL);
+    }
+    if (operate_reply_decode(s, &reply) == STATUS_OK) {
+        Coat__Wire__OperateReply *m =
+            coat__wire__operate_reply__unpack(NULL, size, data);
+        assert(m);
+        assert(operation_reply_bytes(&reply.reply) == m->reply.len);
+        same_hint(&reply.hint, m->hint);
+        same_text(reply.detail, m->detail);
+        coat__wire__operate_reply__free_unpacked(m, NULL);
+    }
+}
+
 static inline void codec_differential(const uint8_t *data, size_t size)
 {
     differential_requests(data, size);
     differential_streams(data, size);
     differential_replies(data, size);
+    differential_operate(data, size);
 }
 
 #endif

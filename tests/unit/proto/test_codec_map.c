@@ -33,7 +33,7 @@ static void a_map_reply_is_what_protobuf_c_reads(void **state)
     struct buf map = map_bytes(), b = {0};
     const struct group_leader leaders[] = {{0, 1}, {300, 0}};
     struct map_reply m = {STATUS_OK, buf_slice(&map), leaders, 2,
-                          slice_str("x")};
+                          slice_str("x"), 1700000000123};
     Coat__Wire__MapReply *theirs;
 
     (void)state;
@@ -45,6 +45,7 @@ static void a_map_reply_is_what_protobuf_c_reads(void **state)
     assert_int_equal(theirs->leaders[1]->group, 300);
     assert_int_equal(theirs->leaders[1]->node, 0);
     assert_string_equal(theirs->detail, "x");
+    assert_true(theirs->clock_ms == 1700000000123);
     assert_int_equal(coat__wire__map_reply__get_packed_size(theirs), b.size);
     coat__wire__map_reply__free_unpacked(theirs, NULL);
     buf_release(&map);
@@ -56,7 +57,7 @@ static void a_map_reply_reads_back(void **state)
 {
     const struct group_leader leaders[] = {{0, 1}, {300, 7}};
     struct map_reply m = {STATUS_OK, slice_str("map"), leaders, 2,
-                          slice_str("")};
+                          slice_str(""), 77};
     struct map_reply out;
     struct buf b = {0};
     struct arena arena;
@@ -68,6 +69,7 @@ static void a_map_reply_reads_back(void **state)
     assert_true(slice_equal(out.map, slice_str("map")));
     assert_int_equal(out.n_leaders, 2);
     assert_memory_equal(out.leaders, leaders, sizeof leaders);
+    assert_int_equal(out.clock_ms, 77);
     arena_release(&arena);
     arena_init(&arena, NULL, 0, 4);
     assert_int_equal(map_reply_decode(buf_slice(&b), &arena, &out),

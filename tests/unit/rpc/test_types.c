@@ -18,6 +18,8 @@ static void numbers_on_the_wire_stay_what_they_are(void **state)
     assert_int_equal(MESSAGE_SET, 0x0003);
     assert_int_equal(MESSAGE_DELETE, 0x0004);
     assert_int_equal(MESSAGE_WRITE_REPLY, 0x0005);
+    assert_int_equal(MESSAGE_OPERATE, 0x0006);
+    assert_int_equal(MESSAGE_OPERATE_REPLY, 0x0007);
     assert_int_equal(MESSAGE_ERROR, 0x00ff);
     assert_int_equal(MESSAGE_HELLO, 0x0100);
     assert_int_equal(MESSAGE_ITEMS, 0x0110);
