@@ -17,10 +17,10 @@
  * Unknown fields are skipped. A status number that this program does not know
  * is kept as it is (status_known() tells). Pure; any thread.
  *
- * Get, set, delete, operate, scans and watches and their replies, and the
- * envelopes of map and init, are written by hand (codec_fast.c, codec_operate.c,
- * codec_stream.c, codec_map.c) and allocate nothing but the list
- * of leaders; the rest goes through protobuf-c. */
+ * Get, set, delete, operate, scans, watches, their replies, and the
+ * envelopes of map and init are written by hand (codec_fast.c,
+ * codec_operate.c, codec_stream.c, codec_map.c) and allocate nothing but the
+ * list of leaders; the rest goes through protobuf-c. */
 #ifndef PROTO_CODEC_H
 #define PROTO_CODEC_H
 

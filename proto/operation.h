@@ -210,7 +210,7 @@ enum { SESSION_BYTES = 40, SESSION_AHEAD_MAX_MS = 300000 };
 /* SESSION_BYTES: client | u64 sequence | u64 acknowledged | u64 not_after. */
 void session_encode(const struct session *s, struct buf *out);
 /* Empty bytes are no session: all zero.
- * BAD_MESSAGE (another size), INVALID (sequence 0, or acknowledged beyond it) */
+ * BAD_MESSAGE (another size), INVALID (sequence 0, acknowledged beyond it) */
 MUST_CHECK enum status session_decode(struct slice bytes, struct session *out);
 
 #endif
