@@ -261,7 +261,7 @@ static void carry_out(struct loop *l, const struct effect *e)
         stores_flush(l, e);
         break;
     case EFFECT_LOG_READ:
-        disk_log_read(l, e);
+        logread_entries(l, e);
         break;
     case EFFECT_CHECKPOINT:
         checkpoints_make(l, e);

@@ -220,10 +220,6 @@ bool disk_pump(struct node *n);
 /* Wait until everything appended is durable, and with `files` until the log has
  * made all segments it wants ahead (not while serving). */
 MUST_CHECK enum status disk_settle(struct node *n, bool files);
-/* Read a span's ranges one behind the other; false: they cannot be read. Any
- * thread. */
-bool disk_read_span(const char *dir, const struct wal_span *span,
-                    uint8_t *to);
 void disk_stop(struct node *n);
 uint64_t disk_syncs(const struct disk *d);
 
@@ -231,14 +227,30 @@ uint64_t disk_syncs(const struct disk *d);
 
 /* EFFECT_PERSIST_*, EFFECT_RELEASE; answered by EVENT_PERSISTED. */
 void disk_persist(struct loop *l, const struct effect *e);
-/* EFFECT_LOG_READ; answered by EVENT_LOG_READ. */
-void disk_log_read(struct loop *l, const struct effect *e);
 /* RESET the group's log; then checkpoints_reset_done() on that loop. */
 void disk_reset(struct loop *l, uint32_t group, uint64_t token,
                 uint64_t index, uint64_t term, const uint8_t *install_id);
-/* Copy the group's log; then stores_log_copied() on that loop. */
-void disk_copy_log(struct loop *l, uint32_t group, uint64_t applied,
-                   uint64_t ticket);
+/* ---- logread.c ---- */
+
+/* Read a span's ranges one behind the other; false: they cannot be read. Any
+ * thread. */
+bool logread_bytes(const char *dir, const struct wal_span *span, uint8_t *to);
+/* Read a span on a worker, then call `done` on the main loop. `entries` are
+ * borrowed until it returns; NULL: they cannot be read, or are not there any
+ * more (logread_still tells). */
+typedef void logread_done(struct node *n, void *arg,
+                          const struct wal_span *span,
+                          const struct wal_entry *entries);
+void logread_start(struct node *n, const struct wal_span *span,
+                   logread_done *done, void *arg);
+/* Do these entries still lie there? */
+bool logread_still(const struct node *n, const struct wal_span *span);
+/* EFFECT_LOG_READ, from any loop; answered by EVENT_LOG_READ. */
+void logread_entries(struct loop *l, const struct effect *e);
+/* From any loop: copy the group's log; then stores_log_copied() on that
+ * loop. */
+void logread_copy(struct loop *l, uint32_t group, uint64_t applied,
+                  uint64_t ticket);
 
 /* ---- stores.c ---- */
 

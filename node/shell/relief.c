@@ -25,7 +25,7 @@ enum {
 
 struct relief {
     uint64_t scrubbed;       /* segment checked last */
-    bool scrubbing;
+    bool scrubbing, rewriting;
     uint64_t damaged;        /* segment; 0: none */
     char damage[160];
 };
@@ -69,30 +69,34 @@ static void flush_group(struct node *n, uint32_t group)
     loop_post_event(&n->loops[0], loop_of(n, group), &e);
 }
 
+static void rewrite_read(struct node *n, void *arg UNUSED,
+                         const struct wal_span *span,
+                         const struct wal_entry *entries)
+{
+    if (n->relief)
+        n->relief->rewriting = false;
+    /* What was overwritten or released meanwhile must not come back. */
+    if (entries && logread_still(n, span))
+        wal_append(n->journal.wal, span->group, span->first, entries,
+                   span->count, true, node_now_us());
+}
+
 void relief_rewrite(struct node *n, uint32_t group)
 {
-    struct wal_entry out[WAL_SPAN_ENTRIES];
     struct wal_group_info info;
     struct wal_span span;
-    char dir[4300];
-    uint8_t *bytes;
     uint32_t pinning;
     uint64_t index;
 
     /* Something may have moved since it was asked for. */
-    if (!wal_pinning(n->journal.wal, &pinning, &index) || pinning != group ||
+    if (relief_of(n)->rewriting ||
+        !wal_pinning(n->journal.wal, &pinning, &index) || pinning != group ||
         !wal_group(n->journal.wal, group, &info) || info.quarantined ||
         wal_find(n->journal.wal, group, index, REWRITE_BYTES, &span) !=
             STATUS_OK)
         return;
-    snprintf(dir, sizeof dir, "%s/wal", n->dir.path);
-    bytes = xmalloc(span.bytes);
-    if (disk_read_span(dir, &span, bytes) &&
-        wal_span_decode(&span, slice_of(bytes, span.bytes), out) ==
-            STATUS_OK)
-        wal_append(n->journal.wal, group, span.first, out, span.count, true,
-                   node_now_us());
-    free(bytes);
+    relief_of(n)->rewriting = true;
+    logread_start(n, &span, rewrite_read, NULL);
 }
 
 static void shorten(struct node *n)

@@ -403,7 +403,7 @@ static void ask_log(struct loop *l, struct slot *x)
     if (store_group_record(x->store, NULL, &bytes, &record) != STATUS_OK)
         record.applied_index = 0; /* start_again() will say so */
     x->copying = true;
-    disk_copy_log(l, x->group, record.applied_index, x->restart_ticket);
+    logread_copy(l, x->group, record.applied_index, x->restart_ticket);
     buf_release(&bytes);
 }
 

@@ -1,5 +1,5 @@
-/* test_disk.c - the log's bytes: written, synced, read back; and the end of the
- * process when they cannot be. */
+/* test_disk.c - the log's bytes: written and synced; and the end of the process
+ * when they cannot be. */
 #include "tests/unit/node/shell/ask.h"
 #include "tests/unit/node/shell/bare.h"
 #include "tests/unit/node/shell/daemon.h"
@@ -45,7 +45,7 @@ static void must_read(struct bare *b, uint32_t group, uint64_t index,
     assert_int_equal(wal_find(b->n.journal.wal, group, index, 1 << 20, &span),
                      STATUS_OK);
     bytes = xmalloc(span.bytes);
-    assert_true(disk_read_span(b->wal, &span, bytes));
+    assert_true(logread_bytes(b->wal, &span, bytes));
     assert_int_equal(wal_span_decode(&span, slice_of(bytes, span.bytes), out),
                      STATUS_OK);
     assert_true(slice_equal(out[0].data, slice_str(text)));
@@ -74,51 +74,6 @@ static void settled_records_are_on_disk_and_readable(void **state)
     must_read(b, 1, 2, "first");
     must_read(b, 1, 3, "second");
     bare_settle(b); /* nothing to do is no reason to wait */
-}
-
-/* Would break: entries that lie in several segments. */
-static void records_over_many_segments_are_read_back(void **state)
-{
-    enum { BIG = 60000, COUNT = 30 };
-    struct bare *b = *state;
-    char *text = xcalloc(1, BIG + 1);
-
-    bare_reset(b, 1, 1);
-    for (unsigned i = 0; i < COUNT; i++) {
-        memset(text, 'a' + (int)i % 26, BIG);
-        bare_append(b, 1, text);
-        bare_settle(b);
-    }
-    assert_true(dir_count(b->wal, ".seg") >
-                COUNT * BIG / BARE_SEGMENT_BYTES);
-    for (unsigned i = 0; i < COUNT; i++) {
-        memset(text, 'a' + (int)i % 26, BIG);
-        must_read(b, 1, 2 + i, text);
-    }
-    free(text);
-}
-
-/* Would break: a lagging follower asks for what is in a segment that was freed
- * meanwhile: no bytes of another must be taken for it. */
-static void span_of_a_missing_or_short_file_is_refused(void **state)
-{
-    struct bare *b = *state;
-    struct wal_span span;
-    uint8_t *bytes;
-
-    bare_reset(b, 1, 1);
-    bare_append(b, 1, "text");
-    bare_settle(b);
-    assert_int_equal(wal_find(b->n.journal.wal, 1, 2, 1 << 20, &span),
-                     STATUS_OK);
-    bytes = xmalloc(span.bytes);
-    assert_true(disk_read_span(b->wal, &span, bytes));
-    assert_int_equal(truncate(bare_segment(b, span.range[0].segment),
-                              span.range[0].offset + 3), 0);
-    assert_false(disk_read_span(b->wal, &span, bytes));
-    assert_int_equal(unlink(bare_segment(b, span.range[0].segment)), 0);
-    assert_false(disk_read_span(b->wal, &span, bytes));
-    free(bytes);
 }
 
 /* Would break: an acknowledgement of what no disk holds. The daemon's files may
@@ -159,8 +114,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
         T(settled_records_are_on_disk_and_readable),
-        T(records_over_many_segments_are_read_back),
-        T(span_of_a_missing_or_short_file_is_refused),
         cmocka_unit_test(failed_log_write_ends_the_daemon_without_an_answer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

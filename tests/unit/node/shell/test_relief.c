@@ -59,6 +59,12 @@ static void fill(struct bare *b, uint32_t group, unsigned count)
 }
 
 /* One round of scrubbing over all that is complete. */
+static void wait_workers(struct bare *b)
+{
+    while (b->n.loops[0].uv->active_reqs.count)
+        uv_run(b->n.loops[0].uv, UV_RUN_ONCE);
+}
+
 static void scrub_all(struct bare *b)
 {
     struct wal_segment_info s;
@@ -68,8 +74,7 @@ static void scrub_all(struct bare *b)
     while (wal_segment_next(b->n.journal.wal, after, &s)) {
         after = s.segment;
         relief_tick(&b->n);
-        while (b->n.loops[0].uv->active_reqs.count) /* the worker is at it */
-            uv_run(b->n.loops[0].uv, UV_RUN_ONCE);
+        wait_workers(b);
     }
 }
 
@@ -123,6 +128,8 @@ static void rewritten_entries_free_the_oldest_segment(void **state)
     bare_settle(b);
     before = wal_bytes(w);
     relief_rewrite(&b->n, 1);
+    relief_rewrite(&b->n, 1); /* once is enough */
+    wait_workers(b);
     assert_true(wal_pending_bytes(w) > 0);
     bare_settle(b);
     fill(b, 2, 1); /* the effects that remove files come with the next write */
@@ -147,6 +154,7 @@ static void rewriting_nothing_is_harmless(void **state)
     bare_settle(b);
     relief_rewrite(&b->n, 1);
     relief_rewrite(&b->n, 77);
+    wait_workers(b);
     assert_int_equal(wal_pending_bytes(b->n.journal.wal), 0);
     assert_null(relief_damage(&b->n));
     relief_stop(&b->n);
