@@ -24,6 +24,9 @@ struct slice layout_single_key(enum layout_kind kind)
     case LAYOUT_SLOTS:
         return slice_of("s", 1);
     case LAYOUT_DATA:
+    case LAYOUT_DEADLINE:
+    case LAYOUT_KEYSPACE:
+    case LAYOUT_SESSION:
         break;
     }
     assert(!"this kind has many records");
@@ -41,11 +44,41 @@ enum status layout_data_key_parse(struct slice key, uint32_t *keyspace,
                                   struct slice *user_key)
 {
     if (key.size <= LAYOUT_DATA_PREFIX_BYTES ||
-        key.size > LAYOUT_KEY_BYTES_MAX || key.data[0] != LAYOUT_DATA)
+        key.size > LAYOUT_DATA_PREFIX_BYTES + KEY_BYTES_MAX ||
+        key.data[0] != LAYOUT_DATA)
         return STATUS_CORRUPT;
     *keyspace = get_be32(key.data + 1);
     *user_key = slice_of(key.data + LAYOUT_DATA_PREFIX_BYTES,
                          key.size - LAYOUT_DATA_PREFIX_BYTES);
+    return STATUS_OK;
+}
+
+void layout_deadline_key_append(struct buf *out,
+                                const struct layout_deadline *d)
+{
+    uint8_t *at =
+        buf_grow(out, LAYOUT_DEADLINE_PREFIX_BYTES + d->user_key.size);
+
+    at[0] = LAYOUT_DEADLINE;
+    put_be64(at + 1, d->deadline);
+    at[9] = d->kind;
+    put_be32(at + 10, d->keyspace);
+    if (d->user_key.size)
+        memcpy(at + LAYOUT_DEADLINE_PREFIX_BYTES, d->user_key.data,
+               d->user_key.size);
+}
+
+enum status layout_deadline_key_parse(struct slice key,
+                                      struct layout_deadline *d)
+{
+    if (key.size <= LAYOUT_DEADLINE_PREFIX_BYTES ||
+        key.size > LAYOUT_KEY_BYTES_MAX || key.data[0] != LAYOUT_DEADLINE)
+        return STATUS_CORRUPT;
+    d->deadline = get_be64(key.data + 1);
+    d->kind = key.data[9];
+    d->keyspace = get_be32(key.data + 10);
+    d->user_key = slice_of(key.data + LAYOUT_DEADLINE_PREFIX_BYTES,
+                           key.size - LAYOUT_DEADLINE_PREFIX_BYTES);
     return STATUS_OK;
 }
 

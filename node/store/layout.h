@@ -8,6 +8,10 @@
  *   's'                            the slot table (exactly one)
  *   'm'                            the cluster map (one, in the meta group)
  *   'd' keyspace:u32be userkey     a user's record, in the user's key order
+ *   'k' keyspace:u32be             a keyspace's limits and what it holds here
+ *   'r' client index part          first results (node/core/sessions.h)
+ *   'x' deadline:u64be kind:u8 keyspace:u32be userkey
+ *                                  a record of that kind may be due then; empty
  *
  * Other letters are free for later kinds. Integers inside keys are big-endian
  * (byte order is number order); inside values little-endian.
@@ -29,15 +33,21 @@
 enum layout_kind {
     LAYOUT_DATA = 'd',
     LAYOUT_GROUP = 'g',
+    LAYOUT_KEYSPACE = 'k',
     LAYOUT_MAP = 'm',
+    LAYOUT_SESSION = 'r',
     LAYOUT_SLOTS = 's',
+    LAYOUT_DEADLINE = 'x',
 };
 
 enum {
     LAYOUT_DATA_PREFIX_BYTES = 5, /* 'd' and the keyspace */
-    LAYOUT_KEY_BYTES_MAX = LAYOUT_DATA_PREFIX_BYTES + KEY_BYTES_MAX,
+    LAYOUT_DEADLINE_PREFIX_BYTES = 14, /* 'x', deadline, kind, keyspace */
+    LAYOUT_KEYSPACE_KEY_BYTES = 5,
+    LAYOUT_KEY_BYTES_MAX = LAYOUT_DEADLINE_PREFIX_BYTES + KEY_BYTES_MAX,
     LAYOUT_VALUE_HEADER_BYTES = 20,
-    LAYOUT_VALUE_BYTES_MAX = LAYOUT_VALUE_HEADER_BYTES + VALUE_BYTES_MAX,
+    /* A value, or a first result that has one inside. */
+    LAYOUT_VALUE_BYTES_MAX = VALUE_BYTES_MAX + 4096,
     LAYOUT_MEMBERS_BYTES_MAX = 4096, /* in a group record */
 };
 
@@ -76,6 +86,31 @@ void layout_prefix_end(struct buf *out, struct slice prefix);
 /* Append the exclusive end of all data keys of `keyspace` (the inclusive begin
  * is layout_data_key with an empty user key). */
 void layout_keyspace_end(struct buf *out, uint32_t keyspace);
+
+/* What the index of deadlines says: the record of `kind` (LAYOUT_DATA, ...)
+ * may be due at `deadline`. The index may have more than is true, never less:
+ * a record that was overwritten or deleted leaves its line behind. */
+struct layout_deadline {
+    uint64_t deadline;
+    uint8_t kind;
+    uint32_t keyspace;
+    struct slice user_key;
+};
+
+/* Append its key. */
+void layout_deadline_key_append(struct buf *out,
+                                const struct layout_deadline *d);
+/* Take such a key apart; d->user_key borrows from `key`. STATUS_CORRUPT */
+MUST_CHECK enum status layout_deadline_key_parse(struct slice key,
+                                                 struct layout_deadline *d);
+
+/* The key of a keyspace's own record. */
+static inline struct slice layout_keyspace_key(uint8_t *at, uint32_t keyspace)
+{
+    at[0] = LAYOUT_KEYSPACE;
+    put_be32(at + 1, keyspace);
+    return slice_of(at, LAYOUT_KEYSPACE_KEY_BYTES);
+}
 
 /* ---- values of data records ---- */
 

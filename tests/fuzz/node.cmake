@@ -13,3 +13,5 @@ coat_fuzz(fuzz_config SOURCES ${CMAKE_CURRENT_SOURCE_DIR}/fuzz_config.c
   CORPUS ${CMAKE_CURRENT_SOURCE_DIR}/corpus/config)
 coat_fuzz(fuzz_datadir SOURCES ${CMAKE_CURRENT_SOURCE_DIR}/fuzz_datadir.c
   LIBS coat_shell CORPUS ${CMAKE_CURRENT_SOURCE_DIR}/corpus/datadir)
+coat_fuzz(fuzz_sessions SOURCES ${CMAKE_CURRENT_SOURCE_DIR}/fuzz_sessions.c
+  LIBS coat_core CORPUS ${CMAKE_CURRENT_SOURCE_DIR}/corpus/sessions)

@@ -44,7 +44,8 @@ static void data_key_round_trip(void **state)
  * user. */
 static void data_key_parse_refuses_what_is_none(void **state)
 {
-    static uint8_t long_key[LAYOUT_KEY_BYTES_MAX + 1] = {'d'};
+    enum { TOO_LONG = LAYOUT_DATA_PREFIX_BYTES + KEY_BYTES_MAX + 1 };
+    static uint8_t long_key[TOO_LONG] = {'d'};
     struct slice user;
     uint32_t ks;
 
