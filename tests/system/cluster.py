@@ -36,7 +36,8 @@ def setup(build):
     """Find the programs in a build folder and a place for data."""
     global _root
     for base, _, files in os.walk(build):
-        for name in ("coatcheckd", "coatcheck", "hammer"):
+        for name in ("coatcheckd", "coatcheckd_failpoints", "coatcheck",
+                     "hammer", "recorder", "coat_check"):
             path = os.path.join(base, name)
             if name in files and os.access(path, os.X_OK):
                 _programs[name] = path
@@ -107,7 +108,7 @@ def free_base_port(nodes):
     raise SystemExit("no free block of ports between 11000 and 31000")
 
 
-def _die_with_parent():
+def die_with_parent():
     """The kernel ends the daemon if the test runner dies."""
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
@@ -122,18 +123,22 @@ class Node:
         self.log = os.path.join(self.folder, "log")
         self.process = None
         self.extra = []
+        self.daemon = "coatcheckd"
+        self.host = "127.0.0.1"
+        self.prefix = []  # runs the daemon: ["ip", "netns", "exec", ...]
+        self.environment = {}
         self.move(base_port + 10 * number)
         os.makedirs(self.data)
 
     def move(self, port):
         """Listen on this port and the next one from the next start on."""
         self.port, self.peer_port = port, port + 1
-        self.endpoint = f"127.0.0.1:{port}"
+        self.endpoint = f"{self.host}:{port}"
 
     def arguments(self):
-        return [program("coatcheckd"), "--data", self.data,
+        return [*self.prefix, program(self.daemon), "--data", self.data,
                 "--listen", self.endpoint,
-                "--peer-listen", f"127.0.0.1:{self.peer_port}", *self.extra]
+                "--peer-listen", f"{self.host}:{self.peer_port}", *self.extra]
 
     def start(self):
         """Start the daemon; does not wait. See wait_ready."""
@@ -142,7 +147,8 @@ class Node:
             self._log_start = log.tell()
             self.process = subprocess.Popen(
                 self.arguments(), stdin=subprocess.DEVNULL, stdout=log,
-                stderr=log, preexec_fn=_die_with_parent)
+                stderr=log, preexec_fn=die_with_parent,
+                env={**os.environ, **self.environment})
         return self
 
     def running(self):
@@ -217,6 +223,7 @@ class Cluster:
         self.nodes = {n: Node(self.folder, n, self.base_port)
                       for n in range(1, nodes + 1)}
         self.keep = False
+        self.prefix = []  # runs the clients
         for node in self.nodes.values():
             node.extra = list(options)
         if start:
@@ -263,7 +270,7 @@ class Cluster:
             else endpoint or self.endpoints
         try:
             return Result(subprocess.run(
-                [program("coatcheck"), "-e", where, *arguments],
+                [*self.prefix, program("coatcheck"), "-e", where, *arguments],
                 input=stdin, capture_output=True, timeout=seconds))
         except subprocess.TimeoutExpired:
             raise Failure(f"coatcheck {' '.join(map(str, arguments))} does "
@@ -357,11 +364,12 @@ class Hammer:
         self.log = os.path.join(cluster.folder, name + ".log")
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
-                [program("hammer"), "write", "--endpoint", cluster.endpoints,
+                [*cluster.prefix, program("hammer"), "write",
+                 "--endpoint", cluster.endpoints,
                  "--keys", str(keys), "--from", str(first), "--concurrency",
                  str(concurrency), "--journal", self.journal, *self.size],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                preexec_fn=_die_with_parent)
+                preexec_fn=die_with_parent)
 
     def acknowledged(self):
         """How many keys the journal holds as acknowledged so far."""
@@ -403,8 +411,8 @@ class Hammer:
         where = self.cluster.nodes[endpoint].endpoint if endpoint \
             else self.cluster.endpoints
         done = subprocess.run(
-            [program("hammer"), "verify", "--endpoint", where, "--journal",
-             self.journal, *self.size],
+            [*self.cluster.prefix, program("hammer"), "verify",
+             "--endpoint", where, "--journal", self.journal, *self.size],
             capture_output=True, text=True, timeout=300)
         expect(done.returncode == 0, f"hammer verify through {where}: "
                f"{done.stdout[-800:]}{done.stderr[-800:]}")

@@ -1,0 +1,312 @@
+/* record.c - real clients that write down what they asked and were told.
+ *
+ *   recorder --history FILE [--endpoint host:port,...] [--keys K]
+ *            [--concurrency C] [--process P] [--timeout MS] [--value-size B]
+ *            [--think MS]
+ *
+ * C clients, numbered from P on, each with one request at a time on one of K
+ * keys, and MS milliseconds before the next, until SIGTERM. FILE gets a line per request in the format of
+ * tests/check/text.h, for coat_check: places are versions, times nanoseconds
+ * of CLOCK_MONOTONIC, so that the files of several recorders are one history.
+ * Every written value is another one. What certainly was not executed is left
+ * out. A client that gets no answer starts again under a new number, as a
+ * process that gave up would.
+ *
+ * Uses nothing but the public library: what is proved here, a client can rely
+ * on. */
+#include <getopt.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uv.h>
+
+#include "client/coatcheck.h"
+
+enum { VALUE_SIZE_MAX = 1 << 16, CLIENTS_MAX = 1024, KEY_SIZE = 32 };
+enum { PAUSE_MS = 10 }; /* after a refusal */
+
+enum kind { GET, SET, DELETE, KINDS };
+
+struct options {
+    const char *endpoint, *history;
+    unsigned keys, concurrency, process, timeout, value_size, think;
+};
+
+struct client {
+    struct recorder *r;
+    uv_timer_t pause;
+    enum kind kind;
+    unsigned key, process;
+    uint64_t value, called;
+};
+
+struct recorder {
+    struct options o;
+    uv_loop_t loop;
+    uv_signal_t on_term;
+    struct coat_client *library;
+    struct client *clients;
+    FILE *history;
+    uint64_t random, values;
+    unsigned running, processes;
+    uint64_t done, unknown, refused;
+    bool stopping;
+    char value[VALUE_SIZE_MAX + 1];
+};
+
+__attribute__((format(printf, 1, 2), noreturn)) static void
+die(const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    fputs("recorder: ", stderr);
+    vfprintf(stderr, format, args);
+    fputc('\n', stderr);
+    va_end(args);
+    exit(1);
+}
+
+static unsigned below(struct recorder *r, unsigned bound)
+{
+    r->random = r->random * 6364136223846793005u + 1442695040888963407u;
+    return (unsigned)((r->random >> 33) % bound);
+}
+
+/* ---- ending ---- */
+
+static void on_close(void *user)
+{
+    struct recorder *r = user;
+
+    for (unsigned i = 0; i < r->o.concurrency; i++)
+        uv_close((uv_handle_t *)&r->clients[i].pause, NULL);
+    uv_close((uv_handle_t *)&r->on_term, NULL);
+}
+
+static void one_less(struct recorder *r)
+{
+    if (--r->running)
+        return;
+    coat_client_close(r->library, on_close, r);
+    r->library = NULL;
+}
+
+static void stop(uv_signal_t *s, int number)
+{
+    struct recorder *r = s->data;
+
+    (void)number;
+    r->stopping = true;
+}
+
+/* ---- writing down ---- */
+
+static void write_down(const struct client *c, const char *outcome,
+                       const struct coat_reply *reply)
+{
+    static const char *const kinds[] = {"get", "set", "delete"};
+    struct recorder *r = c->r;
+    bool ended = strcmp(outcome, "unknown") != 0;
+
+    fprintf(r->history, "%s %u %u %" PRIu64, kinds[c->kind], c->key,
+            c->process, c->called);
+    if (ended)
+        fprintf(r->history, " %" PRIu64 " %s", uv_hrtime(), outcome);
+    else
+        fprintf(r->history, " - %s", outcome);
+    if (c->kind == SET)
+        fprintf(r->history, " value=%" PRIu64, c->value);
+    if (c->kind == GET && reply->status == COAT_NOT_FOUND)
+        fprintf(r->history, " seen=absent");
+    if (c->kind == GET && reply->status == COAT_OK)
+        fprintf(r->history, " seen=%.*s",
+                (int)strcspn(reply->value.data, " "),
+                (const char *)reply->value.data);
+    if (ended && reply->status == COAT_OK && reply->version)
+        fprintf(r->history, " at=0/%" PRIu64 "/%s", reply->version,
+                c->kind == GET ? "last" : "0");
+    fputc('\n', r->history);
+    if (ferror(r->history))
+        die("cannot write %s", r->o.history);
+}
+
+/* ---- asking ---- */
+
+static void ask(struct client *c);
+
+static void after_pause(uv_timer_t *timer)
+{
+    ask(timer->data);
+}
+
+static void check_value(const struct client *c, const struct coat_bytes *got)
+{
+    if (got->size != c->r->o.value_size || !memchr(got->data, ' ', got->size))
+        die("key %u holds %zu bytes that nobody here wrote", c->key,
+            got->size);
+}
+
+static void answered(const struct coat_reply *reply, void *user)
+{
+    struct client *c = user;
+    struct recorder *r = c->r;
+    unsigned pause = r->o.think;
+
+    if (reply->status == COAT_OK || reply->status == COAT_NOT_FOUND) {
+        if (c->kind == GET && reply->status == COAT_OK)
+            check_value(c, &reply->value);
+        write_down(c, c->kind == DELETE && reply->status == COAT_NOT_FOUND
+                          ? "no" : "yes", reply);
+        r->done++;
+    } else if (coat_status_retry(reply->status) == COAT_RETRY_UNSAFE) {
+        if (c->kind != GET)
+            write_down(c, "unknown", reply);
+        c->process = r->o.process + r->processes++;
+        r->unknown++;
+        pause += PAUSE_MS;
+    } else if (coat_status_retry(reply->status) == COAT_RETRY_SAFE) {
+        r->refused++;
+        pause += PAUSE_MS;
+    } else {
+        die("key %u: %s %s", c->key, coat_status_text(reply->status),
+            reply->detail);
+    }
+    if (r->stopping)
+        one_less(r);
+    else
+        uv_timer_start(&c->pause, after_pause, pause, 0);
+}
+
+static struct coat_bytes value_text(struct client *c)
+{
+    struct recorder *r = c->r;
+    int n;
+
+    c->value = ((uint64_t)r->o.process << 32) + ++r->values;
+    n = snprintf(r->value, sizeof r->value, "%" PRIu64 " ", c->value);
+    memset(r->value + n, 'v', r->o.value_size - (size_t)n);
+    return COAT_BYTES(r->value, r->o.value_size);
+}
+
+static void ask(struct client *c)
+{
+    struct recorder *r = c->r;
+    struct coat_call how = {.timeout = r->o.timeout};
+    char name[KEY_SIZE];
+    struct coat_bytes key;
+    enum coat_status rv;
+    unsigned what = below(r, 100);
+
+    if (r->stopping) {
+        one_less(r);
+        return;
+    }
+    c->key = below(r, r->o.keys);
+    c->kind = what < 45 ? GET : what < 90 ? SET : DELETE;
+    snprintf(name, sizeof name, "recorded-%u", c->key);
+    key = COAT_STR(name);
+    c->called = uv_hrtime();
+    if (c->kind == GET)
+        rv = coat_get(r->library, key, &how, answered, c);
+    else if (c->kind == SET)
+        rv = coat_set(r->library, key, value_text(c), &how, answered, c);
+    else
+        rv = coat_delete(r->library, key, &how, answered, c);
+    if (rv)
+        die("cannot ask: %s", coat_status_text(rv));
+}
+
+/* ---- main ---- */
+
+static unsigned number(const char *option, const char *text, unsigned long min,
+                       unsigned long max)
+{
+    char *end;
+    unsigned long n = strtoul(text, &end, 10);
+
+    if (*end || !*text || n < min || n > max)
+        die("--%s takes %lu to %lu, not '%s'", option, min, max, text);
+    return (unsigned)n;
+}
+
+static void parse(struct options *o, int argc, char **argv)
+{
+    static const struct option list[] = {
+        {"endpoint", 1, 0, 'e'},    {"history", 1, 0, 'h'},
+        {"keys", 1, 0, 'k'},        {"concurrency", 1, 0, 'c'},
+        {"process", 1, 0, 'p'},     {"timeout", 1, 0, 't'},
+        {"value-size", 1, 0, 'v'},  {"think", 1, 0, 'T'}, {0}};
+    int c, i = 0;
+
+    *o = (struct options){.keys = 20, .concurrency = 8, .timeout = 2000,
+                          .value_size = 100, .think = 5};
+    while ((c = getopt_long(argc, argv, "", list, &i)) != -1) {
+        const char *name = list[i].name;
+        switch (c) {
+        case 'e': o->endpoint = optarg; break;
+        case 'h': o->history = optarg; break;
+        case 'k': o->keys = number(name, optarg, 1, 1000000); break;
+        case 'c': o->concurrency = number(name, optarg, 1, CLIENTS_MAX); break;
+        case 'p': o->process = number(name, optarg, 0, 1000000); break;
+        case 'T': o->think = number(name, optarg, 0, 60000); break;
+        case 't': o->timeout = number(name, optarg, 1, 600000); break;
+        case 'v':
+            o->value_size = number(name, optarg, 24, VALUE_SIZE_MAX);
+            break;
+        default: exit(2);
+        }
+    }
+    if (!o->history)
+        die("--history FILE is needed");
+}
+
+static void begin(struct recorder *r)
+{
+    r->clients = calloc(r->o.concurrency, sizeof *r->clients);
+    if (!r->clients)
+        die("out of memory");
+    r->running = r->o.concurrency;
+    for (unsigned i = 0; i < r->o.concurrency; i++) {
+        struct client *c = &r->clients[i];
+        *c = (struct client){.r = r,
+                             .process = r->o.process + r->processes++};
+        uv_timer_init(&r->loop, &c->pause);
+        c->pause.data = c;
+        ask(c);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    static struct recorder r;
+    struct coat_options options = COAT_OPTIONS;
+    char error[COAT_ERROR_MAX];
+
+    parse(&r.o, argc, argv);
+    signal(SIGPIPE, SIG_IGN);
+    r.random = uv_hrtime();
+    r.history = fopen(r.o.history, "w");
+    if (!r.history)
+        die("cannot open %s", r.o.history);
+    fputs("places version\n", r.history);
+    if (uv_loop_init(&r.loop) || uv_signal_init(&r.loop, &r.on_term))
+        die("cannot make an event loop");
+    r.on_term.data = &r;
+    uv_signal_start(&r.on_term, stop, SIGTERM);
+    options.endpoints = r.o.endpoint;
+    r.library = coat_client_new(&r.loop, &options, error, sizeof error);
+    if (!r.library)
+        die("%s", error);
+    begin(&r);
+    uv_run(&r.loop, UV_RUN_DEFAULT);
+    if (fclose(r.history))
+        die("cannot write %s", r.o.history);
+    printf("recorded %" PRIu64 " requests, %" PRIu64 " of unknown outcome, %"
+           PRIu64 " refused\n", r.done, r.unknown, r.refused);
+    return 0;
+}

@@ -1,0 +1,102 @@
+"""test_histories.py - what clients saw while things broke is linearizable."""
+import random
+
+from cluster import Cluster, expect
+from harness import test
+from recorder import Recorder
+
+
+def kill_all_and_start(c):
+    """At once, as a power cut would."""
+    for node in c.nodes.values():
+        node.process.kill()
+    for node in c.nodes.values():
+        node.process.wait()
+    for node in c.nodes.values():
+        node.start()
+    for node in c.nodes.values():
+        node.wait_ready()
+
+
+@test
+def histories_with_kills_of_leaders_are_linearizable():
+    """Breaks if a new leader answers before it has all that was acknowledged,
+    or if a write of unknown outcome takes effect twice."""
+    with Cluster(groups=2) as c, Recorder(c) as r:
+        for group in (1, 2, 1):
+            r.wait_more()
+            leader = c.wait_leader(group)
+            c.nodes[leader].kill()
+            r.wait_more()
+            c.nodes[leader].start().wait_ready()
+            c.wait_healthy()
+        r.wait_more()
+
+
+@test
+def histories_with_paused_leaders_are_linearizable():
+    """Breaks if a leader that slept answers reads from its own state, or lets
+    a write through that it took before it was deposed."""
+    with Cluster(groups=2) as c, Recorder(c) as r:
+        for turn in range(4):
+            r.wait_more()
+            leader = c.wait_leader(1 + turn % 2)
+            c.nodes[leader].pause()
+            r.wait_more()
+            c.nodes[leader].resume()
+        r.wait_more()
+        c.wait_healthy()
+
+
+@test
+def histories_with_all_nodes_killed_at_once_are_linearizable():
+    """Breaks if anything that a client was told rests on memory alone."""
+    with Cluster(groups=2) as c, Recorder(c) as r:
+        for _ in range(3):
+            r.wait_more()
+            kill_all_and_start(c)
+            c.wait_healthy()
+        r.wait_more()
+
+
+@test
+def histories_through_one_node_that_leads_nothing_are_linearizable():
+    """Breaks if passing a request on repeats it, or answers from the node's own
+    state."""
+    with Cluster(groups=2) as c:
+        rng = random.Random(3)
+        with Recorder(c, endpoints=c.nodes[3].endpoint) as r:
+            for _ in range(3):
+                r.wait_more()
+                node = c.nodes[rng.choice([1, 2])]
+                node.pause()
+                r.wait_more(lines=100)
+                node.resume()
+                c.wait_healthy()
+
+
+@test(long=True)
+def histories_of_ten_minutes_of_random_faults_are_linearizable():
+    """Kills, pauses and stops of one node at a time, now and then of all."""
+    rng = random.Random(31)
+    with Cluster(groups=4) as c:
+        for turn in range(12):
+            with Recorder(c, name=f"history{turn}-") as r:
+                for _ in range(8):
+                    r.wait_more(lines=1000)
+                    node = c.nodes[rng.choice(list(c.nodes))]
+                    what = rng.choice(["kill", "pause", "stop", "all"])
+                    if what == "pause":
+                        node.pause()
+                        r.wait_more(lines=500)
+                        node.resume()
+                    elif what == "all":
+                        kill_all_and_start(c)
+                    else:
+                        if what == "kill":
+                            node.kill()
+                        else:
+                            expect(node.stop() == 0, "stops with 0")
+                        r.wait_more(lines=500)
+                        node.start().wait_ready()
+                    c.wait_healthy()
