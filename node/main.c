@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "node/config.h"
+#include "node/shell/failpoint.h"
 
 static void to_stderr(enum log_level level, const char *line)
 {
@@ -35,8 +36,10 @@ static void log_versions(void)
 int main(int argc, char **argv)
 {
     struct config c;
-    int rv = config_read(argc, argv, &c);
+    int rv;
 
+    failpoints_init();
+    rv = config_read(argc, argv, &c);
     if (rv)
         return rv;
     if (c.check_only) {

@@ -20,6 +20,7 @@
 
 #include "node/core/peer_item.h"
 #include "node/store/store_files.h"
+#include "node/shell/failpoint.h"
 #include "proto/base/log.h"
 
 enum { PATH_SIZE = 4700, WORK_BUFFER = 512 };
@@ -73,9 +74,11 @@ static void drop_work(uv_work_t *w)
     struct drop_job *j = w->data;
     char error[WORK_BUFFER];
 
+    FAILPOINT_PASS(DROP_BEFORE);
     store_close(j->store);
     if (store_destroy(j->dir, error, sizeof error) != STATUS_OK)
         log_warn("store_stays", "dir=%s error=\"%s\"", j->dir, error);
+    FAILPOINT_PASS(DROP_AFTER);
 }
 
 static void drop_done(uv_work_t *w, int canceled)
@@ -132,13 +135,19 @@ static void make_work(uv_work_t *w)
     struct make_job *j = w->data;
     char error[WORK_BUFFER];
 
-    j->status = store_checkpoint(j->store, j->made->dir, error, sizeof error);
+    j->status = FAILPOINT(CHECKPOINT_BEFORE)
+                    ? STATUS_IO_ERROR
+                    : store_checkpoint(j->store, j->made->dir, error,
+                                       sizeof error);
+    if (j->status == STATUS_OK && FAILPOINT(CHECKPOINT_MADE))
+        j->status = STATUS_IO_ERROR;
     if (j->status == STATUS_OK)
         j->status = store_read_record(j->l->node->env, j->made->dir,
                                       &j->record_bytes, &j->record, error,
                                       sizeof error);
     if (j->status == STATUS_OK)
-        j->status = list_files(j->made);
+        j->status = FAILPOINT(CHECKPOINT_READ) ? STATUS_IO_ERROR
+                                               : list_files(j->made);
     if (j->status != STATUS_OK)
         log_error("checkpoint_failed", "dir=%s status=%s", j->made->dir,
                   status_name(j->status));
@@ -359,6 +368,8 @@ static void install_begin(struct loop *l, const struct effect *e)
     i->next = l->checkpoints->installing;
     l->checkpoints->installing = i;
     st = dir_make(i->dir);
+    if (FAILPOINT(INSTALL_BEGUN))
+        st = STATUS_IO_ERROR;
     install_event(l, e->group, e->install.token, st, NULL);
 }
 
@@ -379,7 +390,8 @@ static void piece_work(uv_work_t *w)
     int fd = open(j->path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
     size_t done = 0;
 
-    j->status = fd < 0 ? STATUS_IO_ERROR : STATUS_OK;
+    j->status = fd < 0 || FAILPOINT(INSTALL_PIECE_BEFORE) ? STATUS_IO_ERROR
+                                                          : STATUS_OK;
     while (j->status == STATUS_OK && done < j->bytes.size) {
         ssize_t n = pwrite(fd, j->bytes.data + done, j->bytes.size - done,
                            (off_t)(j->offset + done));
@@ -391,6 +403,8 @@ static void piece_work(uv_work_t *w)
             done += (size_t)n;
     }
     if (fd >= 0 && close(fd) && j->status == STATUS_OK)
+        j->status = STATUS_IO_ERROR;
+    if (FAILPOINT(INSTALL_PIECE_AFTER))
         j->status = STATUS_IO_ERROR;
 }
 
@@ -482,9 +496,13 @@ static void commit_work(uv_work_t *w)
 {
     struct commit_job *j = w->data;
 
-    j->status = sync_files(j);
+    j->status = FAILPOINT(INSTALL_SYNC_BEFORE) ? STATUS_IO_ERROR
+                                               : sync_files(j);
     if (j->status == STATUS_OK)
-        j->status = open_installed(j);
+        j->status = FAILPOINT(INSTALL_SYNCED) ? STATUS_IO_ERROR
+                                              : open_installed(j);
+    if (j->status == STATUS_OK && FAILPOINT(INSTALL_OPENED))
+        j->status = STATUS_IO_ERROR;
 }
 
 static void commit_done(uv_work_t *w, int canceled)
@@ -561,6 +579,7 @@ void checkpoints_reset_done(struct loop *l, uint32_t group, uint64_t token)
     old = stores_replace(l, group, i->store);
     i->store = NULL;
     install_event(l, group, i->token, STATUS_OK, i);
+    FAILPOINT_PASS(INSTALL_SWITCHED);
     if (old)
         drop_dir(l, old, store_dir(old));
     install_forget(l, i);

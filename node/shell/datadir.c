@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "node/shell/failpoint.h"
 #include "proto/base/log.h"
 
 enum { FILE_LEVEL = 1, IDENTITY_BYTES = 48 };
@@ -37,7 +38,10 @@ enum status datadir_save_init(struct datadir *d, enum init_state init)
     buf_u64(&b, init);
     buf_append(&b, d->cluster, ID_BYTES);
     file_seal(&b, "COATID", FILE_LEVEL);
-    st = file_replace(d->path, "identity", buf_slice(&b));
+    st = FAILPOINT(IDENTITY_BEFORE)
+             ? STATUS_IO_ERROR
+             : file_replace(d->path, "identity", buf_slice(&b));
+    FAILPOINT_PASS(IDENTITY_AFTER);
     if (st == STATUS_OK)
         d->init = init;
     buf_release(&b);
@@ -52,7 +56,9 @@ enum status datadir_save_map(struct datadir *d, const struct cluster_map *map)
     buf_grow(&b, FILE_HEADER_BYTES);
     map_encode(map, &b);
     file_seal(&b, "COATMP", FILE_LEVEL);
-    st = file_replace(d->path, "map", buf_slice(&b));
+    st = FAILPOINT(MAP_BEFORE) ? STATUS_IO_ERROR
+                               : file_replace(d->path, "map", buf_slice(&b));
+    FAILPOINT_PASS(MAP_AFTER);
     if (st == STATUS_OK && map != d->map) {
         map_free(d->map);
         d->map = map_copy(map);

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "node/shell/failpoint.h"
 #include "proto/base/log.h"
 #include "rpc/mailbox.h"
 
@@ -62,25 +63,30 @@ struct reset_row {
     uint64_t token;
 };
 
-static void write_and_sync(struct write_job *j)
+static bool write_range(const struct write_job *j, uint32_t from, uint32_t to)
 {
-    uint32_t done = 0;
-    uint64_t began = node_now_us().us;
-
-    j->status = STATUS_OK;
-    while (done < j->size) {
-        ssize_t n = pwrite(j->fd, j->data + done, j->size - done,
-                           (off_t)(j->offset + done));
+    while (from < to) {
+        ssize_t n = pwrite(j->fd, j->data + from, to - from,
+                           (off_t)(j->offset + from));
         if (n < 0 && errno == EINTR)
             continue;
-        if (n <= 0) {
-            j->status = STATUS_IO_ERROR;
-            j->error = errno;
-            return;
-        }
-        done += (uint32_t)n;
+        if (n <= 0)
+            return false;
+        from += (uint32_t)n;
     }
-    if (fdatasync(j->fd)) {
+    return true;
+}
+
+static void write_and_sync(struct write_job *j)
+{
+    uint64_t began = node_now_us().us;
+    uint32_t half = FAILPOINT_ARMED(WAL_WRITE_HALF) ? j->size / 2 : 0;
+
+    j->status = STATUS_OK;
+    if (FAILPOINT(WAL_WRITE_BEFORE) || !write_range(j, 0, half) ||
+        FAILPOINT(WAL_WRITE_HALF) || !write_range(j, half, j->size) ||
+        FAILPOINT(WAL_WRITE_AFTER) || fdatasync(j->fd) ||
+        FAILPOINT(WAL_SYNC_AFTER)) {
         j->status = STATUS_IO_ERROR;
         j->error = errno;
     }
@@ -113,6 +119,7 @@ static void run_reset_done(struct loop *to, struct post *p)
 {
     struct done_post *d = CONTAINER_OF(p, struct done_post, post);
 
+    FAILPOINT_PASS(LOG_RESET_DURABLE);
     checkpoints_reset_done(to, d->group, d->token);
     free(d);
 }
@@ -149,12 +156,14 @@ static void written(struct node *n, const struct write_job *j)
      * have to go on without this node. */
     if (j->status != STATUS_OK)
         node_die("log_write_failed", strerror(j->error));
+    FAILPOINT_PASS(PERSISTED_BEFORE);
     while (journal_durable(&n->journal, &e.persisted.group,
                            &e.persisted.seq)) {
         e.now = node_now();
         loop_post_event(&n->loops[0], loop_of(n, e.persisted.group), &e);
     }
     answer_resets(n);
+    FAILPOINT_PASS(PERSISTED_AFTER);
 }
 
 static void on_letters(struct mailbox *m, struct letters *l, void *user)
@@ -352,6 +361,29 @@ enum status disk_settle(struct node *n, bool files)
 
 /* ---- persists ---- */
 
+/* The failpoints around one effect's persist. */
+static void failpoint_persist(const struct effect *e, bool after)
+{
+    switch (e->type) {
+    case EFFECT_PERSIST_VOTE:
+        after ? FAILPOINT_PASS(LOG_VOTE_AFTER)
+              : FAILPOINT_PASS(LOG_VOTE_BEFORE);
+        break;
+    case EFFECT_PERSIST_TRUNCATE:
+        after ? FAILPOINT_PASS(LOG_TRUNCATE_AFTER)
+              : FAILPOINT_PASS(LOG_TRUNCATE_BEFORE);
+        break;
+    case EFFECT_RELEASE:
+        after ? FAILPOINT_PASS(LOG_RELEASE_AFTER)
+              : FAILPOINT_PASS(LOG_RELEASE_BEFORE);
+        break;
+    default:
+        after ? FAILPOINT_PASS(LOG_ENTRIES_AFTER)
+              : FAILPOINT_PASS(LOG_ENTRIES_BEFORE);
+        break;
+    }
+}
+
 struct persist_post {
     struct post post;
     struct effect effect;
@@ -359,12 +391,19 @@ struct persist_post {
     struct group_entry entries[];
 };
 
+static void persist(struct node *n, const struct effect *e,
+                    const struct group_entry *entries, unsigned count)
+{
+    failpoint_persist(e, false);
+    journal_persist(&n->journal, e, entries, count, node_now_us());
+    failpoint_persist(e, true);
+}
+
 static void run_persist(struct loop *to, struct post *p)
 {
     struct persist_post *x = CONTAINER_OF(p, struct persist_post, post);
 
-    journal_persist(&to->node->journal, &x->effect, x->entries, x->n,
-                    node_now_us());
+    persist(to->node, &x->effect, x->entries, x->n);
     for (unsigned i = 0; i < x->n; i++)
         blob_unref(x->entries[i].payload);
     free(x);
@@ -406,7 +445,7 @@ void disk_persist(struct loop *l, const struct effect *e)
         }
         n = journal_entries(e, d->entries);
     }
-    journal_persist(&l->node->journal, e, d->entries, n, node_now_us());
+    persist(l->node, e, d->entries, n);
 }
 
 /* ---- resets ---- */
@@ -423,11 +462,13 @@ static void run_reset(struct loop *to, struct post *p)
     struct reset_post *r = CONTAINER_OF(p, struct reset_post, post);
     struct disk *d = to->node->disk;
 
+    FAILPOINT_PASS(LOG_RESET_BEFORE);
     d->resets = xrealloc(d->resets, (d->n_resets + 1) * sizeof *d->resets);
     d->resets[d->n_resets++] = (struct reset_row){
         wal_reset(to->node->journal.wal, r->group, r->index, r->term,
                   r->install_id, node_now_us()),
         r->group, r->token};
+    FAILPOINT_PASS(LOG_RESET_AFTER);
     free(r);
 }
 

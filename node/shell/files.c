@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "node/shell/failpoint.h"
 #include "proto/base/log.h"
 #include "proto/crc.h"
 
@@ -70,6 +71,8 @@ enum status dir_make(const char *path)
         if (errno != EEXIST || stat(path, &st) || !S_ISDIR(st.st_mode))
             return errno_status();
     }
+    if (FAILPOINT(DIRECTORY_MADE))
+        return errno_status();
     if (snprintf(parent, sizeof parent, "%s", path) >= (int)sizeof parent)
         return STATUS_INVALID;
     slash = strrchr(parent, '/');
@@ -105,15 +108,17 @@ enum status file_replace(const char *dir, const char *name, struct slice bytes)
     fd = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (fd < 0)
         return errno_status();
-    st = write_all(fd, bytes);
-    if (st == STATUS_OK && fsync(fd))
+    st = FAILPOINT(FILE_WRITE_BEFORE) ? errno_status() : write_all(fd, bytes);
+    if (st == STATUS_OK && (FAILPOINT(FILE_WRITTEN) || fsync(fd)))
         st = errno_status();
     if (close(fd) && st == STATUS_OK)
         st = errno_status();
-    if (st == STATUS_OK && rename(temp, path))
+    if (st == STATUS_OK && (FAILPOINT(FILE_SYNCED) || rename(temp, path)))
         st = errno_status();
-    if (st == STATUS_OK && dir_sync(dir) != STATUS_OK)
+    if (st == STATUS_OK &&
+        (FAILPOINT(FILE_RENAMED) || dir_sync(dir) != STATUS_OK))
         st = STATUS_UNKNOWN; /* which of the two is there after a crash */
+    FAILPOINT_PASS(FILE_REPLACED);
     if (st != STATUS_OK)
         log_error("file_replace_failed", "path=%s status=%s", path,
                   status_name(st));

@@ -10,6 +10,7 @@
 #endif
 
 #include "node/shell/post.h"
+#include "node/shell/failpoint.h"
 #include "proto/base/log.h"
 
 enum { TICK_MS = 100 };
@@ -211,6 +212,7 @@ static void shut_down(struct node *n)
     join_loops(n);
     if (n->journal.wal && disk_settle(n, false) != STATUS_OK)
         node_die("log_not_synced", "at stop");
+    FAILPOINT_PASS(STOP_LOG_SETTLED);
     loop_quiesce(&n->loops[0]);
     disk_stop(n);
     loop_release(&n->loops[0]);

@@ -15,6 +15,7 @@
 
 #include "node/core/machine.h"
 #include "node/store/store_files.h"
+#include "node/shell/failpoint.h"
 #include "proto/base/log.h"
 #include "raft/wal/recovery.h"
 
@@ -340,7 +341,9 @@ enum status start_replicas(struct node *n, char *error)
             f->lost = true;
         }
     }
+    FAILPOINT_PASS(START_LOG_OPENED);
     st = finish_installs(&s);
+    FAILPOINT_PASS(START_LEFTOVERS);
     for (unsigned i = 0; i < s.count && st == STATUS_OK; i++)
         remove_leftovers(loop_of(n, s.v[i].group), s.v[i].group);
     if (st != STATUS_OK) {
@@ -454,6 +457,8 @@ enum status start_create(struct node *n, const struct cluster_map *map,
         if (map_replica_on(&map->groups[i], self->id))
             st = create_one(n, active, &map->groups[i], error);
     map_free(active);
+    if (st == STATUS_OK && FAILPOINT(CREATE_STORES_MADE))
+        st = STATUS_IO_ERROR;
     if (st != STATUS_OK)
         return st;
     st = walfiles_open(n, ignore_group, NULL, &unnamed, error);
@@ -469,6 +474,8 @@ enum status start_create(struct node *n, const struct cluster_map *map,
         wal_vote(n->journal.wal, group, 1, 0, node_now_us());
     }
     st = disk_settle(n, false);
+    if (st == STATUS_OK && FAILPOINT(CREATE_LOG_WRITTEN))
+        st = STATUS_IO_ERROR;
     if (st != STATUS_OK)
         snprintf(error, DATADIR_ERROR_SIZE, "cannot write the log: %s",
                  status_text(st));

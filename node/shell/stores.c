@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "node/shell/failpoint.h"
 #include "proto/base/log.h"
 
 enum { CURRENT_LEVEL = 1, PATH_SIZE = 4300 };
@@ -99,7 +100,10 @@ enum status stores_write_current(const struct node *n, uint32_t group,
     buf_append(&b, name, strlen(name));
     file_seal(&b, "COATCU", CURRENT_LEVEL);
     stores_group_path(n, group, dir, sizeof dir);
-    st = file_replace(dir, "CURRENT", buf_slice(&b));
+    st = FAILPOINT(CURRENT_BEFORE)
+             ? STATUS_IO_ERROR
+             : file_replace(dir, "CURRENT", buf_slice(&b));
+    FAILPOINT_PASS(CURRENT_AFTER);
     buf_release(&b);
     return st;
 }
@@ -176,9 +180,13 @@ enum status stores_create(struct node *n, uint32_t group,
         st = store_open(n->env, &o, &store, error,
                         DATADIR_ERROR_SIZE);
     if (st == STATUS_OK)
-        st = store_apply(store, set);
+        st = FAILPOINT(STORE_OPENED) ? STATUS_IO_ERROR
+                                     : store_apply(store, set);
     if (st == STATUS_OK)
-        st = store_flush_wait(store);
+        st = FAILPOINT(STORE_RECORD_APPLIED) ? STATUS_IO_ERROR
+                                             : store_flush_wait(store);
+    if (st == STATUS_OK && FAILPOINT(STORE_RECORD_FLUSHED))
+        st = STATUS_IO_ERROR;
     store_close(store);
     if (st == STATUS_OK)
         st = stores_write_current(n, group, "store-0", none);
@@ -196,8 +204,10 @@ void stores_apply(struct loop *l, const struct effect *e)
     struct event done = {.type = EVENT_APPLIED, .now = node_now()};
 
     done.applied.group = e->group;
-    done.applied.status = store ? store_apply(store, e->apply.set)
-                                : STATUS_IO_ERROR;
+    done.applied.status = !store || FAILPOINT(APPLY_BEFORE)
+                              ? STATUS_IO_ERROR
+                              : store_apply(store, e->apply.set);
+    FAILPOINT_PASS(APPLY_AFTER);
     loop_step(l, &done);
     if (store && store_flush_wanted(store)) {
         struct event wanted = {.type = EVENT_FLUSH_WANTED, .now = done.now};
@@ -371,10 +381,13 @@ static void flushed(struct loop *l, struct slot *x)
 
     x->flushing = false;
     e.flushed.group = x->group;
-    e.flushed.status = store_flushed_record(x->store, &bytes, &record);
+    e.flushed.status = FAILPOINT(FLUSHED_BEFORE)
+                           ? STATUS_IO_ERROR
+                           : store_flushed_record(x->store, &bytes, &record);
     if (e.flushed.status == STATUS_OK)
         e.flushed.index = record.applied_index;
     loop_step(l, &e);
+    FAILPOINT_PASS(FLUSHED_AFTER);
     buf_release(&bytes);
 }
 
@@ -382,8 +395,11 @@ void stores_flush(struct loop *l, const struct effect *e)
 {
     struct slot *x = slot_of_group(l->stores, e->group);
     struct event failed = {.type = EVENT_FLUSHED, .now = node_now()};
-    enum status st = x ? store_flush_begin(x->store) : STATUS_IO_ERROR;
+    enum status st = !x || FAILPOINT(FLUSH_BEFORE)
+                         ? STATUS_IO_ERROR
+                         : store_flush_begin(x->store);
 
+    FAILPOINT_PASS(FLUSH_BEGUN);
     if (st == STATUS_OK) {
         x->flushing = true;
         return;

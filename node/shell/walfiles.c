@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "node/shell/failpoint.h"
 #include "proto/base/log.h"
 #include "proto/crc.h"
 #include "raft/wal/recovery.h"
@@ -61,6 +62,9 @@ static enum status fill_zeros(int fd, uint32_t bytes, const char *path)
             st = failed("fill", path);
         else
             done += (uint32_t)n;
+        if (done > bytes / 2 && done <= bytes / 2 + part &&
+            FAILPOINT(SEGMENT_FILL_HALF))
+            st = failed("fill", path);
     }
     free(zeros);
     return st;
@@ -73,20 +77,26 @@ static enum status make_new(const char *dir, const char *path, uint32_t bytes)
     int fd;
 
     snprintf(temp, sizeof temp, "%s.new", path);
+    if (FAILPOINT(SEGMENT_CREATE_BEFORE))
+        return failed("create", temp);
     fd = open(temp, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (fd < 0)
         return failed("create", temp);
     st = fill_zeros(fd, bytes, temp);
-    if (st == STATUS_OK && fsync(fd))
+    if (st == STATUS_OK && (FAILPOINT(SEGMENT_FILLED) || fsync(fd)))
         st = failed("fsync", temp);
     close(fd);
-    if (st == STATUS_OK && rename(temp, path))
+    if (st == STATUS_OK && (FAILPOINT(SEGMENT_SYNCED) || rename(temp, path)))
         st = failed("rename", temp);
     if (st != STATUS_OK) {
         unlink(temp);
         return st;
     }
-    return dir_sync(dir);
+    if (FAILPOINT(SEGMENT_RENAMED))
+        return failed("sync", dir);
+    st = dir_sync(dir);
+    FAILPOINT_PASS(SEGMENT_CREATED);
+    return st;
 }
 
 enum status walfiles_create(const char *dir, uint64_t segment,
@@ -100,10 +110,12 @@ enum status walfiles_create(const char *dir, uint64_t segment,
         return make_new(dir, path, bytes);
     segment_path(dir, recycle_from, from);
     if (!stat(from, &st) && st.st_size == (off_t)bytes) {
-        if (rename(from, path))
+        if (FAILPOINT(SEGMENT_RECYCLE_BEFORE) || rename(from, path))
             return failed("recycle", from);
+        FAILPOINT_PASS(SEGMENT_RECYCLE_RENAMED);
         if (dir_sync(dir) != STATUS_OK)
             node_die("log_directory_not_synced", dir);
+        FAILPOINT_PASS(SEGMENT_RECYCLED);
         return STATUS_OK;
     }
     if (unlink(from) && errno != ENOENT)
@@ -116,8 +128,11 @@ enum status walfiles_remove(const char *dir, uint64_t segment)
     char path[PATH_SIZE];
 
     segment_path(dir, segment, path);
-    if (unlink(path) && errno != ENOENT)
+    if (FAILPOINT(SEGMENT_REMOVE_BEFORE) ||
+        (unlink(path) && errno != ENOENT))
         return failed("remove", path);
+    if (FAILPOINT(SEGMENT_REMOVED))
+        return failed("sync", dir);
     return dir_sync(dir);
 }
 

@@ -5,12 +5,12 @@
  *            [--think MS]
  *
  * C clients, numbered from P on, each with one request at a time on one of K
- * keys, and MS milliseconds before the next, until SIGTERM. FILE gets a line per request in the format of
- * tests/check/text.h, for coat_check: places are versions, times nanoseconds
- * of CLOCK_MONOTONIC, so that the files of several recorders are one history.
- * Every written value is another one. What certainly was not executed is left
- * out. A client that gets no answer starts again under a new number, as a
- * process that gave up would.
+ * keys, and MS milliseconds before the next, until SIGTERM. FILE gets a line
+ * per request in the format of tests/check/text.h, for coat_check: places are
+ * versions, times nanoseconds of CLOCK_MONOTONIC, so that the files of several
+ * recorders are one history. Every written value is another one. What certainly
+ * was not executed is left out. A client that gets no answer starts again under
+ * a new number, as a process that gave up would.
  *
  * Uses nothing but the public library: what is proved here, a client can rely
  * on. */
