@@ -1,10 +1,14 @@
-/* fixture.h - a client and fake nodes on one loop, for the tests of client/.
- *
- * Include behind cmocka.h. */
+/* fixture.h - a client and fake nodes on one loop, for the tests of client/. */
 #ifndef TESTS_UNIT_CLIENT_FIXTURE_H
 #define TESTS_UNIT_CLIENT_FIXTURE_H
 
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdlib.h>
+
+#include <cmocka.h>
 
 #include "tests/unit/client/fake_cluster.h"
 

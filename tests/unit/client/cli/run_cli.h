@@ -1,14 +1,20 @@
 /* run_cli.h - runs the built `coatcheck` against fake nodes that a thread of
- * the test serves. Include behind cmocka.h; COATCHECK is its path. */
+ * the test serves. COATCHECK is its path. */
 #ifndef TESTS_UNIT_CLIENT_CLI_RUN_CLI_H
 #define TESTS_UNIT_CLIENT_CLI_RUN_CLI_H
 
 #include <pty.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include <cmocka.h>
 
 #include "client/cli/cli.h"
 #include "tests/unit/client/fake_cluster.h"
