@@ -11,9 +11,10 @@
  *
  * THE CONTRACT OF ORDER
  *  1. The shell carries effects out in the order in which they were appended.
- *     Each of PERSIST, FETCH, APPLY, READ, FLUSH, LOG_READ, CHECKPOINT and
- *     INSTALL_* is answered by exactly one later event, in any order between
- *     them; the answer may be stepped while effects are being carried out.
+ *     Each of PERSIST, FETCH, APPLY, READ, SCAN, FLUSH, LOG_READ,
+ *     CHECKPOINT and INSTALL_* is answered by exactly one later event, in any
+ *     order between them; the answer may be stepped while effects are being
+ *     carried out.
  *  2. Two PERSISTs of one replica become durable in their order.
  *  3. SENDs to one node on one channel arrive in order or not at all (a broken
  *     connection loses the rest). What must not leave before something is
@@ -53,13 +54,14 @@ struct request {
     enum read_mode mode;     /* of OP_GET */
     struct slice keyspace;   /* name; empty is the default keyspace */
     struct slice key;        /* checked against the limits by the door */
-    struct slice value;      /* of OP_SET */
+    struct slice value;      /* of OP_SET; of OP_SCAN the whole request
+                                (proto/scan.h), whose key is `key` */
     instant deadline;        /* monotonic */
 };
 
 struct reply {
     enum status status;
-    struct slice value;      /* of a get that found something */
+    struct slice value;      /* what a get found; the page of a scan */
     uint64_t version;        /* 0: none */
     uint32_t hint_group;     /* with NOT_LEADER, MOVED, UNAVAILABLE */
     uint32_t hint_node;      /* 0: unknown */
@@ -98,6 +100,7 @@ enum event_type {
     EVENT_FETCHED,       /* answers FETCH */
     EVENT_APPLIED,       /* answers APPLY */
     EVENT_READ,          /* answers READ */
+    EVENT_SCANNED,       /* answers SCAN */
     EVENT_FLUSHED,       /* answers FLUSH */
     EVENT_LOG_READ,      /* answers LOG_READ */
     EVENT_CHECKPOINT,    /* answers CHECKPOINT */
@@ -146,6 +149,12 @@ struct event {
                                    asked has gone */
             struct slice record; /* the stored data record */
         } read;
+        struct {
+            uint64_t token;
+            enum status status; /* OK, MOVED, or as of scan_run_begin();
+                                   CORRUPT, WRONG_VERSION, IO_ERROR */
+            struct slice page;  /* proto/scan.h */
+        } scanned;
         struct {
             uint32_t group;
             enum status status;
@@ -197,6 +206,7 @@ enum effect_type {
     EFFECT_FETCH,
     EFFECT_APPLY,
     EFFECT_READ,
+    EFFECT_SCAN,         /* make a page (scan_run.h) of the state as of now */
     EFFECT_REPLY,
     EFFECT_FLUSH,
     EFFECT_LOG_READ,
@@ -258,6 +268,11 @@ struct effect {
             struct origin from; /* who will get the value: it may be read
                                    later, when there is room for it */
         } read;
+        struct {
+            uint64_t token;
+            uint32_t keyspace;
+            struct slice request; /* proto/scan.h; until EVENT_SCANNED */
+        } scan;
         struct {
             struct origin to;
             enum op op;

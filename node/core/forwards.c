@@ -73,7 +73,7 @@ instant forwards_expire(struct forwards *f, instant now, uint32_t node,
     for (uint32_t at = 0; at < f->n; at++) {
         struct forwarded w = f->v[at];
         bool late = instant_reached(now, w.deadline);
-        bool read = w.op == OP_GET;
+        bool read = !operation_is_write(w.op);
 
         if (!w.used)
             continue;

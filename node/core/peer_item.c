@@ -67,7 +67,8 @@ bool forward_decode(struct slice body, struct forward *out)
     out->key = reader_bytes(&r, key_size);
     out->value = reader_bytes(&r, value_size);
     return !r.failed && !reader_left(&r) && value_size <= VALUE_BYTES_MAX &&
-           out->op >= OP_GET && out->op <= OP_NODE_UPDATE &&
+           ((out->op >= OP_GET && out->op <= OP_NODE_UPDATE) ||
+            out->op == OP_SCAN) &&
            out->mode <= READ_STALE;
 }
 

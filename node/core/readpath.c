@@ -3,10 +3,24 @@
 
 #include <assert.h>
 
+static void scan_store(struct read *x, struct effects *fx)
+{
+    struct effect *e = effects_add(fx, EFFECT_SCAN, x->group);
+
+    e->scan.token = (uint64_t)(uintptr_t)x;
+    e->scan.keyspace = x->keyspace;
+    e->scan.request = slice_of(x->key, x->key_size);
+}
+
 static void read_store(struct read *x, struct effects *fx)
 {
-    struct effect *e = effects_add(fx, EFFECT_READ, x->group);
+    struct effect *e;
 
+    if (x->op == OP_SCAN) {
+        scan_store(x, fx);
+        return;
+    }
+    e = effects_add(fx, EFFECT_READ, x->group);
     e->read.token = (uint64_t)(uintptr_t)x;
     e->read.key = slice_of(x->key, x->key_size);
     e->read.from = x->from;
@@ -15,14 +29,24 @@ static void read_store(struct read *x, struct effects *fx)
 void readpath_take(struct shard *s, struct replica *r, const struct request *q,
                    uint32_t keyspace, uint64_t after, struct effects *fx)
 {
-    struct read *x =
-        read_new(&s->read_pool, LAYOUT_DATA_PREFIX_BYTES + q->key.size);
+    bool scan = q->op == OP_SCAN;
+    struct read *x = NULL;
 
+    if (!scan || s->scans < SCANS_MAX)
+        x = read_new(&s->read_pool,
+                     scan ? q->value.size
+                          : LAYOUT_DATA_PREFIX_BYTES + q->key.size);
     if (!x) {
         requests_refuse(s, q->from, q->op, r->group, STATUS_BUSY, fx);
         return;
     }
-    layout_data_key(x->key, keyspace, q->key);
+    s->scans += scan;
+    if (scan)
+        memcpy(x->key, q->value.data, q->value.size);
+    else
+        layout_data_key(x->key, keyspace, q->key);
+    x->op = q->op;
+    x->keyspace = keyspace;
     x->from = q->from;
     x->group = r->group;
     x->deadline = q->deadline;
@@ -136,6 +160,34 @@ void readpath_on_read(struct shard *s, const struct event *e,
             replica_stop(s, r, REPLICA_QUARANTINED,
                          "the store cannot be read", fx);
     }
+    read_free(&s->read_pool, x);
+}
+
+void readpath_on_scanned(struct shard *s, const struct event *e,
+                         struct effects *fx)
+{
+    struct read *x = (struct read *)(uintptr_t)e->scanned.token;
+    struct reply reply = {.status = e->scanned.status,
+                          .value = e->scanned.page};
+    struct replica *r = shard_find(s, x->group);
+
+    switch (reply.status) {
+    case STATUS_OK:
+        requests_reply(s, x->from, OP_SCAN, &reply, fx);
+        break;
+    case STATUS_CORRUPT:
+    case STATUS_WRONG_VERSION:
+    case STATUS_IO_ERROR:
+        requests_refuse(s, x->from, OP_SCAN, x->group, STATUS_UNAVAILABLE, fx);
+        if (r && r->raft)
+            replica_stop(s, r, REPLICA_QUARANTINED,
+                         "the store cannot be read", fx);
+        break;
+    default: /* what was asked for cannot be, or not here */
+        requests_refuse(s, x->from, OP_SCAN, x->group, reply.status, fx);
+        break;
+    }
+    s->scans--;
     read_free(&s->read_pool, x);
 }
 

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "proto/base/log.h"
+#include "proto/scan.h"
 #include "proto/slot.h"
 
 /* A request that knows where it belongs. */
@@ -88,7 +89,8 @@ void requests_answer_read(void *arg, struct read *x, enum status why)
 {
     struct answering *a = arg;
 
-    requests_refuse(a->shard, x->from, OP_GET, x->group, why, a->fx);
+    requests_refuse(a->shard, x->from, x->op, x->group, why, a->fx);
+    a->shard->scans -= x->op == OP_SCAN;
     read_free(&a->shard->read_pool, x);
 }
 
@@ -238,7 +240,8 @@ static void pass_on(struct shard *s, const struct routed *q,
         requests_refuse(s, q->from, q->op, q->group, STATUS_UNAVAILABLE, fx);
         return;
     }
-    if (peers_crowded(p)) {
+    if (peers_crowded(p) ||
+        (q->op == OP_SCAN && s->scans_passed_on >= SCANS_MAX)) {
         requests_refuse(s, q->from, q->op, q->group, STATUS_BUSY, fx);
         return;
     }
@@ -247,6 +250,7 @@ static void pass_on(struct shard *s, const struct routed *q,
         requests_refuse(s, q->from, q->op, q->group, STATUS_BUSY, fx);
         return;
     }
+    s->scans_passed_on += q->op == OP_SCAN;
     f.remaining_ms =
         (uint32_t)MIN_OF(instant_since(q->deadline, s->now).ms, 3600000u);
     shard_wake_by(&s->earliest, q->deadline);
@@ -257,16 +261,18 @@ static void route(struct shard *s, struct routed *q, struct effects *fx)
 {
     struct replica *r = shard_find(s, q->group);
     struct request as_read = {.from = q->from, .op = q->op, .mode = q->mode,
-                              .key = q->key, .deadline = q->deadline};
+                              .key = q->key, .value = q->value,
+                              .deadline = q->deadline};
+    bool read = !operation_is_write(q->op);
 
     s->requests += !(q->from.conn & ORIGIN_PEER); /* counted where it came */
-    if (r && r->raft && q->op == OP_GET &&
+    if (r && r->raft && read &&
         (q->mode == READ_STALE || r->role == GROUP_LEADER)) {
         readpath_take(s, r, &as_read, q->keyspace,
                       sent_last(s, q->from.conn, r), fx);
         return;
     }
-    if (r && r->raft && r->role == GROUP_LEADER && !s->stopping) {
+    if (r && r->raft && !read && r->role == GROUP_LEADER && !s->stopping) {
         write_here(s, r, q, fx);
         return;
     }
@@ -277,14 +283,31 @@ static void route(struct shard *s, struct routed *q, struct effects *fx)
     pass_on(s, q, fx);
 }
 
-static void locate(struct shard *s, struct routed *q)
+/* Doors and other nodes have looked at keys; a scan may name its group. */
+static enum status locate(struct shard *s, struct routed *q)
 {
+    struct scan scan;
+    enum status st;
+
     if (q->op == OP_NODE_UPDATE) {
         q->group = 0;
-        return;
+        return STATUS_OK;
     }
+    if (q->op == OP_SCAN) {
+        st = scan_decode(q->value, &scan);
+        if (st != STATUS_OK)
+            return st;
+        q->group = scan.group;
+        if (q->group)
+            return map_group_find(s->map, q->group) ? STATUS_OK
+                                                    : STATUS_INVALID;
+        q->key = scan.key;
+    }
+    if (!q->key.size)
+        return STATUS_KEY_EMPTY;
     q->slot = slot_of(q->key);
     q->group = s->map->owner[q->slot];
+    return STATUS_OK;
 }
 
 void requests_take(struct shard *s, const struct request *q,
@@ -294,14 +317,18 @@ void requests_take(struct shard *s, const struct request *q,
     struct routed routed = {.from = q->from, .op = q->op, .mode = q->mode,
                             .key = q->key, .value = q->value,
                             .deadline = q->deadline};
+    enum status st;
 
     if (!k) {
         requests_refuse(s, q->from, q->op, 0, STATUS_NO_KEYSPACE, fx);
         return;
     }
     routed.keyspace = k->id;
-    locate(s, &routed);
-    route(s, &routed, fx);
+    st = locate(s, &routed);
+    if (st == STATUS_OK)
+        route(s, &routed, fx);
+    else
+        requests_refuse(s, q->from, q->op, 0, st, fx);
 }
 
 void requests_forwarded(struct shard *s, const struct peer *p,
@@ -317,12 +344,12 @@ void requests_forwarded(struct shard *s, const struct peer *p,
         .deadline = instant_add(s->now, MS(f->remaining_ms)),
     };
 
-    if (!q.key.size && q.op != OP_NODE_UPDATE) {
-        requests_refuse(s, q.from, q.op, 0, STATUS_KEY_EMPTY, fx);
-        return;
-    }
-    locate(s, &q);
-    route(s, &q, fx);
+    enum status st = locate(s, &q);
+
+    if (st == STATUS_OK)
+        route(s, &q, fx);
+    else
+        requests_refuse(s, q.from, q.op, 0, st, fx);
 }
 
 bool requests_forward_reply(struct shard *s, const struct peer *p,
@@ -336,6 +363,7 @@ bool requests_forward_reply(struct shard *s, const struct peer *p,
         return false;
     if (!forwards_take(&s->forwards, id, &w))
         return true; /* late */
+    s->scans_passed_on -= w.op == OP_SCAN;
     if (w.node != p->node)
         r = (struct reply){.status = STATUS_UNKNOWN}; /* not whom we asked */
     if (r.status == STATUS_NOT_LEADER && w.group <= GROUP_COUNT_MAX)
@@ -353,6 +381,7 @@ static void answer_forwarded(void *arg, const struct forwarded *w,
 {
     struct answering *a = arg;
 
+    a->shard->scans_passed_on -= w->op == OP_SCAN;
     requests_refuse(a->shard, w->from, w->op, w->group, why, a->fx);
 }
 

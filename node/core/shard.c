@@ -396,6 +396,9 @@ void shard_step(struct shard *s, const struct event *e, struct effects *fx)
     case EVENT_READ:
         readpath_on_read(s, e, fx);
         break;
+    case EVENT_SCANNED:
+        readpath_on_scanned(s, e, fx);
+        break;
     case EVENT_FLUSHED:
         replica_on_flushed(s, e, fx);
         break;

@@ -27,6 +27,8 @@
 #define ORIGIN_SELF (UINT64_C(1) << 62) /* the shard's own requests */
 
 enum {
+    SCANS_MAX = 64,            /* pages asked for and not answered, of up to
+                                  1 MiB each */
     IN_FLIGHT_ENTRIES = 4,     /* submitted and not committed, per group */
     GOSSIP_EVERY_MS = 500,
     SWEEP_EVERY_MS = 50,
@@ -102,6 +104,8 @@ struct shard {
     struct sent_writes *conns; /* by the low half of the door's number */
     unsigned n_conns;
     struct read_pool read_pool;
+    unsigned scans;            /* of OP_SCAN among the reads that are out */
+    unsigned scans_passed_on;
     struct forwards forwards;
     struct leader_hint hints[GROUP_COUNT_MAX + 1];
 
@@ -203,6 +207,8 @@ void readpath_hedge(struct shard *s, struct replica *r);
 void readpath_run(struct replica *r, struct effects *fx);
 void readpath_on_read(struct shard *s, const struct event *e,
                       struct effects *fx);
+void readpath_on_scanned(struct shard *s, const struct event *e,
+                         struct effects *fx);
 bool readpath_answer_round(struct shard *s, struct peer *p, struct slice body);
 bool readpath_on_ack(struct shard *s, struct peer *p, struct slice body,
                      struct effects *fx);

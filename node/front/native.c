@@ -18,6 +18,7 @@
 
 #include "proto/base/log.h"
 #include "proto/codec.h"
+#include "proto/scan.h"
 #include "rpc/types.h"
 
 enum {
@@ -100,6 +101,23 @@ static struct client *client_add(struct native *d)
 
 /* ---- requests ---- */
 
+static enum status decode_scan(struct slice payload, struct request *q)
+{
+    struct stream_request m;
+    struct scan scan;
+    enum status st = stream_request_decode(payload, &m);
+
+    if (st == STATUS_OK)
+        st = scan_decode(m.body, &scan);
+    if (st != STATUS_OK)
+        return st;
+    q->keyspace = m.keyspace;
+    q->key = scan.key;
+    q->value = m.body;
+    q->mode = scan.flags & SCAN_STALE ? READ_STALE : READ_LINEARIZABLE;
+    return STATUS_OK;
+}
+
 static bool decode(const struct frame_header *h, struct slice payload,
                    struct request *q, enum status *st)
 {
@@ -128,6 +146,10 @@ static bool decode(const struct frame_header *h, struct slice payload,
         *st = delete_request_decode(payload, &del);
         q->keyspace = del.keyspace;
         q->key = del.key;
+        return true;
+    case MESSAGE_SCAN:
+        q->op = OP_SCAN;
+        *st = decode_scan(payload, q);
         return true;
     default:
         return false;
@@ -321,6 +343,10 @@ static void encode_reply(struct loop *l, const struct effect *e,
                               .version = r->version,
                               .hint = hint_of(l, r), .detail = detail};
         get_reply_encode(&m, out);
+    } else if (e->reply.op == OP_SCAN) {
+        struct scan_reply m = {.status = r->status, .page = r->value,
+                               .hint = hint_of(l, r), .detail = detail};
+        scan_reply_encode(&m, out);
     } else {
         struct write_reply m = {.status = r->status, .version = r->version,
                                 .hint = hint_of(l, r), .detail = detail};
@@ -385,8 +411,9 @@ void native_send(struct loop *l, uint64_t conn, uint64_t id, uint16_t type,
 void native_reply(struct loop *l, const struct effect *e)
 {
     struct client *c = client_of(l->native, e->reply.to.conn);
-    uint16_t type =
-        e->reply.op == OP_GET ? MESSAGE_GET_REPLY : MESSAGE_WRITE_REPLY;
+    uint16_t type = e->reply.op == OP_GET    ? MESSAGE_GET_REPLY
+                    : e->reply.op == OP_SCAN ? MESSAGE_SCAN_REPLY
+                                             : MESSAGE_WRITE_REPLY;
     size_t size = e->reply.reply.value.size;
     struct effect busy = *e;
     struct buf *out;

@@ -254,6 +254,9 @@ static void carry_out(struct loop *l, const struct effect *e)
         if (!native_hold_read(l, e))
             stores_read(l, e);
         break;
+    case EFFECT_SCAN:
+        scans_begin(l, e);
+        break;
     case EFFECT_REPLY:
         native_reply(l, e);
         break;

@@ -283,6 +283,11 @@ MUST_CHECK enum status stores_write_current(const struct node *n,
                                             uint32_t group, const char *name,
                                             const uint8_t *install_id);
 
+/* ---- scans.c ---- */
+
+/* EFFECT_SCAN; answered by EVENT_SCANNED. */
+void scans_begin(struct loop *l, const struct effect *e);
+
 /* ---- checkpoints.c ---- */
 
 struct checkpoints *checkpoints_new(struct loop *l);

@@ -9,6 +9,7 @@
  *   cluster_effects.c   a shard's effects carried out
  *   cluster_start.c     from the disk to a running shard; crash; creation
  *   cluster_snapshot.c  checkpoints made, served, installed
+ *   cluster_stream.c    pages of scans
  *   network.c           connections: order kept, broken when anything is lost
  *   mem_store.c         a store and what a crash leaves of it
  *   clients.c           requests; what was asked and answered
@@ -244,6 +245,11 @@ void snapshot_carry_out(struct cluster *c, struct sim_loop *l,
 void snapshot_durable(struct cluster *c, struct sim_node *n);
 /* The process is gone. */
 void snapshot_forget(struct sim_replica *r);
+
+/* ---- cluster_stream.c ---- */
+
+void stream_scan(struct cluster *c, struct sim_loop *l,
+                 const struct effect *e);
 
 /* ---- network.c ---- */
 
