@@ -26,7 +26,8 @@ COLUMNS_MAX = 80
 PURE = [
     "proto/", "raft/", "node/core/",
     "rpc/frame.", "rpc/calls.", "rpc/address.", "rpc/types.", "rpc/resp",
-    "node/store/layout.", "node/store/write_set.",
+    "node/store/layout.", "node/store/write_set.", "node/store/table.",
+    "node/store/table_",
 ]
 
 # Which of our headers a folder may include: longest matching key wins.
