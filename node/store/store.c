@@ -1,4 +1,4 @@
-/* store.c - see store.h: opening, closing, applying, reading. */
+/* store.c - see store.h: opening, closing, applying. */
 #include "node/store/store.h"
 
 #include <assert.h>
@@ -12,13 +12,6 @@
 
 #include "node/store/store_private.h"
 #include "proto/base/log.h"
-
-enum {
-    POLL_BYTES = 256 * 1024,   /* applied between two looks at RocksDB */
-    BATCH_KEPT_MAX = 1024 * 1024,
-    RECORD_OVERHEAD = 48,      /* of a skip list node, about */
-    MULTI_GET_CHUNK = 64,
-};
 
 /* ---- open and close ---- */
 
@@ -136,9 +129,13 @@ enum status store_open(struct store_env *env,
     s->cf = cf;
     s->dir = xstrdup(options->dir);
     s->tag = options->tag;
-    s->batch = rocksdb_writebatch_create();
+    s->active = table_new();
+    s->base = store_base_new(s);
+    pthread_mutex_init(&s->lock, NULL);
+    pthread_cond_init(&s->flush_ended, NULL);
     atomic_init(&s->refs, 1);
     store_env_add(env, s);
+    store_ingest_clean(s->dir);
     if (create && store_sync_parent(s->dir) != STATUS_OK) {
         if (error && error_size)
             snprintf(error, error_size, "%s: cannot sync its parent", s->dir);
@@ -160,12 +157,19 @@ static void close_now(struct store *s)
     void (*on_closed)(void *) = s->on_closed;
     void *arg = s->arg;
 
+    atomic_store(&s->closing, true);
+    store_pool_cancel(s->env, s);
     assert(!s->view_now);
-    rocksdb_writebatch_destroy(s->batch);
+    store_base_unref(s->base);
+    table_view_unref(s->immutable_view);
+    table_unref(s->immutable);
+    table_unref(s->active);
     rocksdb_column_family_handle_destroy(s->cf);
     rocksdb_close(s->db);
     log_info("store_closed", "store=%" PRIu64 " dir=%s", s->tag, s->dir);
     store_env_remove(s->env, s);
+    pthread_cond_destroy(&s->flush_ended);
+    pthread_mutex_destroy(&s->lock);
     free(s->dir);
     free(s);
     if (on_closed)
@@ -200,8 +204,10 @@ void store_close(struct store *s)
     if (!s)
         return;
     /* The cached view holds a reference to the store: break the circle. */
+    pthread_mutex_lock(&s->lock);
     view = s->view_now;
     s->view_now = NULL;
+    pthread_mutex_unlock(&s->lock);
     store_view_unref(view);
     store_unref(s);
 }
@@ -221,7 +227,8 @@ enum status store_destroy(const char *dir, char *error, size_t error_size)
     status = rocks_error(place, "destroy", err, error, error_size);
     if (status != STATUS_OK)
         return status;
-    if (access(dir, F_OK) == 0) {
+    store_ingest_clean(dir);
+    if (rmdir(dir) != 0 && errno != ENOENT) {
         if (error && error_size)
             snprintf(error, error_size, "%s: other files are inside", dir);
         return STATUS_IO_ERROR;
@@ -241,214 +248,43 @@ const char *store_dir(const struct store *s)
 
 /* ---- write ---- */
 
-/* STALLED when all stores together are so far behind with flushing that memory
- * would grow without bound; a failed store's own error comes first. */
-static enum status check_budget(struct store *s)
-{
-    struct store_env *e = s->env;
-    uint64_t limit = 2 * e->options.node_flush_bytes;
-    enum status status;
-
-    if (atomic_load(&e->memtable_bytes) <= limit)
-        return STATUS_OK;
-    store_poll(s);
-    if (atomic_load(&e->memtable_bytes) <= limit)
-        return STATUS_OK;
-    status = store_background_status(s);
-    return status == STATUS_OK ? STATUS_STALLED : status;
-}
-
-static void batch_fill(rocksdb_writebatch_t *b, const struct write_set *w)
+static void fill(struct table *t, const struct write_set *w)
 {
     struct write_record r;
     size_t at = 0;
 
     while (write_set_next(w, &at, &r)) {
-        const char *key = (const char *)r.key.data;
-        const char *value = (const char *)r.value.data;
         switch (r.op) {
         case WRITE_PUT:
-            rocksdb_writebatch_put(b, key, r.key.size, value, r.value.size);
+            table_put(t, r.key, r.value);
             break;
         case WRITE_DELETE:
-            rocksdb_writebatch_delete(b, key, r.key.size);
+            table_delete(t, r.key);
             break;
         case WRITE_DELETE_RANGE:
-            rocksdb_writebatch_delete_range(b, key, r.key.size, value,
-                                            r.value.size);
+            table_delete_range(t, r.key, r.value);
             break;
         }
-    }
-}
-
-/* `n` more bytes are in the memtable. The sum first: a poll on another thread
- * takes away only what it saw in the store. */
-static void account_add(struct store *s, uint64_t n)
-{
-    atomic_fetch_add(&s->env->memtable_bytes, n);
-    atomic_fetch_add(&s->active_bytes, n);
-    atomic_fetch_add(&s->unflushed_bytes, n);
-    s->unpolled_bytes += n;
-    if (s->unpolled_bytes >= POLL_BYTES) {
-        s->unpolled_bytes = 0;
-        store_poll(s);
     }
 }
 
 enum status store_apply(struct store *s, const struct write_set *w)
 {
-    uint64_t bytes = write_set_bytes(w) +
-                     (uint64_t)write_set_count(w) * RECORD_OVERHEAD;
-    char *err = NULL;
+    struct store_view *old;
     enum status status;
 
     if (!write_set_count(w))
         return STATUS_OK;
-    status = check_budget(s);
+    status = store_budget_status(s);
     if (status != STATUS_OK)
         return status;
-    batch_fill(s->batch, w);
-    rocksdb_write(s->db, s->env->write, s->batch, &err);
-    if (write_set_bytes(w) > BATCH_KEPT_MAX) {
-        rocksdb_writebatch_destroy(s->batch);
-        s->batch = rocksdb_writebatch_create();
-    } else {
-        rocksdb_writebatch_clear(s->batch);
-    }
-    if (err)
-        return rocks_error(store_place(s), "apply", err, NULL, 0);
-    if (s->view_now) {
-        struct store_view *old = s->view_now;
-        s->view_now = NULL;
-        store_view_unref(old);
-    }
-    account_add(s, bytes);
+    pthread_mutex_lock(&s->lock);
+    fill(s->active, w);
+    atomic_fetch_add(&s->unflushed_bytes, write_set_bytes(w));
+    store_account(s);
+    old = s->view_now;
+    s->view_now = NULL;
+    pthread_mutex_unlock(&s->lock);
+    store_view_unref(old);
     return STATUS_OK;
-}
-
-/* ---- read ---- */
-
-void store_value_release(struct store_value *v)
-{
-    if (v->pin)
-        rocksdb_pinnableslice_destroy(v->pin);
-    *v = (struct store_value){0};
-}
-
-static void value_set(struct store_value *v, rocksdb_pinnableslice_t *pin)
-{
-    size_t size;
-    const char *data = rocksdb_pinnableslice_value(pin, &size);
-
-    v->bytes = slice_of(data, size);
-    v->pin = pin;
-}
-
-enum status store_get(struct store *s, const struct store_view *view,
-                      struct slice key, enum store_tier tier,
-                      struct store_value *out)
-{
-    rocksdb_pinnableslice_t *pin;
-    char *err = NULL;
-
-    assert(!view || view->store == s);
-    *out = (struct store_value){0};
-    pin = rocksdb_get_pinned(s->db, store_read_options(s, view, tier),
-                             (const char *)key.data, key.size, &err);
-    if (err) {
-        assert(!pin);
-        return rocks_error(store_place(s), "get", err, NULL, 0);
-    }
-    if (!pin)
-        return STATUS_NOT_FOUND;
-    value_set(out, pin);
-    return STATUS_OK;
-}
-
-/* At most MULTI_GET_CHUNK keys; see store_multi_get. */
-static void multi_get_chunk(struct store *s,
-                            const rocksdb_readoptions_t *options,
-                            const struct slice *keys, size_t n,
-                            struct store_value *values,
-                            enum status *statuses)
-{
-    const char *data[MULTI_GET_CHUNK];
-    size_t sizes[MULTI_GET_CHUNK];
-    rocksdb_pinnableslice_t *pins[MULTI_GET_CHUNK] = {NULL};
-    char *errs[MULTI_GET_CHUNK] = {NULL};
-
-    for (size_t i = 0; i < n; i++) {
-        data[i] = (const char *)keys[i].data;
-        sizes[i] = keys[i].size;
-    }
-    rocksdb_batched_multi_get_cf(s->db, options, s->cf, n, data, sizes, pins,
-                                 errs, false);
-    for (size_t i = 0; i < n; i++) {
-        values[i] = (struct store_value){0};
-        if (errs[i]) {
-            statuses[i] =
-                rocks_error(store_place(s), "multi_get", errs[i], NULL, 0);
-            if (pins[i])
-                rocksdb_pinnableslice_destroy(pins[i]);
-        } else if (pins[i]) {
-            statuses[i] = STATUS_OK;
-            value_set(&values[i], pins[i]);
-        } else {
-            statuses[i] = STATUS_NOT_FOUND;
-        }
-    }
-}
-
-enum status store_multi_get(struct store *s, const struct store_view *view,
-                            const struct slice *keys, size_t n,
-                            enum store_tier tier, struct store_value *values,
-                            enum status *statuses)
-{
-    const rocksdb_readoptions_t *any = store_read_options(s, view, STORE_ANY);
-    bool incomplete = false;
-
-    assert(!view || view->store == s);
-    /* RocksDB 7.8's batched read ignores the cache-only tier and reads the
-     * disk: on a loop the keys are read one by one. */
-    if (tier == STORE_CACHE_ONLY)
-        for (size_t i = 0; i < n; i++)
-            statuses[i] = store_get(s, view, keys[i], tier, &values[i]);
-    else
-        for (size_t i = 0; i < n; i += MULTI_GET_CHUNK)
-            multi_get_chunk(s, any, keys + i, MIN_OF(n - i, MULTI_GET_CHUNK),
-                            values + i, statuses + i);
-    for (size_t i = 0; i < n; i++) {
-        if (statuses[i] == STATUS_INCOMPLETE)
-            incomplete = true;
-        else if (statuses[i] != STATUS_OK && statuses[i] != STATUS_NOT_FOUND)
-            return statuses[i];
-    }
-    return incomplete ? STATUS_INCOMPLETE : STATUS_OK;
-}
-
-enum status store_record_take(rocksdb_pinnableslice_t *pin, struct buf *bytes,
-                              struct group_record *out)
-{
-    struct store_value v;
-
-    buf_clear(bytes);
-    if (!pin)
-        return STATUS_NOT_FOUND;
-    value_set(&v, pin);
-    buf_append(bytes, v.bytes.data, v.bytes.size);
-    store_value_release(&v);
-    return group_record_decode(buf_slice(bytes), out);
-}
-
-enum status store_group_record(struct store *s, const struct store_view *view,
-                               struct buf *bytes, struct group_record *out)
-{
-    struct store_value v;
-    enum status status;
-
-    buf_clear(bytes);
-    status = store_get(s, view, layout_single_key(LAYOUT_GROUP), STORE_ANY, &v);
-    if (status != STATUS_OK)
-        return status;
-    return store_record_take(v.pin, bytes, out);
 }

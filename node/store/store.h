@@ -1,10 +1,12 @@
 /* store.h - one group's replica on disk: an ordered map, atomic batches.
  *
- * A store is an LSM tree (RocksDB) in one directory. It has no log of its own:
- * the Raft log is the log. What was applied but not flushed is lost in a crash
- * and applied again from the Raft log; the group record (layout.h), which each
- * write set carries, says up to where the store holds everything. A crash
- * leaves exactly the state at some earlier store_apply, never a part of one.
+ * A store is an LSM tree in one directory: what was applied lies in a table in
+ * memory (table.h) until a flush makes it one of RocksDB's files. It has no log
+ * of its own: the Raft log is the log. What was applied but not flushed is lost
+ * in a crash and applied again from the Raft log; the group record (layout.h),
+ * which each write set carries, says up to where the store holds everything. A
+ * crash leaves exactly the state at some earlier store_apply, never a part of
+ * one.
  *
  * Life: store_open gives one reference, to the OWNER: one thread at a time
  * (the group's loop; handing it over needs the usual synchronisation). Views
@@ -19,10 +21,9 @@
  * Errors: RocksDB's texts become a status and one log line in rocks_error.c:
  *   STATUS_CORRUPT     damage on disk: quarantine the replica
  *   STATUS_IO_ERROR    the disk or RocksDB failed
- *   STATUS_DISK_FULL   the same for want of space. RocksDB does not recover
- *                      from a failed flush by itself: when space is back,
- *                      store_close and store_open again, then apply again
- *                      from the group record as read then. */
+ *   STATUS_DISK_FULL   the same for want of space
+ * A flush that fails loses nothing: its table stays, is read as before, and is
+ * flushed again when the owner asks for it, until that works. */
 #ifndef NODE_STORE_STORE_H
 #define NODE_STORE_STORE_H
 
@@ -38,6 +39,7 @@
 
 struct store;
 struct store_view;
+struct table;
 
 /* ---- open and close ---- */
 
@@ -99,9 +101,8 @@ const char *store_dir(const struct store *s); /* lives as long as the store */
  * STATUS_STALLED    flushes or compactions are behind: nothing was written;
  *                   ask store_flush_wanted, as after a successful apply, and
  *                   try the same set again (some 10 ms) later
- * STATUS_DISK_FULL  nothing was written; see the top of the file
- * STATUS_CORRUPT, STATUS_IO_ERROR  the store has failed for good; read
- *                   nothing from it any more */
+ * STATUS_DISK_FULL, STATUS_IO_ERROR, STATUS_CORRUPT  the same, and the reason
+ *                   is that the last flush failed so */
 MUST_CHECK enum status store_apply(struct store *s, const struct write_set *w);
 
 /* ---- read ---- */
@@ -115,7 +116,8 @@ enum store_tier {
  * view, and before the reference, by which it was read. */
 struct store_value {
     struct slice bytes;
-    void *pin;
+    void *pin;           /* RocksDB's */
+    struct table *table; /* or the table that it lies in */
 };
 
 /* Release the pin; a zero-initialised or released value is legal. Any
@@ -154,20 +156,23 @@ MUST_CHECK enum status store_group_record(struct store *s,
 
 /* ---- flush ---- */
 
-/* Does this store have to flush now? Yes above group_flush_bytes, and when the
- * node is above node_flush_bytes and no other store has more unflushed. No
- * while it flushes. Cheap (atomics); ask once per loop turn after applying. */
+/* Does this store have to flush now? Yes above group_flush_bytes of table (or
+ * three times that of writes: overwriting fills the log, not the table), and
+ * when the node is above node_flush_bytes and no other store has more
+ * unflushed. No while it flushes; after a failed flush not before half a second
+ * has passed. Cheap (atomics); ask once per loop turn after applying. */
 bool store_flush_wanted(struct store *s);
 
-/* Start flushing what is applied so far, in the background. Never waits.
+/* Start flushing what is applied so far, in the background; or what a failed
+ * flush left. Never waits for the disk; takes RocksDB's mutex.
  * OK       started, or nothing to flush
  * STALLED  a flush is running, or tables are too many: ask again later
- * DISK_FULL, IO_ERROR */
+ * DISK_FULL, IO_ERROR, CORRUPT: tables are too many because compaction failed
+ */
 MUST_CHECK enum status store_flush_begin(struct store *s);
 
-/* Is a flush running? Takes RocksDB's mutex: poll from a timer (10-100 ms) and
- * only after store_flush_begin. When it turns false read
- * store_flushed_record. RocksDB may also flush on its own. */
+/* Is a flush running, or waiting for its thread? Cheap: poll from a timer
+ * (10-100 ms). When it turns false read store_flushed_record. */
 bool store_flush_busy(struct store *s);
 
 /* The group record as it stands in the tables on disk: what survives a crash.
@@ -176,19 +181,20 @@ bool store_flush_busy(struct store *s);
 MUST_CHECK enum status store_flushed_record(struct store *s, struct buf *bytes,
                                             struct group_record *out);
 
-/* Flush what is applied and WAIT until it is on disk. For a worker: before
- * store_close at shutdown, and by checkpoints. DISK_FULL, IO_ERROR. */
+/* Flush what is applied and WAIT until it is on disk. Any thread: before
+ * store_close at shutdown, and by checkpoints. DISK_FULL, IO_ERROR, CORRUPT:
+ * it failed, and may be tried again. */
 MUST_CHECK enum status store_flush_wait(struct store *s);
 
 /* ---- measure ---- */
 
 struct store_stats {
-    uint64_t memtable_bytes;    /* active and immutable, unflushed or pinned */
-    uint64_t unflushed_bytes;   /* applied since the last flush began, about */
+    uint64_t memtable_bytes;    /* of the tables that are not flushed */
+    uint64_t unflushed_bytes;   /* applied since the last flush began */
     uint64_t table_bytes;       /* tables on disk that are live */
     uint64_t keys_estimate;     /* all kinds; may count deleted ones */
     uint64_t pending_compaction_bytes;
-    uint64_t background_errors; /* since open */
+    uint64_t background_errors; /* since open; failed flushes too */
     uint64_t snapshots;         /* views that exist */
     uint32_t tables_l0;
     bool write_stopped;         /* store_apply would give STALLED */

@@ -1,8 +1,7 @@
-/* store_env.c - see store_env.h: RocksDB's options, and the memtable account.
+/* store_env.c - see store_env.h: RocksDB's options, and the tables' account.
  *
  * Why each option is as it is stands beside it; what was measured stands in
- * README.md. Deliberately at RocksDB's default: the skip list, ordered writes,
- * paranoid checks. */
+ * README.md. Deliberately at RocksDB's default: paranoid checks. */
 #include "node/store/store_env.h"
 
 #include <assert.h>
@@ -14,6 +13,7 @@
 
 enum {
     LEVEL_COUNT = 7,
+    NEVER = 1 << 30, /* tables in L0 */
     /* rocksdb_block_based_table_data_block_index_type_..., of which c.h's
      * name does not fit into a line */
     BINARY_SEARCH_AND_HASH = 1,
@@ -30,7 +30,7 @@ static struct store_env_options with_defaults(
     if (!o.cache_bytes)
         o.cache_bytes = 64 * MIB;
     if (!o.group_flush_bytes)
-        o.group_flush_bytes = 16 * MIB;
+        o.group_flush_bytes = 32 * MIB;
     if (!o.node_flush_bytes)
         o.node_flush_bytes = 128 * MIB;
     if (!o.flush_threads)
@@ -67,24 +67,16 @@ static void set_tables(struct store_env *e, rocksdb_options_t *o)
     rocksdb_block_based_options_destroy(t);
 }
 
-/* Memtables and the write path: one thread writes each store. */
-static void set_writes(struct store_env *e, rocksdb_options_t *o)
+/* Nothing is ever written but by taking files in: memtables stay empty and as
+ * small as they can be. */
+static void set_writes(rocksdb_options_t *o)
 {
     rocksdb_options_set_allow_concurrent_memtable_write(o, 0);
     rocksdb_options_set_enable_write_thread_adaptive_yield(o, 0);
     rocksdb_options_set_enable_pipelined_write(o, 0);
-    /* We flush at group_flush_bytes; RocksDB by itself only when that lags. */
-    rocksdb_options_set_write_buffer_size(o, 2 * e->options.group_flush_bytes);
-    /* With 3 there is no slowdown stage, only the stop: a slowdown means that
-     * no_slowdown writes fail now and then, which tells us nothing. */
-    rocksdb_options_set_max_write_buffer_number(o, 3);
-    rocksdb_options_set_arena_block_size(o, 256 * 1024);
-    /* A small filter before the skip list: most gets are for keys that are in
-     * the tables. About 14 bits for each 200-byte record of a full group; all
-     * of it is touched when a memtable is made, so it is idle memory. */
-    rocksdb_options_set_memtable_whole_key_filtering(o, 1);
-    rocksdb_options_set_memtable_prefix_bloom_size_ratio(o, 0.004);
-    rocksdb_options_set_max_successive_merges(o, 0);
+    rocksdb_options_set_write_buffer_size(o, 64 * 1024);
+    rocksdb_options_set_max_write_buffer_number(o, 2);
+    rocksdb_options_set_arena_block_size(o, 4 * 1024);
 }
 
 static void set_levels(struct store_env *e, rocksdb_options_t *o)
@@ -103,10 +95,10 @@ static void set_levels(struct store_env *e, rocksdb_options_t *o)
     rocksdb_options_set_level_compaction_dynamic_level_bytes(o, 1);
     rocksdb_options_set_level0_file_num_compaction_trigger(
         o, MIN_OF(4, stall));
-    rocksdb_options_set_level0_slowdown_writes_trigger(o, stall);
-    rocksdb_options_set_level0_stop_writes_trigger(o, stall);
-    /* Only the number of L0 tables stalls writes: store_flush_begin looks at
-     * it, so that rocksdb_flush never waits on a loop. */
+    /* RocksDB itself never stalls anything: store_flush_begin looks at the
+     * number of L0's tables instead, so that nothing waits. */
+    rocksdb_options_set_level0_slowdown_writes_trigger(o, NEVER);
+    rocksdb_options_set_level0_stop_writes_trigger(o, NEVER);
     rocksdb_options_set_soft_pending_compaction_bytes_limit(o, 0);
     rocksdb_options_set_hard_pending_compaction_bytes_limit(o, 0);
     rocksdb_options_set_target_file_size_base(o, 64 * MIB);
@@ -158,9 +150,19 @@ static rocksdb_options_t *make_options(struct store_env *e)
     }
     rocksdb_options_destroy(plain);
     set_tables(e, o);
-    set_writes(e, o);
+    set_writes(o);
     set_levels(e, o);
     set_rest(e, o);
+    return o;
+}
+
+/* Files that a flush writes go to L0: rewritten soon, so not compressed. */
+static rocksdb_options_t *make_flush_options(struct store_env *e)
+{
+    rocksdb_options_t *o = rocksdb_options_create_copy(e->base);
+
+    rocksdb_options_set_compression_per_level(o, NULL, 0);
+    rocksdb_options_set_compression(o, rocksdb_no_compression);
     return o;
 }
 
@@ -179,16 +181,15 @@ struct store_env *store_env_new(const struct store_env_options *options)
     e->read_any = rocksdb_readoptions_create();
     e->read_cache = rocksdb_readoptions_create();
     rocksdb_readoptions_set_read_tier(e->read_cache, 1);
-    e->read_persisted = rocksdb_readoptions_create();
-    rocksdb_readoptions_set_read_tier(e->read_persisted, 2);
     e->write = rocksdb_writeoptions_create();
     rocksdb_writeoptions_disable_WAL(e->write, 1);
     rocksdb_writeoptions_set_no_slowdown(e->write, 1);
-    e->flush_begin = rocksdb_flushoptions_create();
-    rocksdb_flushoptions_set_wait(e->flush_begin, 0);
-    e->flush_wait = rocksdb_flushoptions_create();
-    rocksdb_flushoptions_set_wait(e->flush_wait, 1);
+    e->flush = make_flush_options(e);
+    e->files = rocksdb_envoptions_create();
+    e->ingest = rocksdb_ingestexternalfileoptions_create();
+    rocksdb_ingestexternalfileoptions_set_move_files(e->ingest, 1);
     pthread_mutex_init(&e->mutex, NULL);
+    store_pool_init(e);
     return e;
 }
 
@@ -197,13 +198,15 @@ void store_env_free(struct store_env *e)
     if (!e)
         return;
     assert(e->store_count == 0);
-    assert(atomic_load(&e->memtable_bytes) == 0);
-    rocksdb_flushoptions_destroy(e->flush_begin);
-    rocksdb_flushoptions_destroy(e->flush_wait);
+    store_pool_release(e);
+    assert(atomic_load(&e->active_bytes) == 0);
+    assert(atomic_load(&e->flushing_bytes) == 0);
+    rocksdb_ingestexternalfileoptions_destroy(e->ingest);
+    rocksdb_envoptions_destroy(e->files);
     rocksdb_writeoptions_destroy(e->write);
     rocksdb_readoptions_destroy(e->read_any);
     rocksdb_readoptions_destroy(e->read_cache);
-    rocksdb_readoptions_destroy(e->read_persisted);
+    rocksdb_options_destroy(e->flush);
     rocksdb_options_destroy(e->base);
     if (e->limiter)
         rocksdb_ratelimiter_destroy(e->limiter);
@@ -247,8 +250,8 @@ void store_env_remove(struct store_env *e, struct store *s)
     for (at = &e->stores; *at != s; at = &(*at)->next)
         assert(*at);
     *at = s->next;
-    atomic_fetch_sub(&e->memtable_bytes, atomic_load(&s->active_bytes) +
-                                             atomic_load(&s->flushing_bytes));
+    atomic_fetch_sub(&e->active_bytes, atomic_load(&s->active_bytes));
+    atomic_fetch_sub(&e->flushing_bytes, atomic_load(&s->flushing_bytes));
     e->store_count--;
     pthread_mutex_unlock(&e->mutex);
 }
@@ -262,7 +265,7 @@ static struct store *largest(struct store_env *e, uint64_t *bytes)
     *bytes = 0;
     for (struct store *s = e->stores; s; s = s->next) {
         uint64_t active = atomic_load(&s->active_bytes);
-        if (active > *bytes && !atomic_load(&s->flushing)) {
+        if (active > *bytes && store_flush_state(s) == FLUSH_NONE) {
             *bytes = active;
             found = s;
         }
@@ -288,7 +291,8 @@ void store_env_stats(struct store_env *e, struct store_env_stats *out)
     *out = (struct store_env_stats){
         .cache_bytes = rocksdb_cache_get_usage(e->cache),
         .cache_pinned_bytes = rocksdb_cache_get_pinned_usage(e->cache),
-        .memtable_bytes = atomic_load(&e->memtable_bytes),
+        .memtable_bytes = atomic_load(&e->active_bytes) +
+                          atomic_load(&e->flushing_bytes),
     };
     pthread_mutex_lock(&e->mutex);
     s = largest(e, &out->largest_bytes);

@@ -1,7 +1,7 @@
 /* store_env.h - what all stores of one node share.
  *
  * One block cache with a byte budget, one pool of background threads, one rate
- * limit, and the account of memtable bytes by which flushes are chosen. Memory
+ * limit, and the account of table bytes by which flushes are chosen. Memory
  * is bounded by cache_bytes + about node_flush_bytes (twice that while flushes
  * lag, then store_apply answers STATUS_STALLED).
  *
@@ -19,22 +19,32 @@
 
 struct store_env;
 
+enum store_flush_step {
+    STORE_FLUSH_WRITING,  /* the file holds its first record */
+    STORE_FLUSH_WRITTEN,  /* the file is whole, or failed to be written */
+    STORE_FLUSH_INGESTED, /* RocksDB has it, or refused it */
+};
+
 /* Zero in a field means its default. */
 struct store_env_options {
     uint64_t cache_bytes;        /* block cache, index and filter blocks
                                   * included; default 64 MiB */
-    uint64_t group_flush_bytes;  /* a store wants a flush; default 16 MiB of
-                                  * memtable; see README.md */
+    uint64_t group_flush_bytes;  /* a store wants a flush; default 32 MiB of
+                                  * table; see README.md */
     uint64_t node_flush_bytes;   /* the largest one wants it; default 128 MiB */
     uint64_t write_rate_bytes;   /* flush and compaction, bytes per second;
                                   * default 0: unlimited */
-    unsigned flush_threads;      /* default 1 */
+    unsigned flush_threads;      /* default 1, at most 4 */
     unsigned compaction_threads; /* default 1 */
 
     /* For tests: L0 tables at which writes stall; default 36. At most this
      * many tables are read by a get that finds nothing above. */
     unsigned stall_tables;
     bool no_compaction; /* tables stay in L0 */
+
+    /* For tests: called on the flush's thread at each step of it. */
+    void (*on_flush_step)(enum store_flush_step step, void *arg);
+    void *flush_step_arg;
 };
 
 /* A new env; options are copied. NULL options: all defaults. Aborts when out
@@ -52,8 +62,8 @@ unsigned store_env_open_count(struct store_env *env);
 struct store_env_stats {
     uint64_t cache_bytes;          /* in the block cache */
     uint64_t cache_pinned_bytes;   /* of them in use right now */
-    uint64_t memtable_bytes;       /* unflushed, all stores, as last polled */
-    uint64_t largest_tag;          /* the store with the largest memtable */
+    uint64_t memtable_bytes;       /* unflushed, all stores */
+    uint64_t largest_tag;          /* the store with the largest table */
     uint64_t largest_bytes;        /* that is not flushing; 0: there is none */
 };
 

@@ -27,13 +27,19 @@ enum status store_checkpoint(struct store *s, const char *dir, char *error,
             snprintf(error, error_size, "%s: exists", dir);
         return STATUS_EXISTS;
     }
+    status = store_flush_wait(s);
+    if (status != STATUS_OK) {
+        if (error && error_size)
+            snprintf(error, error_size, "%s: flush: %s", s->dir,
+                     status_text(status));
+        return status;
+    }
     checkpoint = rocksdb_checkpoint_object_create(s->db, &err);
-    /* 0: always flush, because there is no log to copy instead. */
+    /* 0: there is no log to copy. */
     if (!err)
         rocksdb_checkpoint_create(checkpoint, dir, 0, &err);
     if (checkpoint)
         rocksdb_checkpoint_object_destroy(checkpoint);
-    store_poll(s);
     status = rocks_error(store_place(s), "checkpoint", err, error, error_size);
     if (status != STATUS_OK)
         return status;
@@ -109,11 +115,12 @@ static int file_compare(const void *a, const void *b)
                   ((const struct store_file *)b)->name);
 }
 
-/* Files that RocksDB makes beside the store's own. */
+/* Files that RocksDB and flushes make beside the store's own. */
 static bool ignored(const char *name)
 {
-    return !strcmp(name, ".") || !strcmp(name, "..") ||
-           !strcmp(name, "LOCK") || !strncmp(name, "LOG", 3);
+    return !strcmp(name, STORE_INGEST_FILE) || !strcmp(name, ".") ||
+           !strcmp(name, "..") || !strcmp(name, "LOCK") ||
+           !strncmp(name, "LOG", 3);
 }
 
 enum status store_file_list(const char *dir, struct store_file **files,

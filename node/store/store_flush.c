@@ -1,58 +1,105 @@
 /* store_flush.c - see store.h: when to flush, flushing, and measuring.
  *
- * The account: active_bytes is what the next flush will write, flushing_bytes
- * what a running one is writing, and env->memtable_bytes the sum of both over
- * all stores. store_apply adds an estimate, store_poll replaces it by what
- * RocksDB says. */
+ * A flush makes the active table the immutable one, and a thread of the pool
+ * puts it into RocksDB (store_ingest.c). Only when that is done, and durable,
+ * the table is dropped; when it fails, the table stays and it is tried again,
+ * as often as need be: nothing below has changed by then.
+ *
+ *          begin                 ended
+ *   NONE --------> RUNNING -------------> NONE
+ *                   ^   |
+ *             begin |   | failed
+ *                   |   v
+ *                  FAILED
+ */
 #include <assert.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "node/store/store_private.h"
+#include "proto/base/log.h"
 
-void store_poll(struct store *s)
+enum {
+    AGAIN_MS = 500,
+    /* What was overwritten in place is in the log all the same: a table that
+     * does not grow is flushed after so many times group_flush_bytes. */
+    LOG_FACTOR = 3,
+};
+
+static uint64_t now_ms(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+/* ---- the account ---- */
+
+static void account_set(atomic_uint_fast64_t *of_store,
+                        atomic_uint_fast64_t *of_env, uint64_t bytes)
+{
+    uint64_t before = atomic_exchange(of_store, bytes);
+
+    atomic_fetch_add(of_env, bytes - before); /* may be below zero: wraps */
+}
+
+void store_account(struct store *s)
+{
+    account_set(&s->active_bytes, &s->env->active_bytes,
+                table_bytes(s->active));
+    account_set(&s->flushing_bytes, &s->env->flushing_bytes,
+                s->immutable ? table_bytes(s->immutable) : 0);
+}
+
+/* Why the last flush failed; OK when it did not. */
+static enum status failed_status(struct store *s)
+{
+    enum status status = STATUS_OK;
+
+    pthread_mutex_lock(&s->lock);
+    if (store_flush_state(s) == FLUSH_FAILED)
+        status = s->flush_status;
+    pthread_mutex_unlock(&s->lock);
+    return status;
+}
+
+enum status store_budget_status(struct store *s)
 {
     struct store_env *e = s->env;
-    uint64_t active = store_property(s, "rocksdb.cur-size-active-mem-table");
-    uint64_t all = store_property(s, "rocksdb.cur-size-all-mem-tables");
-    bool busy = store_property(s, "rocksdb.num-immutable-mem-table") > 0;
-    uint64_t entries =
-        store_property(s, "rocksdb.num-entries-active-mem-table");
-    uint64_t flushing, before;
+    uint64_t all = atomic_load(&e->active_bytes) +
+                   atomic_load(&e->flushing_bytes);
+    enum status status;
 
-    /* An empty memtable has its filter and its first arena block: nothing
-     * that a flush would give back. */
-    if (!entries)
-        active = 0;
-    /* The figures are read one by one: a flush may have ended between. */
-    flushing = busy && all > active ? all - active : 0;
-    pthread_mutex_lock(&e->mutex);
-    atomic_fetch_add(&e->memtable_bytes, active + flushing);
-    before = atomic_exchange(&s->active_bytes, active);
-    if (active < before)
-        atomic_store(&s->unflushed_bytes, active);
-    before += atomic_exchange(&s->flushing_bytes, flushing);
-    atomic_fetch_sub(&e->memtable_bytes, before);
-    atomic_store(&s->flushing, busy);
-    pthread_mutex_unlock(&e->mutex);
+    if (all <= 2 * e->options.node_flush_bytes &&
+        atomic_load(&s->active_bytes) < 2 * e->options.group_flush_bytes)
+        return STATUS_OK;
+    status = failed_status(s);
+    return status == STATUS_OK ? STATUS_STALLED : status;
 }
+
+/* ---- the owner's side ---- */
 
 bool store_flush_wanted(struct store *s)
 {
     struct store_env *e = s->env;
     uint64_t active = atomic_load(&s->active_bytes);
+    uint64_t group = e->options.group_flush_bytes;
 
+    switch (store_flush_state(s)) {
+    case FLUSH_NONE:
+        break;
+    case FLUSH_RUNNING:
+        return false;
+    case FLUSH_FAILED:
+        return now_ms() >= s->flush_again_ms;
+    }
     if (!active)
         return false;
-    if (active < e->options.group_flush_bytes &&
-        atomic_load(&e->memtable_bytes) < e->options.node_flush_bytes)
-        return false;
-    /* Rare from here on: the estimate may be off, a flush may be running. */
-    store_poll(s);
-    if (atomic_load(&s->flushing))
-        return false;
-    if (atomic_load(&s->active_bytes) >= e->options.group_flush_bytes)
+    if (active >= group ||
+        atomic_load(&s->unflushed_bytes) >= LOG_FACTOR * group)
         return true;
-    return atomic_load(&e->memtable_bytes) >= e->options.node_flush_bytes &&
+    return atomic_load(&e->active_bytes) >= e->options.node_flush_bytes &&
            store_env_is_largest(e, s);
 }
 
@@ -80,28 +127,81 @@ static unsigned tables_l0(struct store *s)
     return n;
 }
 
+/* Under the lock: make the active table the immutable one. */
+static void freeze(struct store *s)
+{
+    assert(!s->immutable);
+    s->immutable = s->active;
+    s->immutable_view = table_view_take(s->immutable);
+    s->active = table_new();
+    atomic_store(&s->unflushed_bytes, 0);
+    store_account(s);
+}
+
+/* Under the lock: hand the immutable table to the pool. */
+static void start(struct store *s)
+{
+    assert(s->immutable);
+    atomic_store(&s->flush_state, FLUSH_RUNNING);
+    store_pool_add(s->env, s);
+}
+
 enum status store_flush_begin(struct store *s)
 {
-    char *err = NULL;
+    bool too_many = tables_l0(s) >= s->env->options.stall_tables;
+    enum status status = STATUS_OK;
 
-    /* rocksdb_flush WAITS, even told not to, when one more memtable or one
-     * more table in L0 would stall writes. Only this thread fills memtables
-     * and only flushes add tables, so what is seen here stays true; a
-     * checkpoint that begins right now adds one of each, hence the 2. */
-    if (store_property(s, "rocksdb.num-immutable-mem-table") > 0 ||
-        tables_l0(s) + 2 > s->env->options.stall_tables) {
-        enum status status = store_background_status(s);
-        return status == STATUS_OK ? STATUS_STALLED : status;
+    pthread_mutex_lock(&s->lock);
+    if (store_flush_state(s) == FLUSH_RUNNING) {
+        status = STATUS_STALLED;
+    } else if (too_many) {
+        status = STATUS_STALLED;
+    } else if (s->immutable) {
+        start(s);
+    } else if (table_bytes(s->active)) {
+        freeze(s);
+        start(s);
     }
-    rocksdb_flush(s->db, s->env->flush_begin, &err);
-    store_poll(s);
-    return rocks_error(store_place(s), "flush", err, NULL, 0);
+    pthread_mutex_unlock(&s->lock);
+    if (too_many) {
+        enum status background = store_background_status(s);
+        return background == STATUS_OK ? status : background;
+    }
+    return status;
 }
 
 bool store_flush_busy(struct store *s)
 {
-    store_poll(s);
-    return atomic_load(&s->flushing);
+    return store_flush_state(s) == FLUSH_RUNNING;
+}
+
+enum status store_flush_wait(struct store *s)
+{
+    enum status status = STATUS_OK;
+    bool mine = false, frozen = false;
+
+    pthread_mutex_lock(&s->lock);
+    for (;;) {
+        if (store_flush_state(s) == FLUSH_RUNNING) {
+            pthread_cond_wait(&s->flush_ended, &s->lock);
+            continue;
+        }
+        if (s->immutable) {
+            if (mine) {
+                status = s->flush_status;
+                break;
+            }
+        } else {
+            if (frozen || !table_bytes(s->active))
+                break;
+            freeze(s);
+            frozen = true;
+        }
+        start(s);
+        mine = true;
+    }
+    pthread_mutex_unlock(&s->lock);
+    return status;
 }
 
 enum status store_flushed_record(struct store *s, struct buf *bytes,
@@ -111,9 +211,10 @@ enum status store_flushed_record(struct store *s, struct buf *bytes,
     rocksdb_pinnableslice_t *pin;
     char *err = NULL;
 
+    /* RocksDB holds nothing but what is in its files. */
     buf_clear(bytes);
-    pin = rocksdb_get_pinned(s->db, s->env->read_persisted,
-                             (const char *)key.data, key.size, &err);
+    pin = rocksdb_get_pinned(s->db, s->env->read_any, (const char *)key.data,
+                             key.size, &err);
     if (err) {
         assert(!pin);
         return rocks_error(store_place(s), "flushed_record", err, NULL, 0);
@@ -121,29 +222,82 @@ enum status store_flushed_record(struct store *s, struct buf *bytes,
     return store_record_take(pin, bytes, out);
 }
 
-enum status store_flush_wait(struct store *s)
-{
-    char *err = NULL;
+/* ---- the pool's side ---- */
 
-    rocksdb_flush(s->db, s->env->flush_wait, &err);
-    store_poll(s);
-    return rocks_error(store_place(s), "flush", err, NULL, 0);
+/* The immutable table is in RocksDB: from now on it is read there. */
+static void ended(struct store *s)
+{
+    struct store_base *base = store_base_new(s), *old_base;
+    struct store_view *old_view;
+    struct table_view *view;
+    struct table *table;
+
+    pthread_mutex_lock(&s->lock);
+    table = s->immutable;
+    view = s->immutable_view;
+    old_base = s->base;
+    old_view = s->view_now;
+    s->immutable = NULL;
+    s->immutable_view = NULL;
+    s->base = base;
+    /* The same state, but it would keep the table in memory. */
+    s->view_now = NULL;
+    s->flush_status = STATUS_OK;
+    atomic_store(&s->flush_state, FLUSH_NONE);
+    store_account(s);
+    pthread_cond_broadcast(&s->flush_ended);
+    pthread_mutex_unlock(&s->lock);
+    table_view_unref(view);
+    table_unref(table);
+    store_base_unref(old_base);
+    store_view_unref(old_view);
 }
+
+static void failed(struct store *s, enum status status)
+{
+    pthread_mutex_lock(&s->lock);
+    s->flush_status = status;
+    s->flush_again_ms = now_ms() + AGAIN_MS;
+    s->flushes_failed++;
+    atomic_store(&s->flush_state, FLUSH_FAILED);
+    pthread_cond_broadcast(&s->flush_ended);
+    pthread_mutex_unlock(&s->lock);
+}
+
+void store_flush_run(struct store *s)
+{
+    enum status status = store_background_status(s);
+
+    if (status == STATUS_OK || status == STATUS_DISK_FULL)
+        status = store_ingest(s, s->immutable_view);
+    if (status == STATUS_OK)
+        ended(s);
+    else
+        failed(s, status);
+}
+
+/* ---- measuring ---- */
 
 void store_stats(struct store *s, struct store_stats *out)
 {
     *out = (struct store_stats){
-        .memtable_bytes = store_property(s, "rocksdb.size-all-mem-tables"),
+        .memtable_bytes = atomic_load(&s->active_bytes) +
+                          atomic_load(&s->flushing_bytes),
         .unflushed_bytes = atomic_load(&s->unflushed_bytes),
         .table_bytes = store_property(s, "rocksdb.live-sst-files-size"),
         .keys_estimate = store_property(s, "rocksdb.estimate-num-keys"),
         .pending_compaction_bytes = store_property(
             s, "rocksdb.estimate-pending-compaction-bytes"),
         .background_errors = store_property(s, "rocksdb.background-errors"),
-        .snapshots = store_property(s, "rocksdb.num-snapshots"),
+        .snapshots = atomic_load(&s->views),
         .tables_l0 = tables_l0(s),
-        .write_stopped = store_property(s, "rocksdb.is-write-stopped") > 0,
-        .flushing =
-            store_property(s, "rocksdb.num-immutable-mem-table") > 0,
+        .write_stopped = store_budget_status(s) != STATUS_OK,
+        .flushing = store_flush_busy(s),
     };
+    pthread_mutex_lock(&s->lock);
+    out->background_errors += s->flushes_failed;
+    out->keys_estimate += table_count(s->active);
+    if (s->immutable)
+        out->keys_estimate += table_count(s->immutable);
+    pthread_mutex_unlock(&s->lock);
 }

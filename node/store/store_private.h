@@ -8,7 +8,9 @@
 
 #include "node/store/rocks_error.h"
 #include "node/store/store.h"
+#include "node/store/store_pool.h"
 #include "node/store/store_view.h"
+#include "node/store/table.h"
 
 struct store_env {
     struct store_env_options options; /* defaults filled in */
@@ -16,21 +18,40 @@ struct store_env {
     rocksdb_cache_t *cache;
     rocksdb_ratelimiter_t *limiter;   /* NULL: unlimited */
     rocksdb_options_t *base;          /* every store's, but for create_* */
+    rocksdb_options_t *flush;         /* of the files that flushes write */
 
     /* Never changed once made, so shared by all threads. */
     rocksdb_readoptions_t *read_any;
     rocksdb_readoptions_t *read_cache;
-    rocksdb_readoptions_t *read_persisted;
     rocksdb_writeoptions_t *write;
-    rocksdb_flushoptions_t *flush_begin;
-    rocksdb_flushoptions_t *flush_wait;
+    rocksdb_envoptions_t *files;
+    rocksdb_ingestexternalfileoptions_t *ingest;
 
-    /* The sum of all stores' active_bytes + flushing_bytes. */
-    atomic_uint_fast64_t memtable_bytes;
+    /* The sums of all stores' table bytes. */
+    atomic_uint_fast64_t active_bytes;
+    atomic_uint_fast64_t flushing_bytes;
 
-    pthread_mutex_t mutex; /* guards the list and its count */
+    pthread_mutex_t mutex; /* guards the list, its count, and the pool */
     struct store *stores;
     unsigned store_count;
+    struct store_pool pool;
+};
+
+/* What a flush is about: store_flush.c. */
+enum flush_state {
+    FLUSH_NONE,    /* there is no immutable table */
+    FLUSH_RUNNING, /* or waiting for its thread */
+    FLUSH_FAILED,  /* the immutable table is still there: try again */
+};
+
+/* RocksDB's state between the ends of two flushes: tables are all that ever
+ * changes there. */
+struct store_base {
+    atomic_uint refs;
+    struct store *store; /* outlives it */
+    const rocksdb_snapshot_t *snapshot;
+    rocksdb_readoptions_t *read_any;
+    rocksdb_readoptions_t *read_cache;
 };
 
 struct store {
@@ -43,45 +64,82 @@ struct store {
     void *arg;
     atomic_uint refs;
     atomic_int last_error;
+    atomic_uint views;
+    atomic_bool closing; /* a running flush gives up */
 
-    /* The account of memtables: written by the owner (and by flush_wait),
-     * read by all. active: what the next flush will write, from RocksDB's
-     * figure when last polled plus what was applied since. flushing: what a
-     * running flush is writing. */
+    /* Of the tables: the active one's, and what a flush is writing. Changed
+     * under the lock, read by all. */
     atomic_uint_fast64_t active_bytes;
     atomic_uint_fast64_t flushing_bytes;
-    atomic_uint_fast64_t unflushed_bytes;
-    atomic_bool flushing;
+    atomic_uint_fast64_t unflushed_bytes; /* applied since the active table
+                                           * was made */
+    atomic_int flush_state; /* enum flush_state */
 
-    /* Owner only. */
-    rocksdb_writebatch_t *batch; /* reused */
+    /* Guards what follows. Held for memory only, never while the disk works.
+     * The owner writes the active table under it, because workers too make it
+     * immutable (checkpoints). */
+    pthread_mutex_t lock;
+    pthread_cond_t flush_ended;
+    struct table *active;
+    struct table *immutable;           /* being flushed, or NULL */
+    struct table_view *immutable_view; /* of all of it */
+    struct store_base *base;
     struct store_view *view_now; /* of the present state, or NULL */
-    uint64_t unpolled_bytes;     /* applied since the last poll */
+    enum status flush_status;    /* of FAILED */
+    uint64_t flush_again_ms;     /* on the monotonic clock */
+    uint64_t flushes_failed;
 
+    struct store_job job;
     struct store *next; /* in env->stores */
 };
 
 struct store_view {
     atomic_uint refs;
     struct store *store;
-    const rocksdb_snapshot_t *snapshot;
-    rocksdb_readoptions_t *read_any;
-    rocksdb_readoptions_t *read_cache;
+    struct table_view *active;    /* NULL: empty */
+    struct table_view *immutable; /* NULL: there is none */
+    struct store_base *base;
 };
 
 /* Put into and take out of the env's list. */
 void store_env_add(struct store_env *env, struct store *s);
 void store_env_remove(struct store_env *env, struct store *s);
 
-/* Is there no other store with more active bytes that is not flushing? */
+/* Is there no other store with a larger active table that is not flushing? */
 bool store_env_is_largest(struct store_env *env, const struct store *s);
 
-/* Ask RocksDB how large the memtables are. Takes its mutex. */
-void store_poll(struct store *s);
+/* Under the lock: set the account to what the tables say. */
+void store_account(struct store *s);
 
-/* The error that a failed flush or compaction left behind, if any: OK,
- * STALLED, DISK_FULL, CORRUPT or IO_ERROR. Owner only; never waits. */
+/* STALLED when too much waits for flushes; a failed flush's own status comes
+ * first. Any thread; cheap. */
+MUST_CHECK enum status store_budget_status(struct store *s);
+
+/* The error that a failed compaction left behind, if any: OK, STALLED,
+ * DISK_FULL, CORRUPT or IO_ERROR. Any thread; takes RocksDB's mutex. */
 MUST_CHECK enum status store_background_status(struct store *s);
+
+/* Write a table as a file of RocksDB's and put it there: store_ingest.c. On OK
+ * RocksDB holds it, and will after a crash. WAITS for the disk.
+ *
+ * STATUS_DISK_FULL, STATUS_IO_ERROR, STATUS_CORRUPT; CLOSED: s->closing */
+MUST_CHECK enum status store_ingest(struct store *s,
+                                    const struct table_view *v);
+
+/* Remove the file that an interrupted store_ingest left in `dir`. */
+void store_ingest_clean(const char *dir);
+
+/* The name of that file. */
+#define STORE_INGEST_FILE "flush.part"
+
+/* RocksDB's present state; gives a reference. Takes RocksDB's mutex, as the
+ * last unref does (NULL is legal). */
+struct store_base *store_base_new(struct store *s);
+struct store_base *store_base_ref(struct store_base *b);
+void store_base_unref(struct store_base *b);
+
+/* Carry a flush out, on a thread of the pool. */
+void store_flush_run(struct store *s);
 
 static inline struct rocks_place store_place(struct store *s)
 {
@@ -102,8 +160,14 @@ store_read_options(struct store *s, const struct store_view *view,
                    enum store_tier tier)
 {
     if (view)
-        return tier == STORE_CACHE_ONLY ? view->read_cache : view->read_any;
+        return tier == STORE_CACHE_ONLY ? view->base->read_cache
+                                        : view->base->read_any;
     return tier == STORE_CACHE_ONLY ? s->env->read_cache : s->env->read_any;
+}
+
+static inline enum flush_state store_flush_state(const struct store *s)
+{
+    return (enum flush_state)atomic_load(&s->flush_state);
 }
 
 /* Sync the directory that `path` stands in. STATUS_IO_ERROR. */

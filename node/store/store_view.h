@@ -7,8 +7,9 @@
  * Thread rules: taken by the store's owner; referenced, read (store_get with
  * it, iterators on it) and given back on any thread, also several at a time.
  *
- * Held views pin old versions in memory and on disk: they are for one request,
- * one scan page or one checkpoint, not for ever. */
+ * Held views pin tables in memory, above what the budgets count, and old
+ * versions on disk: they are for one request, one scan page or one checkpoint,
+ * not for ever. */
 #ifndef NODE_STORE_STORE_VIEW_H
 #define NODE_STORE_STORE_VIEW_H
 

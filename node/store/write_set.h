@@ -57,7 +57,7 @@ static inline uint32_t write_set_count(const struct write_set *w)
     return w->count;
 }
 
-/* Bytes of keys, values and record headers: about what a memtable will
+/* Bytes of keys, values and record headers: about what a table will
  * hold. */
 static inline size_t write_set_bytes(const struct write_set *w)
 {

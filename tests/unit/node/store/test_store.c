@@ -1,4 +1,4 @@
-/* test_store.c - opening, closing, applying and reading one store. */
+/* test_store.c - opening, closing and applying to one store. */
 #include "tests/unit/node/store/fixture.h"
 
 #include <stdio.h>
@@ -145,109 +145,6 @@ static void the_largest_record_is_stored(void **state)
     free(value);
 }
 
-/* The loop reads with CACHE_ONLY: it must say INCOMPLETE instead of waiting,
- * never "not found", and find what a worker brought into the cache. */
-static void a_cold_key_is_incomplete_until_read_from_disk(void **state)
-{
-    struct fixture *f = *state;
-    struct slice key = slice_str("k0007");
-    struct store_value v;
-
-    put_many(f->store, "k", 100);
-    assert_int_equal(store_get(f->store, NULL, key, STORE_CACHE_ONLY, &v),
-                     STATUS_OK);
-    store_value_release(&v);
-    assert_int_equal(store_flush_wait(f->store), STATUS_OK);
-    fixture_reopen(f);
-    assert_int_equal(store_get(f->store, NULL, key, STORE_CACHE_ONLY, &v),
-                     STATUS_INCOMPLETE);
-    assert_null(v.pin);
-    assert_int_equal(store_get(f->store, NULL, key, STORE_ANY, &v), STATUS_OK);
-    assert_int_equal(v.bytes.size, 1024);
-    store_value_release(&v);
-    assert_int_equal(store_get(f->store, NULL, key, STORE_CACHE_ONLY, &v),
-                     STATUS_OK);
-    store_value_release(&v);
-}
-
-/* Answers must stand at their own keys, whatever order the keys have and
- * however many there are. */
-static void multi_get_answers_each_key(void **state)
-{
-    enum { N = 150 };
-    struct fixture *f = *state;
-    static char names[N][16];
-    struct slice keys[N];
-    struct store_value values[N];
-    enum status statuses[N];
-
-    put_many(f->store, "k", 100);
-    put(f->store, "k0042", "other");
-    for (int i = 0; i < N; i++) {
-        snprintf(names[i], sizeof names[i], "k%04d", (i * 37) % N);
-        keys[i] = slice_str(names[i]);
-    }
-    for (int round = 0; round < 2; round++) {
-        assert_int_equal(store_multi_get(f->store, NULL, keys, N, STORE_ANY,
-                                         values, statuses), STATUS_OK);
-        for (int i = 0; i < N; i++) {
-            int k = (i * 37) % N;
-            assert_int_equal(statuses[i],
-                             k < 100 ? STATUS_OK : STATUS_NOT_FOUND);
-            assert_int_equal(values[i].bytes.size,
-                             k == 42 ? 5 : k < 100 ? 1024 : 0);
-            store_value_release(&values[i]);
-        }
-        /* The second round reads tables. */
-        assert_int_equal(store_flush_wait(f->store), STATUS_OK);
-    }
-    assert_int_equal(store_multi_get(f->store, NULL, keys, 0, STORE_ANY,
-                                     values, statuses), STATUS_OK);
-}
-
-/* As for one key: cold ones are INCOMPLETE each, and so is the sum. RocksDB's
- * own batched read waits for the disk here, on a loop. */
-static void multi_get_is_incomplete_where_a_key_is_cold(void **state)
-{
-    struct fixture *f = *state;
-    struct slice keys[] = {slice_str("hot"), slice_str("k0001")};
-    struct store_value values[2];
-    enum status statuses[2];
-
-    put_many(f->store, "k", 100);
-    assert_int_equal(store_flush_wait(f->store), STATUS_OK);
-    fixture_reopen(f);
-    put(f->store, "hot", "1");
-    assert_int_equal(store_multi_get(f->store, NULL, keys, 2,
-                                     STORE_CACHE_ONLY, values, statuses),
-                     STATUS_INCOMPLETE);
-    assert_int_equal(statuses[0], STATUS_OK);
-    assert_int_equal(statuses[1], STATUS_INCOMPLETE);
-    store_value_release(&values[0]);
-    store_value_release(&values[1]);
-}
-
-/* Where to continue after a restart: absent, right, or known as damaged. */
-static void the_group_record_is_read_and_checked(void **state)
-{
-    struct fixture *f = *state;
-    struct group_record r;
-    struct buf bytes = {0};
-
-    assert_int_equal(store_group_record(f->store, NULL, &bytes, &r),
-                     STATUS_NOT_FOUND);
-    put_record(f->store, 41);
-    put_record(f->store, 42);
-    assert_int_equal(store_group_record(f->store, NULL, &bytes, &r),
-                     STATUS_OK);
-    assert_true(r.applied_index == 42);
-    assert_true(slice_equal(r.members, slice_str("members")));
-    put(f->store, "g", "damaged");
-    assert_int_equal(store_group_record(f->store, NULL, &bytes, &r),
-                     STATUS_CORRUPT);
-    buf_release(&bytes);
-}
-
 /* close() is a crash to the data: no flush may sneak in, or a failed replica
  * could write after it was given up. */
 static void closing_does_not_flush(void **state)
@@ -331,10 +228,6 @@ int main(void)
         WITH_STORE(a_store_with_a_damaged_manifest_is_corrupt),
         WITH_STORE(a_write_set_is_applied_in_order),
         WITH_STORE(the_largest_record_is_stored),
-        WITH_STORE(a_cold_key_is_incomplete_until_read_from_disk),
-        WITH_STORE(multi_get_answers_each_key),
-        WITH_STORE(multi_get_is_incomplete_where_a_key_is_cold),
-        WITH_STORE(the_group_record_is_read_and_checked),
         WITH_STORE(closing_does_not_flush),
         cmocka_unit_test(on_closed_comes_with_the_last_reference),
         WITH_STORE(destroy_removes_closed_stores_only),

@@ -61,16 +61,22 @@ static void need(bool ok, const char *what)
     }
 }
 
-static struct store *child_open(const char *dir, struct store_env **env)
+static struct store *child_open_env(const char *dir, struct store_env **env,
+                                    const struct store_env_options *env_options)
 {
     struct store_options options = {.dir = dir, .mode = STORE_OPEN_OR_CREATE};
     struct store *s;
     char error[256] = "";
 
-    *env = store_env_new(&small);
+    *env = store_env_new(env_options);
     if (store_open(*env, &options, &s, error, sizeof error) != STATUS_OK)
         need(false, error);
     return s;
+}
+
+static struct store *child_open(const char *dir, struct store_env **env)
+{
+    return child_open_env(dir, env, &small);
 }
 
 static uint64_t record_index(struct store *s, bool flushed)
@@ -271,11 +277,79 @@ static void the_flushed_record_is_what_survives(void **state)
     remove_tree(root);
 }
 
+/* Where the next writer dies. */
+static struct {
+    enum store_flush_step step;
+    unsigned flush; /* which one */
+} death;
+
+static void die_there(enum store_flush_step step, void *arg)
+{
+    static unsigned flushes;
+
+    (void)arg;
+    flushes += step == STORE_FLUSH_WRITING;
+    if (step == death.step && flushes == death.flush)
+        raise(SIGKILL);
+}
+
+/* Flush after every 30 entries; report before each flush. */
+static void writer_that_dies_in_a_flush(const char *dir, int report)
+{
+    struct store_env_options options = {.on_flush_step = die_there};
+    struct store_env *env;
+    struct store *s = child_open_env(dir, &env, &options);
+    struct progress p = {record_index(s, false), record_index(s, true)};
+    struct write_set w = {0};
+
+    for (;;) {
+        for (int i = 0; i < 30; i++)
+            need(apply_entry(s, &w, ++p.applied) == STATUS_OK, "apply");
+        need(write(report, &p, sizeof p) == sizeof p, "report");
+        need(store_flush_wait(s) == STATUS_OK, "flush");
+        p.flushed = record_index(s, true);
+        need(p.flushed == p.applied, "flushed record");
+    }
+}
+
+/* The file is written, taken in, or just counted: before that nothing of it is
+ * there after a crash, behind it all of it is. */
+static void a_kill_at_any_step_of_a_flush_is_before_or_behind_it(void **state)
+{
+    (void)state;
+    for (int step = STORE_FLUSH_WRITING; step <= STORE_FLUSH_INGESTED; step++) {
+        char root[256], dir[300];
+
+        temp_root(root, sizeof root);
+        snprintf(dir, sizeof dir, "%s/store", root);
+        /* Again and again on the same store: leftovers meet leftovers. */
+        for (unsigned flush = 1; flush <= 4; flush++) {
+            struct progress last = {0}, found;
+            int from, status;
+            pid_t pid;
+
+            death.step = (enum store_flush_step)step;
+            death.flush = flush;
+            pid = start(writer_that_dies_in_a_flush, dir, &from);
+            assert_int_equal(drain(from, &last, UINT32_MAX), flush);
+            close(from);
+            assert_int_equal(waitpid(pid, &status, 0), pid);
+            assert_true(WIFSIGNALED(status));
+            found = check(dir);
+            assert_int_equal(found.applied, step == STORE_FLUSH_INGESTED
+                                                ? last.applied
+                                                : last.flushed);
+        }
+        remove_tree(root);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_kill_leaves_a_prefix_of_whole_entries),
         cmocka_unit_test(the_flushed_record_is_what_survives),
+        cmocka_unit_test(a_kill_at_any_step_of_a_flush_is_before_or_behind_it),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

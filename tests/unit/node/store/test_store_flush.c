@@ -2,6 +2,7 @@
 #include "tests/unit/node/store/fixture.h"
 
 #include <sched.h>
+#include <stdio.h>
 
 static uint64_t flushed_index(struct store *s)
 {
@@ -39,6 +40,7 @@ static void a_background_flush_ends_and_moves_the_record(void **state)
 {
     struct fixture *f = *state;
     struct store_stats stats;
+    uint64_t bytes;
 
     put_record(f->store, 5);
     put_many(f->store, "k", 500);
@@ -48,7 +50,8 @@ static void a_background_flush_ends_and_moves_the_record(void **state)
     assert_int_equal(flushed_index(f->store), 5);
     store_stats(f->store, &stats);
     assert_int_equal(stats.unflushed_bytes, 0);
-    assert_int_equal(stats.tables_l0, 1);
+    assert_int_equal(stats.memtable_bytes, 0);
+    bytes = stats.table_bytes;
     assert_true(stats.table_bytes > 400 * 1024);
     assert_true(stats.keys_estimate == 501);
     assert_int_equal(stats.background_errors, 0);
@@ -58,7 +61,7 @@ static void a_background_flush_ends_and_moves_the_record(void **state)
     assert_int_equal(store_flush_begin(f->store), STATUS_OK);
     assert_false(store_flush_busy(f->store));
     store_stats(f->store, &stats);
-    assert_int_equal(stats.tables_l0, 1);
+    assert_int_equal(stats.table_bytes, bytes);
 }
 
 /* Without the group's rule its log would grow without bound. */
@@ -143,9 +146,52 @@ static void apply_stalls_above_twice_the_node_budget(void **state)
     fixture_release(&f);
 }
 
-/* Too many tables in L0: a flush would wait for a compaction, and a write
- * too. Both must be an answer, not a wait: this test would hang. */
-static void too_many_tables_stall_writes_and_flushes(void **state)
+/* A store whose flush lags must not take all of the node's memory. */
+static void apply_stalls_above_twice_the_groups_budget(void **state)
+{
+    struct store_env_options options = {.group_flush_bytes = 256 * 1024};
+    struct fixture f;
+    struct store_stats stats;
+    struct write_set w = {0};
+
+    (void)state;
+    fixture_init(&f, &options);
+    fixture_open(&f);
+    put_many(f.store, "a", 600);
+    write_set_put(&w, slice_str("k"), slice_str("v"));
+    assert_int_equal(store_apply(f.store, &w), STATUS_STALLED);
+    store_stats(f.store, &stats);
+    assert_true(stats.write_stopped);
+    assert_int_equal(store_flush_wait(f.store), STATUS_OK);
+    assert_int_equal(store_apply(f.store, &w), STATUS_OK);
+    write_set_release(&w);
+    fixture_release(&f);
+}
+
+/* A key that is overwritten for ever does not fill the table, but it fills the
+ * log, which only a flush can cut. */
+static void a_table_that_does_not_grow_is_flushed_for_the_log(void **state)
+{
+    struct store_env_options options = {.group_flush_bytes = 64 * 1024};
+    struct store_env_stats stats;
+    struct fixture f;
+
+    (void)state;
+    fixture_init(&f, &options);
+    fixture_open(&f);
+    for (int i = 0; i < 20000 && !store_flush_wanted(f.store); i++)
+        put(f.store, "counter", "0123456789");
+    assert_true(store_flush_wanted(f.store));
+    store_env_stats(f.env, &stats);
+    assert_true(stats.memtable_bytes < 4096);
+    assert_int_equal(store_flush_wait(f.store), STATUS_OK);
+    assert_false(store_flush_wanted(f.store));
+    fixture_release(&f);
+}
+
+/* Too many tables in L0 make every get slow: flushes are put off, then writes;
+ * both are an answer, not a wait. This test would hang. */
+static void too_many_tables_stall_flushes_and_then_writes(void **state)
 {
     struct store_env_options options = {.stall_tables = 3,
                                         .group_flush_bytes = 64 * 1024,
@@ -159,30 +205,36 @@ static void too_many_tables_stall_writes_and_flushes(void **state)
     (void)state;
     fixture_init(&f, &options);
     fixture_open(&f);
-    for (int i = 0; i < 2; i++) {
+    for (;;) {
         put(f.store, "a", "1");
-        assert_int_equal(store_flush_wait(f.store), STATUS_OK);
+        store_stats(f.store, &stats);
+        if (stats.tables_l0 == 3)
+            break;
+        assert_int_equal(store_flush_begin(f.store), STATUS_OK);
+        while (store_flush_busy(f.store))
+            sched_yield();
     }
     put(f.store, "a", "2");
     assert_int_equal(store_flush_begin(f.store), STATUS_STALLED);
-
-    /* Memtables that run full are flushed by RocksDB all the same. */
-    write_set_put(&w, slice_str("b"), slice_of(value, sizeof value));
-    for (;;) {
+    assert_false(store_flush_busy(f.store));
+    for (unsigned i = 0;; i++) {
+        char key[16];
+        int n = snprintf(key, sizeof key, "b%u", i);
+        write_set_clear(&w);
+        write_set_put(&w, slice_of(key, (size_t)n),
+                      slice_of(value, sizeof value));
         status = store_apply(f.store, &w);
-        if (status == STATUS_STALLED && !store_flush_busy(f.store))
+        if (status == STATUS_STALLED)
             break;
-        if (status != STATUS_STALLED)
-            assert_int_equal(status, STATUS_OK);
+        assert_int_equal(status, STATUS_OK);
     }
     store_stats(f.store, &stats);
     assert_true(stats.write_stopped);
-    assert_true(stats.tables_l0 >= 3);
     assert_int_equal(stats.background_errors, 0);
-    write_set_clear(&w);
-    write_set_put(&w, slice_str("a"), slice_str("3"));
-    assert_int_equal(store_apply(f.store, &w), STATUS_STALLED);
     expect(f.store, NULL, "a", "2");
+    /* Who waits for a flush gets it: at the end of the process, for one. */
+    assert_int_equal(store_flush_wait(f.store), STATUS_OK);
+    assert_int_equal(store_apply(f.store, &w), STATUS_OK);
     write_set_release(&w);
     fixture_release(&f);
 }
@@ -216,7 +268,9 @@ int main(void)
         cmocka_unit_test(a_group_wants_a_flush_above_its_budget),
         cmocka_unit_test(the_node_budget_flushes_the_largest_store),
         cmocka_unit_test(apply_stalls_above_twice_the_node_budget),
-        cmocka_unit_test(too_many_tables_stall_writes_and_flushes),
+        cmocka_unit_test(apply_stalls_above_twice_the_groups_budget),
+        cmocka_unit_test(a_table_that_does_not_grow_is_flushed_for_the_log),
+        cmocka_unit_test(too_many_tables_stall_flushes_and_then_writes),
         WITH_STORE(a_closed_store_leaves_the_account),
     };
 
