@@ -172,7 +172,7 @@ bool store_flush_wanted(struct store *s);
 MUST_CHECK enum status store_flush_begin(struct store *s);
 
 /* Is a flush running, or waiting for its thread? Cheap: poll from a timer
- * (10-100 ms). When it turns false read store_flushed_record. */
+ * (10-100 ms). When it turns false read store_flushed_record. Owner only. */
 bool store_flush_busy(struct store *s);
 
 /* The group record as it stands in the tables on disk: what survives a crash.

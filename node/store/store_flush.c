@@ -172,7 +172,20 @@ enum status store_flush_begin(struct store *s)
 
 bool store_flush_busy(struct store *s)
 {
-    return store_flush_state(s) == FLUSH_RUNNING;
+    struct store_view *old = NULL;
+
+    if (store_flush_state(s) == FLUSH_RUNNING)
+        return true;
+    /* The view of the present state would keep a flushed table in memory. The
+     * flush's thread must not drop it: it may hold the last reference. */
+    pthread_mutex_lock(&s->lock);
+    if (s->view_now && s->view_now->base != s->base) {
+        old = s->view_now;
+        s->view_now = NULL;
+    }
+    pthread_mutex_unlock(&s->lock);
+    store_view_unref(old);
+    return false;
 }
 
 enum status store_flush_wait(struct store *s)
@@ -228,7 +241,6 @@ enum status store_flushed_record(struct store *s, struct buf *bytes,
 static void ended(struct store *s)
 {
     struct store_base *base = store_base_new(s), *old_base;
-    struct store_view *old_view;
     struct table_view *view;
     struct table *table;
 
@@ -236,12 +248,9 @@ static void ended(struct store *s)
     table = s->immutable;
     view = s->immutable_view;
     old_base = s->base;
-    old_view = s->view_now;
     s->immutable = NULL;
     s->immutable_view = NULL;
     s->base = base;
-    /* The same state, but it would keep the table in memory. */
-    s->view_now = NULL;
     s->flush_status = STATUS_OK;
     atomic_store(&s->flush_state, FLUSH_NONE);
     store_account(s);
@@ -250,7 +259,6 @@ static void ended(struct store *s)
     table_view_unref(view);
     table_unref(table);
     store_base_unref(old_base);
-    store_view_unref(old_view);
 }
 
 static void failed(struct store *s, enum status status)
@@ -292,7 +300,7 @@ void store_stats(struct store *s, struct store_stats *out)
         .snapshots = atomic_load(&s->views),
         .tables_l0 = tables_l0(s),
         .write_stopped = store_budget_status(s) != STATUS_OK,
-        .flushing = store_flush_busy(s),
+        .flushing = store_flush_state(s) == FLUSH_RUNNING,
     };
     pthread_mutex_lock(&s->lock);
     out->background_errors += s->flushes_failed;

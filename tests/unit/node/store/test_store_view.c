@@ -62,6 +62,33 @@ static void views_are_shared_until_something_is_applied(void **state)
     assert_int_equal(stats.snapshots, 0);
 }
 
+/* The store keeps a view of its present state. When a flush ends meanwhile,
+ * its thread must not be the one that gives the last reference back: closing
+ * waits for that thread. The table must not stay in memory for it either. */
+static void the_kept_view_does_not_disturb_a_flush(void **state)
+{
+    struct fixture *f = *state;
+    struct store_stats stats;
+
+    for (int i = 0; i < 20; i++) {
+        put_many(f->store, "k", 50);
+        store_view_unref(store_view_take(f->store));
+        assert_int_equal(store_flush_begin(f->store), STATUS_OK);
+        store_view_unref(store_view_take(f->store));
+        if (i % 2)
+            assert_int_equal(store_flush_wait(f->store), STATUS_OK);
+        fixture_reopen(f);
+    }
+    put_many(f->store, "k", 50);
+    store_view_unref(store_view_take(f->store));
+    assert_int_equal(store_flush_wait(f->store), STATUS_OK);
+    store_stats(f->store, &stats);
+    assert_int_equal(stats.snapshots, 1);
+    assert_false(store_flush_busy(f->store));
+    store_stats(f->store, &stats);
+    assert_int_equal(stats.snapshots, 0);
+}
+
 struct worker {
     struct store_view *view;
     pthread_barrier_t *closed;
@@ -134,6 +161,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WITH_STORE(a_view_survives_later_writes),
         WITH_STORE(views_are_shared_until_something_is_applied),
+        WITH_STORE(the_kept_view_does_not_disturb_a_flush),
         cmocka_unit_test(a_worker_never_outlives_the_store),
     };
 
