@@ -260,7 +260,9 @@ static void send_vote_result(struct group *g, const struct raft_message *out,
         group_message(g, MESSAGE_VOTE_RESULT, out->server_id, 0);
 
     m->version = out->request_vote_result.version;
-    m->term = out->request_vote_result.term;
+    m->term = guard_refusal_term(out->request_vote_result.pre_vote,
+                                 out->request_vote_result.vote_granted,
+                                 out->request_vote_result.term, g->term);
     m->vote_result.granted = out->request_vote_result.vote_granted;
     m->vote_result.pre_vote = out->request_vote_result.pre_vote;
     m->vote_result.features = out->request_vote_result.features;

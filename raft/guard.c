@@ -231,3 +231,9 @@ bool guard_anchor(const struct message *m, uint64_t first, uint64_t snapshot,
     *skip = (unsigned)MIN_OF((uint64_t)m->n_entries, snapshot - prev);
     return true;
 }
+
+uint64_t guard_refusal_term(bool pre_vote, bool granted, uint64_t asked,
+                            uint64_t own)
+{
+    return pre_vote && !granted && own > asked ? own : asked;
+}

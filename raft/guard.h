@@ -1,7 +1,7 @@
 /* guard.h - what stands between us and the known hazards of libraft 0.22.1.
  *
  * Internal to raft/. One function per hazard; L1 .. L22 are the numbers of the
- * list they come from, L23 and L24 are ours. Each was seen by running the
+ * list they come from, L23 to L25 are ours. Each was seen by running the
  * library into it, and each has a test that still does
  * (tests/unit/raft/test_guard.c). libraft is distributed without assertions:
  * what is not stopped here corrupts its state silently.
@@ -141,5 +141,12 @@ void guard_forget_leader(struct raft *r, instant now);
  * `*skip` entries. `first`: our log's first index. False: nothing to do. */
 bool guard_anchor(const struct message *m, uint64_t first, uint64_t snapshot,
                   unsigned *skip);
+
+/* L25: the answer to a pre-vote names the term that was asked for, also when
+ * it is refused for being below our own. Then the candidate never learns a term
+ * it could win in; if only it has all entries, nobody is elected ever again.
+ * Gives the term to answer with: our own, if that is what refused it. */
+uint64_t guard_refusal_term(bool pre_vote, bool granted, uint64_t asked,
+                            uint64_t own);
 
 #endif

@@ -1,4 +1,4 @@
-/* test_guard_states.c - hazards L10 .. L24 of libraft's list; see test_guard.c.
+/* test_guard_states.c - hazards L10 .. L25 of libraft's list; see test_guard.c.
  * Roles, elections, timers, snapshots. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -551,6 +551,63 @@ static void L24_no_snapshot_at_the_first_entry(void **state)
 }
 
 /* Only the line of versions that all of this was tried with. */
+/* Replica 1 has a longer log in term 1, replica 2 is in term 4. Is 1 still in
+ * term 1 after it was refused? */
+static bool candidate_stays_behind(bool guarded)
+{
+    struct raft_message m = {.type = RAFT_REQUEST_VOTE};
+    struct raft_event e = {.type = RAFT_RECEIVE};
+    const struct raft_request_vote_result *out;
+    struct raw x, y;
+    raft_term term;
+
+    raw_start(&x, 1, 1, 9, 1, 3, voters);
+    raw_start(&y, 2, 4, 5, 1, 3, voters);
+    raft_set_pre_vote(&x.r, true);
+    x.now = raft_timeout(&x.r);
+    raw_event(&x, RAFT_TIMEOUT);
+    m.request_vote = x.update.messages.batch[0].request_vote;
+    m.server_id = m.request_vote.candidate_id = 1;
+    m.server_address = "1";
+    e.receive.message = &m;
+    raw_step(&y, &e);
+    out = &y.update.messages.batch[0].request_vote_result;
+    if (out->vote_granted)
+        abort();
+    term = out->term;
+    if (guarded)
+        term = guard_refusal_term(true, false, term, y.r.current_term);
+    m = (struct raft_message){.type = RAFT_REQUEST_VOTE_RESULT,
+                              .server_id = 2, .server_address = "2"};
+    m.request_vote_result = *out;
+    m.request_vote_result.term = term;
+    raw_step(&x, &e);
+    return x.r.current_term < 4;
+}
+
+static void refused_without_a_reason(void)
+{
+    seen_if(candidate_stays_behind(false));
+}
+
+static void refused_with_a_reason(void)
+{
+    seen_if(candidate_stays_behind(true));
+}
+
+/* Two of three are left, one has the entries, the other the higher term: found
+ * by the simulator. */
+static void L25_who_is_refused_hears_the_term(void **state)
+{
+    (void)state;
+    assert_true(hazard_shows(refused_without_a_reason));
+    assert_false(hazard_shows(refused_with_a_reason));
+    assert_int_equal(guard_refusal_term(true, false, 3, 5), 5);
+    assert_int_equal(guard_refusal_term(true, false, 6, 5), 6);
+    assert_int_equal(guard_refusal_term(true, true, 3, 5), 3);
+    assert_int_equal(guard_refusal_term(false, false, 3, 5), 3);
+}
+
 static void the_version_is_pinned(void **state)
 {
     (void)state;
@@ -578,6 +635,7 @@ int main(void)
         cmocka_unit_test(L21_a_silent_leader_is_forgotten),
         cmocka_unit_test(L23_an_old_append_begins_at_our_snapshot),
         cmocka_unit_test(L24_no_snapshot_at_the_first_entry),
+        cmocka_unit_test(L25_who_is_refused_hears_the_term),
         cmocka_unit_test(the_version_is_pinned),
     };
 
