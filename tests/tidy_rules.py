@@ -47,7 +47,8 @@ MAY_INCLUDE = {
     "client/": ["proto/", "rpc/", "client/"],
     "tests/sim/": ["proto/", "raft/", "node/core/", "rpc/types.h",
                    "rpc/frame.h", "node/store/layout.h",
-                   "node/store/write_set.h", "tests/"],
+                   "node/store/write_set.h", "client/routes.h",
+                   "client/retry.h", "client/order.h", "tests/"],
     "tests/": ["proto/", "rpc/", "raft/", "node/", "client/", "tests/"],
 }
 

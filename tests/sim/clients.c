@@ -7,7 +7,7 @@
 #include "proto/slot.h"
 #include "tests/sim/clients.h"
 
-/* ---- keys and values ---- */
+/* ---- keys ---- */
 
 static void choose_keys(struct clients *l)
 {
@@ -25,36 +25,6 @@ static void choose_keys(struct clients *l)
                sizeof text);
         found++;
     }
-}
-
-/* A value is its number and bytes that follow from it. */
-static size_t value_size(uint64_t number)
-{
-    uint64_t h = number * 0x9e3779b97f4a7c15u;
-
-    return 8 + (h % 50 == 0 ? (h >> 16) % 12000 : (h >> 16) % 200);
-}
-
-static void value_write(uint64_t number, struct buf *out)
-{
-    size_t size = value_size(number);
-
-    buf_u64(out, number);
-    while (out->size < size)
-        buf_u8(out, (uint8_t)(number + out->size));
-}
-
-static bool value_read(struct slice bytes, uint64_t *number)
-{
-    if (bytes.size < 8)
-        return false;
-    *number = get_u64(bytes.data);
-    if (bytes.size != value_size(*number))
-        return false;
-    for (size_t i = 8; i < bytes.size; i++)
-        if (bytes.data[i] != (uint8_t)(*number + i))
-            return false;
-    return true;
 }
 
 /* ---- connections ---- */
@@ -90,6 +60,8 @@ void clients_died(struct clients *l, struct sim_node *n)
     for (unsigned i = 0; i < l->n; i++)
         if (l->v[i].conn && l->v[i].place == n->place)
             hang_up(l, &l->v[i]);
+    for (unsigned i = 0; i < l->n_callers; i++)
+        caller_died(&l->caller[i], n);
 }
 
 unsigned clients_waiting(const struct clients *l)
@@ -98,6 +70,8 @@ unsigned clients_waiting(const struct clients *l)
 
     for (unsigned i = 0; i < l->n; i++)
         sum += l->v[i].outstanding;
+    for (unsigned i = 0; i < l->n_callers; i++)
+        sum += caller_waiting(&l->caller[i]);
     return sum;
 }
 
@@ -108,8 +82,7 @@ size_t clients_ask(struct clients *l, unsigned at, struct sim_node *n,
 {
     struct client *x = &l->v[at];
     struct buf value = {0};
-    struct request q = {.op = op, .mode = mode,
-                        .key = slice_str(l->keys[key])};
+    struct request q = workload_request(op, mode, slice_str(l->keys[key]));
     size_t number;
 
     connect_to(l, x, n);
@@ -118,64 +91,53 @@ size_t clients_ask(struct clients *l, unsigned at, struct sim_node *n,
     x->asked[x->outstanding++] = number;
     q.from = (struct origin){x->conn, number};
     q.deadline =
-        (instant){l->c->now + (l->deadline_ms
-                                   ? l->deadline_ms
-                                   : 300 + cluster_random(l->c, 2500))};
+        instant_add(cluster_clock(l->c, n),
+                    MS(l->deadline_ms
+                           ? l->deadline_ms
+                           : 300 + cluster_draw(l->c, STREAM_CLIENTS, 2500)));
     if (op == OP_SET)
-        value_write(number, &value);
+        workload_value(number, &value);
     q.value = buf_slice(&value);
     loop_request(l->c, &n->loops[at % n->n_loops], &q);
     buf_release(&value);
     return number;
 }
 
-static bool expected(enum op op, enum status st)
+void clients_count(struct clients *l, enum status st)
 {
-    switch (st) {
-    case STATUS_OK:
-    case STATUS_NOT_LEADER:
-    case STATUS_UNAVAILABLE:
-    case STATUS_BUSY:
-        return true;
-    case STATUS_NOT_FOUND:
-        return op != OP_SET;
-    case STATUS_TIMEOUT:
-        return op == OP_GET;
-    case STATUS_UNKNOWN:
-        return op != OP_GET;
-    case STATUS_DISK_FULL:
-        return op == OP_SET;
-    default:
-        return false;
-    }
+    if (st == STATUS_OK || st == STATUS_NOT_FOUND)
+        l->ok++;
+    else if (st == STATUS_UNKNOWN)
+        l->unknown++;
+    else
+        l->refused++;
 }
 
 void clients_replied(struct clients *l, const struct effect *e)
 {
     const struct reply *r = &e->reply.reply;
     size_t number = e->reply.to.id;
-    struct client *x = &l->v[(uint32_t)e->reply.to.conn];
+    struct client *x;
     uint64_t value = SIZE_MAX;
 
+    for (unsigned i = 0; i < l->n_callers; i++)
+        if (caller_replied(&l->caller[i], e))
+            return;
+    x = &l->v[(uint32_t)e->reply.to.conn];
     if (number >= l->h.n || l->h.v[number].conn != e->reply.to.conn ||
         l->h.v[number].op != e->reply.op)
         cluster_fail(l->c, "an answer to nobody's request");
-    if (!expected(e->reply.op, r->status))
+    if (!workload_expected(e->reply.op, r->status))
         cluster_fail(l->c, "request %zu (op %d) was answered %s", number,
                      (int)e->reply.op, status_name(r->status));
     if (e->reply.op == OP_GET && r->status == STATUS_OK &&
-        !value_read(r->value, &value))
+        !workload_number(r->value, &value))
         cluster_fail(l->c, "request %zu read a damaged value", number);
     if (!history_answer(&l->h, number, r->status, value, r->version))
         cluster_fail(l->c, "request %zu was answered twice", number);
     if (x->conn == e->reply.to.conn)
         forget(x, number);
-    if (r->status == STATUS_OK || r->status == STATUS_NOT_FOUND)
-        l->ok++;
-    else if (r->status == STATUS_UNKNOWN)
-        l->unknown++;
-    else
-        l->refused++;
+    clients_count(l, r->status);
 }
 
 /* ---- load ---- */
@@ -185,7 +147,7 @@ static void burst(struct cluster *c, struct sim_loop *none, void *arg,
 
 static void again(struct clients *l, struct client *x)
 {
-    cluster_later(l->c, NULL, 1 + cluster_random(l->c, l->pause_max), burst,
+    cluster_later(l->c, NULL, 1 + cluster_draw(l->c, STREAM_CLIENTS, l->pause_max), burst,
                   x);
 }
 
@@ -193,9 +155,9 @@ static struct sim_node *reachable(struct clients *l, struct client *x)
 {
     struct sim_node *n = &l->c->nodes[x->place];
 
-    if (!x->conn || cluster_chance(l->c, 10)) /* by and by somewhere else */
-        n = &l->c->nodes[cluster_random(l->c, l->c->o.nodes - 1)];
-    if (!n->up || n->paused_until > l->c->now)
+    if (!x->conn || cluster_odds(l->c, STREAM_CLIENTS, 10)) /* by and by somewhere else */
+        n = &l->c->nodes[cluster_draw(l->c, STREAM_CLIENTS, l->c->o.nodes - 1)];
+    if (!n->up || !n->map || n->paused_until > l->c->now)
         return NULL;
     return n;
 }
@@ -203,11 +165,16 @@ static struct sim_node *reachable(struct clients *l, struct client *x)
 static void one_request(struct clients *l, unsigned at, struct sim_node *n,
                         unsigned key)
 {
-    uint64_t dice = cluster_random(l->c, 99);
-    enum op op = dice < 40 ? OP_SET : dice < 55 ? OP_DELETE : OP_GET;
+    const struct workload_kind *k =
+        workload_any(&l->c->rng[STREAM_CLIENTS]);
 
-    clients_ask(l, at, n, op, dice >= 95 ? READ_STALE : READ_LINEARIZABLE,
-                key);
+    clients_ask(l, at, n, k->op, k->mode, key);
+}
+
+/* One more, or is that enough? */
+static bool may_begin(struct clients *l)
+{
+    return !l->begun_max || l->begun++ < l->begun_max;
 }
 
 static void burst(struct cluster *c, struct sim_loop *none UNUSED, void *arg,
@@ -216,20 +183,37 @@ static void burst(struct cluster *c, struct sim_loop *none UNUSED, void *arg,
     struct client *x = arg;
     struct clients *l = x->owner;
     unsigned at = (unsigned)(x - l->v);
-    unsigned n = 1 + (unsigned)cluster_random(c, 3);
-    unsigned key = (unsigned)cluster_random(c, l->n_keys - 1);
+    unsigned n = 1 + (unsigned)cluster_draw(c, STREAM_CLIENTS, 3);
+    unsigned key = (unsigned)cluster_draw(c, STREAM_CLIENTS, l->n_keys - 1);
     struct sim_node *node;
 
     if (dropped || !l->running)
         return;
     node = reachable(l, x);
-    for (; node && node->up && n > 0 && x->outstanding < l->depth; n--) {
+    for (; node && node->up && n > 0 && x->outstanding < l->depth &&
+           may_begin(l);
+         n--) {
         /* Often the same key again: reads behind their own writes. */
-        if (cluster_chance(c, 400))
-            key = (unsigned)cluster_random(c, l->n_keys - 1);
+        if (cluster_odds(c, STREAM_CLIENTS, 400))
+            key = (unsigned)cluster_draw(c, STREAM_CLIENTS, l->n_keys - 1);
         one_request(l, at, node, key);
     }
     again(l, x);
+}
+
+static void call_burst(struct cluster *c, struct sim_loop *none UNUSED,
+                       void *arg, bool dropped)
+{
+    struct caller *x = arg;
+    struct clients *l = x->of;
+
+    if (dropped || !l->running)
+        return;
+    for (uint64_t n = 1 + cluster_draw(c, STREAM_CLIENTS, 3);
+         n > 0 && may_begin(l); n--)
+        caller_begin(x);
+    cluster_later(c, NULL, 1 + cluster_draw(c, STREAM_CLIENTS, l->pause_max),
+                  call_burst, x);
 }
 
 void clients_run(struct clients *l)
@@ -237,6 +221,18 @@ void clients_run(struct clients *l)
     l->running = true;
     for (unsigned i = 0; i < l->n; i++)
         again(l, &l->v[i]);
+    for (unsigned i = 0; i < l->n_callers; i++)
+        cluster_later(l->c, NULL,
+                      1 + cluster_draw(l->c, STREAM_CLIENTS, l->pause_max),
+                      call_burst, &l->caller[i]);
+}
+
+void clients_callers(struct clients *l, unsigned n)
+{
+    assert(n <= CALLERS_MAX);
+    l->n_callers = n;
+    for (unsigned i = 0; i < n; i++)
+        caller_init(&l->caller[i], l, CLIENTS_MAX + i);
 }
 
 void clients_stop(struct clients *l)
@@ -256,5 +252,8 @@ void clients_init(struct clients *l, struct cluster *c, unsigned n,
 
 void clients_release(struct clients *l)
 {
+    for (unsigned i = 0; i < l->n_callers; i++)
+        caller_release(&l->caller[i]);
+    l->n_callers = 0;
     history_release(&l->h);
 }

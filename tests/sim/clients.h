@@ -1,18 +1,23 @@
 /* clients.h - clients of a simulated cluster: what they ask, and their history.
  *
  * Each has a connection to one node and asks there, several requests at once;
- * when the node dies it goes to another. Owners wire the judge's hooks to
- * clients_replied and clients_died. */
+ * when the node dies it goes to another. Others (callers.h) route as the client
+ * library does. Owners wire the judge's hooks to clients_replied and
+ * clients_died. */
 #ifndef TESTS_SIM_CLIENTS_H
 #define TESTS_SIM_CLIENTS_H
 
+#include "tests/sim/callers.h"
 #include "tests/sim/cluster.h"
 #include "tests/sim/history.h"
+#include "tests/sim/workload.h"
 
 enum {
     CLIENTS_MAX = 12,
     CLIENT_DEPTH_MAX = 12,
     KEYS_PER_GROUP = 3,
+    /* `conn` of reads of callers: each its own. */
+    CALLER_READS = 1 << 20,
     CLIENT_KEYS_MAX = KEYS_PER_GROUP * CLUSTER_GROUPS_MAX,
 };
 
@@ -32,17 +37,24 @@ struct clients {
     struct history h;
     struct client v[CLIENTS_MAX];
     unsigned n, depth;
+    struct caller caller[CALLERS_MAX];
+    unsigned n_callers;
     unsigned pause_max;      /* ms between bursts */
     uint64_t deadline_ms;    /* 0: at random */
     bool running;
     char keys[CLIENT_KEYS_MAX][16];
     unsigned n_keys;         /* key k belongs to group k / KEYS_PER_GROUP + 1 */
     uint64_t ok, refused, unknown;
+    uint64_t begun, begun_max; /* 0: no limit */
 };
 
+/* After it: l->pause_max, and callers by clients_callers(). */
 void clients_init(struct clients *l, struct cluster *c, unsigned n,
                   unsigned depth);
+void clients_callers(struct clients *l, unsigned n);
 void clients_release(struct clients *l);
+/* Count an answer. */
+void clients_count(struct clients *l, enum status st);
 /* Ask now and again, until clients_stop(). */
 void clients_run(struct clients *l);
 void clients_stop(struct clients *l);

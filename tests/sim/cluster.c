@@ -37,14 +37,58 @@ void cluster_say(struct cluster *c, const char *fmt, ...)
     va_end(args);
 }
 
+uint64_t cluster_draw(struct cluster *c, enum cluster_stream stream,
+                      uint64_t max)
+{
+    return rng_below(&c->rng[stream], max + 1);
+}
+
+bool cluster_odds(struct cluster *c, enum cluster_stream stream,
+                  unsigned in_1000)
+{
+    return cluster_draw(c, stream, 999) < in_1000;
+}
+
 bool cluster_chance(struct cluster *c, unsigned in_1000)
 {
-    return rng_below(&c->rng, 1000) < in_1000;
+    return cluster_odds(c, STREAM_WORLD, in_1000);
 }
 
 uint64_t cluster_random(struct cluster *c, uint64_t max)
 {
-    return rng_below(&c->rng, max + 1);
+    return cluster_draw(c, STREAM_WORLD, max);
+}
+
+/* ---- clocks ---- */
+
+enum { MILLION = 1000000 };
+
+instant cluster_clock(const struct cluster *c, const struct sim_node *n)
+{
+    uint64_t passed = c->now - n->clock_world_ms;
+    uint64_t rate = (uint64_t)(MILLION + n->drift_ppm);
+
+    return (instant){n->clock_own_ms + passed * rate / MILLION};
+}
+
+uint64_t cluster_until(const struct cluster *c, const struct sim_node *n,
+                       instant at)
+{
+    uint64_t now = cluster_clock(c, n).ms;
+    uint64_t rate = (uint64_t)(MILLION + n->drift_ppm);
+
+    if (at.ms <= now)
+        return 0;
+    if (at.ms - now > 1u << 30)
+        return 1u << 30;
+    return ((at.ms - now) * MILLION + rate - 1) / rate;
+}
+
+void cluster_drift(struct cluster *c, struct sim_node *n, int64_t ppm)
+{
+    n->clock_own_ms = cluster_clock(c, n).ms;
+    n->clock_world_ms = c->now;
+    n->drift_ppm = ppm;
 }
 
 /* ---- tasks: a heap by time, then by the order of asking ---- */
@@ -150,164 +194,24 @@ struct sim_replica *cluster_replica(struct sim_node *n, uint32_t group)
     return NULL;
 }
 
-/* ---- weather ---- */
-
-static void gentle(struct cluster *c)
+void cluster_calm(struct cluster *c)
 {
     c->loss = 0;
+    c->resend = 0;
     c->delay_max = 2;
     c->disk_max = 3;
     c->store_max = 1;
     c->mail_max = 1;
     c->stall = 0;
-}
-
-static void rough(struct cluster *c)
-{
-    c->loss = (unsigned)cluster_random(c, 8);
-    c->delay_max = 1 + (unsigned)cluster_random(c, 60);
-    c->disk_max = 1 + (unsigned)cluster_random(c, 40);
-    c->store_max = (unsigned)cluster_random(c, 20);
-    c->mail_max = (unsigned)cluster_random(c, 10);
-    c->stall = (unsigned)cluster_random(c, 100);
-}
-
-static void restart(struct cluster *c, struct sim_node *n)
-{
-    if (!n->up)
-        start_node(c, n);
-}
-
-static void partition(struct cluster *c)
-{
-    unsigned cut = 1 + (unsigned)cluster_random(c, (1u << c->o.nodes) - 2);
-    bool both = cluster_chance(c, 700), now = cluster_chance(c, 500);
-
-    cluster_say(c, "partition %x %s", cut, both ? "both ways" : "one way");
-    for (unsigned i = 0; i < c->o.nodes; i++) {
-        for (unsigned j = 0; j < c->o.nodes; j++) {
-            bool across = i != j && (cut >> i & 1) != (cut >> j & 1);
-            if (across && (both || cut >> i & 1))
-                network_block(c, i, j, true, now);
-        }
-    }
-}
-
-static void unblock(struct cluster *c)
-{
-    for (unsigned i = 0; i < c->o.nodes; i++)
-        for (unsigned j = 0; j < c->o.nodes; j++)
-            network_block(c, i, j, false, false);
-}
-
-static void stop(struct cluster *c, struct sim_node *n)
-{
-    struct event e = {.type = EVENT_STOP};
-
-    if (!n->up || n->stopping || n->paused_until > c->now)
-        return;
-    cluster_say(c, "stop node %u", n->id);
-    n->stopping = true;
-    c->count.stops++;
-    for (unsigned i = 0; i < n->n_loops; i++)
-        loop_post_event(c, &n->loops[0], &n->loops[i], &e);
-}
-
-/* What a person may ask for: any leader, any target. */
-static void transfer(struct cluster *c, struct sim_node *n)
-{
-    struct sim_loop *l;
-
-    if (!n->up || n->paused_until > c->now)
-        return;
-    l = &n->loops[cluster_random(c, n->n_loops - 1)];
-    for (unsigned i = 0; i < l->shard->n_replicas; i++) {
-        struct replica *r = l->shard->replicas[i];
-        struct event none = {.type = EVENT_DISK};
-        if (!r->raft || r->role != GROUP_LEADER ||
-            group_transfer(r->raft, (instant){c->now}, 0,
-                           &l->shard->raft_fx) != STATUS_OK)
-            continue;
-        cluster_say(c, "transfer group %u from node %u", r->group, n->id);
-        c->count.transfers++;
-        replica_carry(l->shard, r, &l->fx);
-        loop_step(c, l, &none);
-        return;
-    }
-}
-
-static void misfortune_of(struct cluster *c, struct sim_node *n)
-{
-    uint64_t ms = 100 + cluster_random(c, 2000);
-
-    switch (cluster_random(c, 5)) {
-    case 0:
-        if (n->up)
-            start_crash(c, n);
-        break;
-    case 1:
-        stop(c, n);
-        break;
-    case 2:
-        cluster_say(c, "pause node %u for %" PRIu64, n->id, ms);
-        n->paused_until = MAX_OF(n->paused_until, c->now + ms);
-        break;
-    case 3:
-        cluster_say(c, "disk of node %u hangs for %" PRIu64, n->id, ms);
-        n->slow_disk_until = c->now + ms;
-        break;
-    case 4:
-        n->nearly_full = !n->nearly_full;
-        break;
-    case 5:
-        n->wall_skew_ms = (int64_t)cluster_random(c, 200000) - 100000;
-        break;
-    }
-}
-
-void cluster_misfortune(struct cluster *c)
-{
-    struct sim_node *n = &c->nodes[cluster_random(c, c->o.nodes - 1)];
-    struct sim_node *m = &c->nodes[cluster_random(c, c->o.nodes - 1)];
-
-    switch (cluster_random(c, 12)) {
-    case 0:
-    case 1:
-    case 2:
-    case 3:
-        misfortune_of(c, n);
-        break;
-    case 4:
-    case 5:
-    case 6:
-        restart(c, n);
-        break;
-    case 7:
-        if (c->o.nodes > 1)
-            partition(c);
-        break;
-    case 8:
-        unblock(c);
-        break;
-    case 9:
-        if (n != m)
-            network_break(c, n->place, m->place,
-                          cluster_chance(c, 500) ? CHANNEL_BULK
-                                                 : CHANNEL_CONTROL);
-        break;
-    case 10:
-        transfer(c, n);
-        break;
-    default:
-        rough(c);
-        break;
-    }
+    c->log_reads_fail = false;
 }
 
 void cluster_heal(struct cluster *c)
 {
     uint64_t when = c->now;
 
+    for (unsigned i = 0; i < c->o.nodes; i++)
+        c->nodes[i].crash_after = 0;
     /* A pause ends when it ends: what was to happen in it happens then. */
     for (unsigned i = 0; i < c->o.nodes; i++) {
         when = MAX_OF(when, c->nodes[i].paused_until);
@@ -315,14 +219,21 @@ void cluster_heal(struct cluster *c)
     }
     cluster_run(c, when);
     cluster_say(c, "healed");
-    gentle(c);
-    unblock(c);
+    cluster_calm(c);
+    for (unsigned i = 0; i < c->o.nodes; i++)
+        for (unsigned j = 0; j < c->o.nodes; j++) {
+            network_block(c, i, j, false, false);
+            network_slow(c, i, j, 0);
+        }
+    network_hurry(c);
     for (unsigned i = 0; i < c->o.nodes; i++) {
         struct sim_node *n = &c->nodes[i];
         n->nearly_full = false;
+        n->disk.full = n->disk.sync_fails = false;
         if (n->stopping)
             start_leave(c, n);
-        restart(c, n);
+        if (!n->up && n->map)
+            start_node(c, n);
     }
 }
 
@@ -334,8 +245,10 @@ void cluster_init(struct cluster *c, const struct cluster_options *o,
     *c = (struct cluster){.o = *o};
     if (judge)
         c->judge = *judge;
-    rng_init(&c->rng, o->seed * 0x2545f4914f6cdd1du + 1);
-    gentle(c);
+    for (unsigned i = 0; i < STREAMS; i++)
+        rng_init(&c->rng[i],
+                 (o->seed * STREAMS + i) * 0x2545f4914f6cdd1du + 1);
+    cluster_calm(c);
     c->now = 1000;
     c->initial = sample_map(o->nodes, o->groups, o->replicas);
     assert(c->initial);
@@ -343,6 +256,8 @@ void cluster_init(struct cluster *c, const struct cluster_options *o,
         struct sim_node *n = &c->nodes[i];
         n->place = i;
         n->id = c->initial->nodes[i].id;
+        n->victim = i < o->victims;
+        memcpy(n->directory, c->initial->nodes[i].directory, ID_BYTES);
         for (unsigned k = 0; k < CLUSTER_LOOPS_MAX; k++) {
             n->loops[k].node = n;
             n->loops[k].index = k;
@@ -365,6 +280,7 @@ void cluster_release(struct cluster *c)
         for (unsigned k = 0; k < n->n_replicas; k++)
             mem_store_free(n->replicas[k].current);
         disk_release(&n->disk);
+        boots_release(&n->boots);
         map_free(n->map);
         for (unsigned k = 0; k < CLUSTER_LOOPS_MAX; k++) {
             effects_release(&n->loops[k].fx);

@@ -4,16 +4,19 @@
  * daemon's shell does with sockets, files and threads is done here with
  * queues, bytes in memory and one virtual clock, all from one seed:
  *
- *   cluster.c           time, tasks, weather
+ *   cluster.c           time, tasks, streams of chance
  *   cluster_loop.c      a shard's turns; letters between a node's shards
  *   cluster_effects.c   a shard's effects carried out
  *   cluster_start.c     from the disk to a running shard; crash; creation
  *   cluster_snapshot.c  checkpoints made, served, installed
  *   cluster_stream.c    pages of scans
  *   network.c           connections: order kept, broken when anything is lost
+ *   disk.c              segment files and what a crash leaves of them
  *   mem_store.c         a store and what a crash leaves of it
+ *   faults.c            everything that goes wrong, as a schedule
  *   clients.c           requests; what was asked and answered
  *   history.c           is that history linearizable?
+ *   promises.c          what left a node must survive its crash
  *   invariants.c        what must hold inside at any time, and in the end
  *
  * The world does not judge: it calls the hooks in `judge`, and fails only when
@@ -21,18 +24,32 @@
 #ifndef TESTS_SIM_CLUSTER_H
 #define TESTS_SIM_CLUSTER_H
 
+#include "node/core/hello.h"
 #include "node/core/journal.h"
 #include "node/core/shard_state.h"
 #include "proto/base/rng.h"
 #include "tests/sim/mem_store.h"
-#include "tests/unit/raft/wal/disk.h"
+#include "tests/sim/disk.h"
 
 enum {
     CLUSTER_NODES_MAX = 5,
-    CLUSTER_GROUPS_MAX = 5, /* the meta group included */
+    CLUSTER_GROUPS_MAX = 9, /* the meta group included */
     CLUSTER_LOOPS_MAX = 3,  /* shards of a node */
     CLUSTER_NOBODY = CLUSTER_NODES_MAX,
     SEGMENT_BYTES = WAL_SEGMENT_MIN,
+};
+
+/* Each subsystem draws from a stream of its own, so that leaving out one thing
+ * (a fault, a client) changes as little else as possible. */
+enum cluster_stream {
+    STREAM_WORLD, /* tests, and all that is not below */
+    STREAM_NET,
+    STREAM_DISK,
+    STREAM_STORE,
+    STREAM_MAIL,
+    STREAM_CLIENTS,
+    STREAM_START,
+    STREAMS,
 };
 
 struct cluster;
@@ -81,6 +98,8 @@ struct sim_replica {
     struct checkpoint *checkpoints;
     bool flushing, restart_wanted;
     bool applying, fetching; /* asked for and not answered */
+    bool unreadable;   /* its store's files are damaged: reads may fail */
+    uint64_t seen_applied; /* at the last crash: must be in the log again */
 };
 
 /* A loop thread with its shard; loop 0 has the log and the connections. */
@@ -89,6 +108,7 @@ struct sim_loop {
     unsigned index;
     struct shard *shard;
     struct effects fx;
+    unsigned carried;        /* of them, carried out */
     bool draining, turn_pending;
     uint64_t wake_at;        /* of the earliest wake task */
     struct blob **pins;      /* rows that replies borrow from */
@@ -105,8 +125,17 @@ struct sim_node {
     uint64_t slow_disk_until; /* writes end only then */
     bool nearly_full;
     int64_t wall_skew_ms;
+    int64_t drift_ppm;        /* of its clocks, monotonic and wall */
+    uint64_t clock_world_ms, clock_own_ms; /* since when; what it was then */
+    unsigned crash_after;     /* dies in front of this effect; 0: does not */
+
+    bool victim;              /* its disk may be damaged (a minority) */
+    bool damaged;             /* ... and was: replicas may be quarantined */
+    bool wiped;               /* ... its directory is gone; a stranger now */
 
     /* disk */
+    uint8_t directory[ID_BYTES];
+    struct boots boots;
     struct disk disk;
     struct wal_options wal_options;
     struct cluster_map *map;
@@ -117,7 +146,7 @@ struct sim_node {
     struct sim_loop loops[CLUSTER_LOOPS_MAX];
     unsigned n_loops;        /* another number at each start */
     struct journal journal;
-    bool stopping, write_pending;
+    bool stopping;
 };
 
 struct cluster_options {
@@ -128,6 +157,8 @@ struct cluster_options {
     uint64_t flush_bytes;    /* a group is flushed at this much log */
     unsigned trailing;       /* entries kept behind a flush */
     unsigned padding_bytes;  /* of an extra file in each checkpoint */
+    uint64_t clocks;         /* monotonic clocks begin within this, in ms */
+    unsigned victims;        /* nodes whose disk may be damaged */
 };
 
 /* Called by the world; any may be NULL. */
@@ -140,6 +171,14 @@ struct cluster_judge {
     void (*replied)(void *arg, struct sim_node *n, const struct effect *e);
     /* The connections of clients to this node are gone. */
     void (*died)(void *arg, struct sim_node *n);
+    /* Entries are given to the log. */
+    void (*logged)(void *arg, struct sim_node *n, const struct effect *e,
+                   const struct group_entry *entries, unsigned count);
+    /* Items leave for another node. */
+    void (*sent)(void *arg, struct sim_node *n, struct slice items);
+    /* The disk was read; NULL: the replica cannot be started. */
+    void (*recovered)(void *arg, struct sim_node *n, struct sim_replica *r,
+                      const struct wal_recovered_group *log);
 };
 
 struct network;
@@ -147,7 +186,7 @@ struct network;
 struct cluster {
     struct cluster_options o;
     struct cluster_judge judge;
-    struct rng rng;
+    struct rng rng[STREAMS];
     uint64_t now;            /* ms */
     uint64_t hash;           /* of everything that happened */
     struct task *heap;
@@ -158,12 +197,16 @@ struct cluster {
     struct sim_node nodes[CLUSTER_NODES_MAX];
     struct network *network;
 
-    /* weather: chances in 1000, delays in ms */
-    unsigned loss, delay_max, disk_max, store_max, mail_max, stall;
+    /* weather: chances in 1000, delays in ms. `loss` breaks a connection,
+     * `resend` only delays what is lost and everything behind it. */
+    unsigned loss, resend, delay_max, disk_max, store_max, mail_max, stall;
+    bool log_reads_fail;
 
     struct {
         unsigned crashes, stops, snapshots, installs, log_reads, broken;
         unsigned flushes, rewrites, restarts, transfers, replies;
+        unsigned quarantines, refused_hellos, changes;
+        uint64_t steps;
     } count;
 };
 
@@ -186,13 +229,23 @@ void cluster_later(struct cluster *c, struct sim_loop *l, uint64_t delay,
 bool cluster_chance(struct cluster *c, unsigned in_1000);
 /* 0 .. max */
 uint64_t cluster_random(struct cluster *c, uint64_t max);
+/* The same from a subsystem's own stream. */
+uint64_t cluster_draw(struct cluster *c, enum cluster_stream stream,
+                      uint64_t max);
+bool cluster_odds(struct cluster *c, enum cluster_stream stream,
+                  unsigned in_1000);
+/* The node's own monotonic clock, and how long until it shows `at`. */
+instant cluster_clock(const struct cluster *c, const struct sim_node *n);
+uint64_t cluster_until(const struct cluster *c, const struct sim_node *n,
+                       instant at);
+void cluster_drift(struct cluster *c, struct sim_node *n, int64_t ppm);
 struct sim_node *cluster_node(struct cluster *c, uint32_t id);
 struct sim_replica *cluster_replica(struct sim_node *n, uint32_t group);
 
-/* One random misfortune, or its end. */
-void cluster_misfortune(struct cluster *c);
-/* All nodes up, all links free, gentle weather. */
+/* All nodes up that can be, all links free, gentle weather. */
 void cluster_heal(struct cluster *c);
+/* Weather in which nothing goes wrong. */
+void cluster_calm(struct cluster *c);
 
 /* ---- cluster_loop.c ---- */
 
@@ -219,6 +272,8 @@ void effects_carry_out(struct cluster *c, struct sim_loop *l,
                        const struct effect *e);
 /* Start what the log wants written now. */
 void effects_pump(struct cluster *c, struct sim_node *n);
+/* More of the log is durable: tell. */
+void effects_persisted(struct cluster *c, struct sim_node *n);
 /* Keep the log short, as relief.c does. */
 void effects_relief(struct cluster *c, struct sim_node *n);
 /* Read a span's ranges into `bytes`; false when a segment has gone. */
@@ -231,6 +286,9 @@ void start_create(struct cluster *c, struct sim_node *n);
 void start_node(struct cluster *c, struct sim_node *n);
 /* Power failure: unsynced bytes of the log and unflushed writes are lost. */
 void start_crash(struct cluster *c, struct sim_node *n);
+/* The data directory is emptied. If `again` somebody makes its replicas anew
+ * under the old ids. The node is down. */
+void start_wipe(struct cluster *c, struct sim_node *n, bool again);
 /* Everything is durable; the process ends. */
 void start_leave(struct cluster *c, struct sim_node *n);
 /* Answer EFFECT_RESTART if the log is all on disk. On loop 0. */
@@ -272,10 +330,16 @@ void network_cut(struct cluster *c, struct sim_node *from, uint32_t to,
 /* One connection breaks, losing what is on its way. */
 void network_break(struct cluster *c, unsigned a, unsigned b,
                    enum channel channel);
+/* The weather is good again: what is late arrives now. */
+void network_hurry(struct cluster *c);
+/* What goes from `from` to `to` takes up to this much longer. */
+void network_slow(struct cluster *c, unsigned from, unsigned to, unsigned ms);
 
-static inline wal_instant cluster_us(const struct cluster *c)
+/* The clock that a node's log is given. */
+static inline wal_instant cluster_us(const struct cluster *c,
+                                     const struct sim_node *n)
 {
-    return (wal_instant){c->now * 1000};
+    return (wal_instant){cluster_clock(c, n).ms * 1000};
 }
 
 #endif

@@ -9,7 +9,7 @@
 
 /* ---- the log, on loop 0 ---- */
 
-static void persisted(struct cluster *c, struct sim_node *n)
+void effects_persisted(struct cluster *c, struct sim_node *n)
 {
     struct event e = {.type = EVENT_PERSISTED};
 
@@ -20,33 +20,9 @@ static void persisted(struct cluster *c, struct sim_node *n)
         snapshot_durable(c, n);
 }
 
-static void written(struct cluster *c, struct sim_loop *l, void *arg UNUSED,
-                    bool dropped)
-{
-    struct sim_node *n = l->node;
-
-    if (dropped)
-        return;
-    if (n->slow_disk_until > c->now) {
-        cluster_later(c, l, n->slow_disk_until - c->now, written, NULL);
-        return;
-    }
-    n->write_pending = false;
-    disk_finish(&n->disk, n->journal.wal, &n->wal_options, STATUS_OK,
-                cluster_us(c));
-    persisted(c, n);
-    if (n->up)
-        effects_pump(c, n);
-}
-
 void effects_pump(struct cluster *c, struct sim_node *n)
 {
-    disk_pump(&n->disk, n->journal.wal, &n->wal_options, cluster_us(c));
-    if (!n->disk.has_flying || n->write_pending)
-        return;
-    n->write_pending = true;
-    cluster_later(c, &n->loops[0], cluster_random(c, c->disk_max), written,
-                  NULL);
+    disk_pump(c, n);
 }
 
 struct persist {
@@ -60,9 +36,13 @@ static void persist_run(struct cluster *c, struct sim_loop *to, void *arg,
 {
     struct persist *p = arg;
 
-    if (!dropped)
+    if (!dropped) {
+        if (c->judge.logged)
+            c->judge.logged(c->judge.arg, to->node, &p->effect, p->entries,
+                            p->n);
         journal_persist(&to->node->journal, &p->effect, p->entries, p->n,
-                        cluster_us(c));
+                        cluster_us(c, to->node));
+    }
     if (!dropped && !to->draining)
         effects_pump(c, to->node);
     for (unsigned i = 0; i < p->n; i++)
@@ -135,7 +115,7 @@ static void log_read_bytes(struct cluster *c, struct sim_loop *l, void *arg,
         free(r);
         return;
     }
-    if (r->found && effects_read_span(l->node, &r->span, &bytes) &&
+    if (r->found && !c->log_reads_fail && effects_read_span(l->node, &r->span, &bytes) &&
         wal_span_decode(&r->span, buf_slice(&bytes), out) == STATUS_OK)
         r->n = r->span.count;
     for (unsigned i = 0; i < r->n; i++)
@@ -158,7 +138,7 @@ static void log_read_find(struct cluster *c, struct sim_loop *l, void *arg,
     r->found = wal_find(l->node->journal.wal, r->effect.group,
                         r->effect.log_read.from, 1 << 20,
                         &r->span) == STATUS_OK;
-    cluster_later(c, l, cluster_random(c, c->store_max), log_read_bytes, r);
+    cluster_later(c, l, cluster_draw(c, STREAM_STORE, c->store_max), log_read_bytes, r);
 }
 
 static void log_read(struct cluster *c, struct sim_loop *l,
@@ -190,7 +170,7 @@ static void rewrite_run(struct cluster *c, struct sim_loop *l, void *arg,
         wal_span_decode(&span, buf_slice(&bytes), out) == STATUS_OK) {
         c->count.rewrites++;
         wal_append(n->journal.wal, e->group, span.first, out, span.count,
-                   true, cluster_us(c));
+                   true, cluster_us(c, n));
     }
     buf_release(&bytes);
     free(arg);
@@ -223,7 +203,7 @@ static struct sim_replica *must_find(struct cluster *c, struct sim_loop *l,
 /* Now, or after a while? */
 static uint64_t store_delay(struct cluster *c)
 {
-    return cluster_chance(c, 500) ? 0 : cluster_random(c, c->store_max);
+    return cluster_odds(c, STREAM_STORE, 500) ? 0 : cluster_draw(c, STREAM_STORE, c->store_max);
 }
 
 static void apply_done(struct cluster *c, struct sim_loop *l, void *arg,
@@ -237,10 +217,10 @@ static void apply_done(struct cluster *c, struct sim_loop *l, void *arg,
         r = must_find(c, l, e);
         r->applying = false;
         done.applied.group = e->group;
-        if (cluster_chance(c, c->stall)) {
+        if (cluster_odds(c, STREAM_STORE, c->stall)) {
             done.applied.status = STATUS_STALLED;
         } else {
-            mem_table_apply(&r->open->live, e->apply.set);
+            mem_store_apply(r->open, e->apply.set);
             if (c->judge.applied)
                 c->judge.applied(c->judge.arg, l->node, r);
         }
@@ -317,8 +297,15 @@ static void fetch(struct cluster *c, struct sim_loop *l,
     now_or_later(c, l, e, fetch_done);
 }
 
+/* Blocks of a damaged file: now and then one of them is asked for. */
+static bool damaged(struct cluster *c, const struct sim_replica *r)
+{
+    return r->unreadable && cluster_odds(c, STREAM_STORE, 300);
+}
+
 struct reading {
     uint64_t token;
+    enum status status;
     struct blob *bytes; /* of the row; NULL: not found */
     uint32_t key_size;
 };
@@ -329,7 +316,7 @@ static void step_read(struct cluster *c, struct sim_loop *l,
     struct event done = {.type = EVENT_READ};
 
     done.read.token = r->token;
-    done.read.status = r->bytes ? STATUS_OK : STATUS_NOT_FOUND;
+    done.read.status = r->status;
     if (r->bytes)
         done.read.record = slice_of(r->bytes->data + r->key_size,
                                     r->bytes->size - r->key_size);
@@ -351,12 +338,16 @@ static void read_done(struct cluster *c, struct sim_loop *l, void *arg,
 static void read_key(struct cluster *c, struct sim_loop *l,
                      const struct effect *e)
 {
+    struct sim_replica *replica = must_find(c, l, e);
     const struct mem_row *row =
-        mem_table_get(&must_find(c, l, e)->open->live, e->read.key);
-    struct reading r = {.token = e->read.token};
+        mem_table_get(&replica->open->live, e->read.key);
+    struct reading r = {.token = e->read.token, .status = STATUS_NOT_FOUND};
     uint64_t delay = store_delay(c);
 
-    if (row) {
+    if (damaged(c, replica)) {
+        r.status = STATUS_IO_ERROR;
+    } else if (row) {
+        r.status = STATUS_OK;
         r.bytes = blob_ref(row->bytes);
         r.key_size = row->key_size;
     }
@@ -377,7 +368,7 @@ static void read_key(struct cluster *c, struct sim_loop *l,
 struct flushing {
     uint32_t group;
     const struct mem_store *store;
-    struct mem_table table;
+    uint64_t number;
 };
 
 static void flush_done(struct cluster *c, struct sim_loop *l, void *arg,
@@ -391,7 +382,7 @@ static void flush_done(struct cluster *c, struct sim_loop *l, void *arg,
         e.flushed.group = f->group;
         e.flushed.status = STATUS_CANCELLED; /* another store by now */
         if (r->open == f->store) {
-            mem_table_copy(&r->open->flushed, &f->table);
+            mem_store_flush(r->open, f->number);
             e.flushed.status = STATUS_OK;
             e.flushed.index =
                 mem_table_record(&r->open->flushed).applied_index;
@@ -399,7 +390,6 @@ static void flush_done(struct cluster *c, struct sim_loop *l, void *arg,
         r->flushing = false;
         loop_step(c, l, &e);
     }
-    mem_table_release(&f->table);
     free(f);
 }
 
@@ -413,9 +403,9 @@ static void flush(struct cluster *c, struct sim_loop *l,
     r->flushing = true;
     f->group = e->group;
     f->store = r->open;
-    mem_table_copy(&f->table, &r->open->live);
-    cluster_later(c, l, 1 + cluster_random(c, 4 * c->store_max), flush_done,
-                  f);
+    f->number = mem_store_number(r->open);
+    cluster_later(c, l, 1 + cluster_draw(c, STREAM_STORE, 4 * c->store_max),
+                  flush_done, f);
 }
 
 /* ---- the map ---- */

@@ -11,23 +11,26 @@ static void mix(struct cluster *c, uint64_t x)
 
 /* ---- the turn ---- */
 
+/* Wall clocks are far enough from zero to be set back. */
+enum { WALL_MS = 1000000 };
+
 static void wake(struct cluster *c, struct sim_loop *l, void *arg,
                  bool dropped);
 
 static void arm(struct cluster *c, struct sim_loop *l)
 {
-    uint64_t at = shard_wake_at(l->shard).ms;
-    wal_instant log =
-        l->index ? WAL_NEVER : wal_wake_at(l->node->journal.wal);
+    struct sim_node *n = l->node;
+    instant at = shard_wake_at(l->shard);
+    wal_instant log = l->index ? WAL_NEVER : wal_wake_at(n->journal.wal);
+    uint64_t delay;
 
-    if (log.us != WAL_NEVER.us && (log.us + 999) / 1000 < at)
-        at = (log.us + 999) / 1000;
-    if (at <= c->now)
-        at = c->now + 1;
-    if (at >= l->wake_at)
+    if (log.us != WAL_NEVER.us)
+        at = instant_min(at, (instant){(log.us + 999) / 1000});
+    delay = MAX_OF(cluster_until(c, n, at), (uint64_t)1);
+    if (c->now + delay >= l->wake_at)
         return;
-    l->wake_at = at;
-    cluster_later(c, l, at - c->now, wake, NULL);
+    l->wake_at = c->now + delay;
+    cluster_later(c, l, delay, wake, NULL);
 }
 
 static void turn(struct cluster *c, struct sim_loop *l, void *arg UNUSED,
@@ -38,7 +41,8 @@ static void turn(struct cluster *c, struct sim_loop *l, void *arg UNUSED,
 
     if (dropped)
         return;
-    e.wall_ms = (uint64_t)((int64_t)c->now + 1000000 + n->wall_skew_ms);
+    e.wall_ms = (uint64_t)((int64_t)cluster_clock(c, n).ms + WALL_MS +
+                           n->wall_skew_ms);
     loop_step(c, l, &e);
     if (!n->up)
         return;
@@ -74,26 +78,46 @@ static bool all_stopped(const struct sim_node *n)
     return true;
 }
 
-void loop_step(struct cluster *c, struct sim_loop *l, struct event *e)
+/* Carry everything out. False: the node died in between. */
+static bool drain(struct cluster *c, struct sim_loop *l)
 {
     struct sim_node *n = l->node;
 
-    e->now = (instant){c->now};
-    mix(c, c->now << 12 | (uint64_t)e->type << 6 | n->place << 3 | l->index);
-    shard_step(l->shard, e, &l->fx);
-    if (l->draining)
-        return; /* whoever carries out, further up, goes on with them */
     l->draining = true;
     for (unsigned i = 0; i < l->fx.n; i++) {
         struct effect one = l->fx.v[i]; /* the vector may move */
         mix(c, (uint64_t)one.type << 16 | one.group);
+        l->carried = i;
+        if (n->crash_after && !--n->crash_after) {
+            cluster_say(c, "node %u dies between two effects", n->id);
+            start_crash(c, n);
+            return false;
+        }
+        l->carried = i + 1;
         effects_carry_out(c, l, &one);
     }
-    l->fx.n = 0;
+    l->fx.n = l->carried = 0;
     l->draining = false;
+    return true;
+}
+
+void loop_step(struct cluster *c, struct sim_loop *l, struct event *e)
+{
+    struct sim_node *n = l->node;
+    bool alive;
+
+    e->now = cluster_clock(c, n);
+    c->count.steps++;
+    mix(c, c->now << 12 | (uint64_t)e->type << 6 | n->place << 3 | l->index);
+    shard_step(l->shard, e, &l->fx);
+    if (l->draining)
+        return; /* whoever carries out, further up, goes on with them */
+    alive = drain(c, l);
     for (unsigned i = 0; i < l->n_pins; i++)
         blob_unref(l->pins[i]);
     l->n_pins = 0;
+    if (!alive)
+        return;
     if (n->stopping && all_stopped(n)) {
         start_leave(c, n);
         return;
@@ -117,7 +141,7 @@ void loop_request(struct cluster *c, struct sim_loop *l,
 void loop_letter(struct cluster *c, struct sim_loop *from,
                  struct sim_loop *to, task_fn *run, void *arg)
 {
-    uint64_t due = c->now + cluster_random(c, c->mail_max);
+    uint64_t due = c->now + cluster_draw(c, STREAM_MAIL, c->mail_max);
 
     if (from == to) {
         run(c, to, arg, false);

@@ -60,7 +60,7 @@ static void made(struct cluster *c, struct sim_loop *l, void *arg,
     e.checkpoint.members = record.members;
     e.checkpoint.files = k->files;
     e.checkpoint.n_files = CHECKPOINT_FILES;
-    if (cluster_chance(c, c->stall / 4)) {
+    if (cluster_odds(c, STREAM_STORE, c->stall / 4)) {
         e.checkpoint.status = STATUS_IO_ERROR;
         r->checkpoints = k->next;
     }
@@ -82,7 +82,7 @@ static void make(struct cluster *c, struct sim_loop *l,
     c->count.snapshots++;
     m->group = e->group;
     m->token = e->checkpoint.token;
-    cluster_later(c, l, 1 + cluster_random(c, 4 * c->store_max), made, m);
+    cluster_later(c, l, 1 + cluster_draw(c, STREAM_STORE, 4 * c->store_max), made, m);
 }
 
 static void checkpoint_free(struct checkpoint *k)
@@ -220,7 +220,7 @@ static void reset_run(struct cluster *c, struct sim_loop *l, void *arg,
     if (r && r->install) {
         r->install->ticket =
             wal_reset(l->node->journal.wal, r->group, e->install.index,
-                      e->install.term, r->install_id, cluster_us(c));
+                      e->install.term, r->install_id, cluster_us(c, l->node));
         effects_pump(c, l->node);
     }
     free(e);
@@ -240,7 +240,7 @@ static void commit(struct cluster *c, struct sim_loop *l,
      * RESET is durable too. */
     r->current = i->store;
     for (unsigned k = 0; k < WAL_INSTALL_ID_BYTES; k++)
-        r->install_id[k] = (uint8_t)cluster_random(c, 255);
+        r->install_id[k] = (uint8_t)cluster_draw(c, STREAM_STORE, 255);
     reset = xmalloc(sizeof *reset);
     *reset = *e;
     loop_letter(c, l, &l->node->loops[0], reset_run, reset);
@@ -294,7 +294,7 @@ static void install(struct cluster *c, struct sim_loop *l,
             cluster_fail(c, "group %u: a piece of no file", e->group);
         buf_append(&w->bytes, e->install.bytes.data, e->install.bytes.size);
     }
-    cluster_later(c, l, cluster_random(c, c->store_max), install_step, w);
+    cluster_later(c, l, cluster_draw(c, STREAM_STORE, c->store_max), install_step, w);
 }
 
 /* The RESET is durable: the new store takes the place of the old. */

@@ -45,21 +45,6 @@ static void create_store(struct sim_replica *r, const struct map_group *g,
     buf_release(&encoded);
 }
 
-/* Everything that was appended is made durable, whatever time that takes. */
-static void settle(struct cluster *c, struct sim_node *n)
-{
-    uint64_t us = cluster_us(c).us;
-
-    n->disk.hold_writes = false;
-    if (n->disk.has_flying)
-        disk_finish(&n->disk, n->journal.wal, &n->wal_options, STATUS_OK,
-                    cluster_us(c));
-    for (; wal_pending_bytes(n->journal.wal); us += 500)
-        disk_pump(&n->disk, n->journal.wal, &n->wal_options,
-                  (wal_instant){us});
-    n->disk.hold_writes = true;
-}
-
 void start_create(struct cluster *c, struct sim_node *n)
 {
     static const uint8_t none[WAL_INSTALL_ID_BYTES];
@@ -67,8 +52,7 @@ void start_create(struct cluster *c, struct sim_node *n)
 
     map_activate(active);
     n->map = active;
-    n->wal_options = small_options(SEGMENT_BYTES);
-    n->wal_options.log_id[0] = (uint8_t)n->id;
+    n->wal_options = disk_options(SEGMENT_BYTES, n->id);
     journal_init(&n->journal, wal_new(&n->wal_options, NULL));
     for (unsigned i = 0; i < active->n_groups; i++) {
         const struct map_group *g = &active->groups[i];
@@ -79,14 +63,23 @@ void start_create(struct cluster *c, struct sim_node *n)
         n->n_replicas++;
         *r = (struct sim_replica){.group = g->id, .id = m->id};
         create_store(r, g, active);
-        wal_reset(n->journal.wal, g->id, 1, 1, none, cluster_us(c));
-        wal_vote(n->journal.wal, g->id, 1, 0, cluster_us(c));
+        wal_reset(n->journal.wal, g->id, 1, 1, none, cluster_us(c, n));
+        wal_vote(n->journal.wal, g->id, 1, 0, cluster_us(c, n));
     }
-    settle(c, n);
+    disk_settle(c, n);
     journal_release(&n->journal);
 }
 
 /* ---- start ---- */
+
+static const struct wal_recovered_group *
+recovered_group(const struct wal_recovered *found, uint32_t group)
+{
+    for (unsigned i = 0; i < found->n_groups; i++)
+        if (found->groups[i].group == group)
+            return &found->groups[i];
+    return NULL;
+}
 
 /* What was read for one replica. */
 struct found {
@@ -95,6 +88,8 @@ struct found {
     uint32_t *sizes;
     size_t n;
     bool finish_install;
+    const char *broken; /* why the replica has to stay out */
+    bool lost;
 };
 
 static void release_found(struct found *f)
@@ -125,6 +120,19 @@ static void found_entry(struct found *f, uint64_t index,
         to->payload = blob_copy(e->data);
 }
 
+static void take_entries(const struct wal_recovered *log,
+                         struct sim_replica *r, struct found *f)
+{
+    uint64_t applied = mem_table_record(&r->open->live).applied_index;
+
+    found_room(f);
+    for (uint64_t i = f->log.first; i <= f->log.last; i++) {
+        struct wal_entry e = wal_recovered_entry(log, r->group, i);
+        found_entry(f, i, &e, applied);
+    }
+}
+
+/* As each_group() in node/shell/start.c. */
 static void take_log(struct cluster *c, struct sim_node *n,
                      const struct wal_recovered *log, struct sim_replica *r,
                      struct found *f)
@@ -132,24 +140,37 @@ static void take_log(struct cluster *c, struct sim_node *n,
     const struct wal_recovered_group *g = recovered_group(log, r->group);
     uint64_t applied = mem_table_record(&r->open->live).applied_index;
 
-    if (!g || g->quarantined)
-        cluster_fail(c, "node %u group %u: the log is %s", n->id, r->group,
-                     g ? g->reason : "missing");
-    f->log = *g;
-    if (memcmp(r->install_id, g->install_id, WAL_INSTALL_ID_BYTES)) {
-        f->finish_install = true;
-        return;
+    if (!g) {
+        f->broken = "its log is missing";
+        f->lost = true;
+    } else if (g->quarantined) {
+        f->broken = g->reason;
+    } else if (r->unreadable && cluster_odds(c, STREAM_START, 500)) {
+        f->broken = "its store cannot be opened";
+    } else if (memcmp(r->install_id, g->install_id, WAL_INSTALL_ID_BYTES)) {
+        f->finish_install = applied > g->reset_index;
+        if (!f->finish_install)
+            f->broken = "its store is older than its log";
+    } else if (g->first > applied + 1 || g->last < applied) {
+        f->broken = "its log does not reach its store";
     }
-    if (g->first > applied + 1 || g->last < applied)
+    if (g)
+        f->log = *g;
+    if (f->broken && !n->damaged)
         cluster_fail(c,
-                     "node %u group %u: log %" PRIu64 "..%" PRIu64
-                     " does not reach the store at %" PRIu64,
-                     n->id, r->group, g->first, g->last, applied);
-    found_room(f);
-    for (uint64_t i = g->first; i <= g->last; i++) {
-        struct wal_entry e = wal_recovered_entry(log, r->group, i);
-        found_entry(f, i, &e, applied);
+                     "node %u group %u: %s; log %" PRIu64 "..%" PRIu64
+                     ", store at %" PRIu64,
+                     n->id, r->group, f->broken, f->log.first, f->log.last,
+                     applied);
+    if (f->broken) {
+        c->count.quarantines++;
+        cluster_say(c, "node %u group %u stays out: %s", n->id, r->group,
+                    f->broken);
     }
+    if (c->judge.recovered)
+        c->judge.recovered(c->judge.arg, n, r, f->broken ? NULL : g);
+    if (!f->broken && !f->finish_install)
+        take_entries(log, r, f);
 }
 
 static void finish_install(struct cluster *c, struct sim_node *n,
@@ -160,7 +181,7 @@ static void finish_install(struct cluster *c, struct sim_node *n,
     cluster_say(c, "node %u group %u: install finished at start", n->id,
                 r->group);
     wal_reset(n->journal.wal, r->group, record.applied_index,
-              record.applied_term, r->install_id, cluster_us(c));
+              record.applied_term, r->install_id, cluster_us(c, n));
     f->log.first = record.applied_index + 1;
     f->log.last = record.applied_index;
 }
@@ -172,6 +193,8 @@ static struct replica_restore restore_of(struct sim_replica *r,
     struct replica_restore o = {
         .group = r->group,
         .replica = r->id,
+        .broken = f->broken,
+        .lost = f->lost,
         .record = record,
         .flushed = mem_table_record(&r->open->flushed).applied_index,
         .slots = mem_table_single(&r->open->live, LAYOUT_SLOTS),
@@ -181,6 +204,8 @@ static struct replica_restore restore_of(struct sim_replica *r,
         members_decode(record.members, &o.raft.snapshot.members);
 
     assert(st == STATUS_OK);
+    if (f->broken)
+        return o;
     o.raft.term = f->log.term;
     o.raft.vote = f->log.vote;
     o.raft.snapshot.index = record.applied_index;
@@ -203,7 +228,7 @@ static void tick(struct cluster *c, struct sim_loop *l, void *arg UNUSED,
         return;
     cluster_later(c, l, 100, tick, NULL);
     e.disk.write_age =
-        MS(wal_oldest_age(n->journal.wal, cluster_us(c)) / 1000);
+        MS(wal_oldest_age(n->journal.wal, cluster_us(c, n)) / 1000);
     e.disk.nearly_full =
         n->nearly_full || !wal_accepts_entries(n->journal.wal);
     for (unsigned i = 0; n->up && i < n->n_loops; i++)
@@ -211,10 +236,10 @@ static void tick(struct cluster *c, struct sim_loop *l, void *arg UNUSED,
     for (unsigned i = 0; n->up && i < n->n_replicas; i++)
         if (n->replicas[i].restart_wanted)
             start_again(c, n, &n->replicas[i]);
-    if (n->up) {
+    if (n->up)
         effects_relief(c, n);
+    if (n->up)
         effects_pump(c, n);
-    }
 }
 
 static void make_shard(struct cluster *c, struct sim_loop *l)
@@ -224,7 +249,7 @@ static void make_shard(struct cluster *c, struct sim_loop *l)
         .node = n->id,
         .shard = l->index,
         .shards = n->n_loops,
-        .seed = rng_next(&c->rng),
+        .seed = rng_next(&c->rng[STREAM_START]),
         .group_flush_bytes = c->o.flush_bytes,
         .node_flush_bytes = c->o.flush_bytes * 2,
         .log_trailing = c->o.trailing,
@@ -245,13 +270,16 @@ void start_node(struct cluster *c, struct sim_node *n)
 {
     struct found f[CLUSTER_GROUPS_MAX] = {0};
     struct event e = {.type = EVENT_DISK};
-    struct wal_recovered *log = disk_recover(&n->disk, &n->wal_options);
+    struct wal_recovered *log = disk_recover(c, n);
 
     assert(!n->up);
     n->boot++;
     n->up = true;
-    n->stopping = n->write_pending = false;
-    n->n_loops = 1 + (unsigned)cluster_random(c, c->o.loops - 1);
+    /* A monotonic clock begins anywhere. */
+    n->clock_own_ms = c->now + cluster_draw(c, STREAM_START, c->o.clocks);
+    n->clock_world_ms = c->now;
+    n->stopping = false;
+    n->n_loops = 1 + (unsigned)cluster_draw(c, STREAM_START, c->o.loops - 1);
     for (unsigned i = 0; i < n->n_replicas; i++) {
         struct sim_replica *r = &n->replicas[i];
         r->open = r->current;
@@ -259,13 +287,13 @@ void start_node(struct cluster *c, struct sim_node *n)
         take_log(c, n, log, r, &f[i]);
     }
     for (unsigned i = 0; i < log->n_remove; i++)
-        disk_remove(&n->disk, log->remove[i]);
+        disk_unlink(&n->disk, log->remove[i]);
     journal_init(&n->journal, wal_new(&n->wal_options, log));
     wal_recovered_free(log);
     for (unsigned i = 0; i < n->n_replicas; i++)
         if (f[i].finish_install)
             finish_install(c, n, &n->replicas[i], &f[i]);
-    settle(c, n);
+    disk_settle(c, n);
     cluster_say(c, "start node %u boot %u loops %u", n->id, n->boot,
                 n->n_loops);
     for (unsigned i = 0; i < n->n_loops; i++)
@@ -273,12 +301,12 @@ void start_node(struct cluster *c, struct sim_node *n)
     for (unsigned i = 0; i < n->n_replicas; i++) {
         struct replica_restore o = restore_of(&n->replicas[i], &f[i]);
         struct sim_loop *l = loop_of(n, n->replicas[i].group);
-        shard_replica_add(l->shard, (instant){c->now}, &o, &l->fx);
+        shard_replica_add(l->shard, cluster_clock(c, l->node), &o, &l->fx);
         release_found(&f[i]);
     }
     cluster_later(c, &n->loops[0], 100, tick, NULL);
-    for (unsigned i = 0; i < n->n_loops; i++) /* what starting wanted */
-        loop_step(c, &n->loops[i], &e);
+    for (unsigned i = 0; n->up && i < n->n_loops; i++)
+        loop_step(c, &n->loops[i], &e); /* what starting wanted */
 }
 
 /* ---- again, while the node runs ---- */
@@ -320,7 +348,7 @@ static void restart_run(struct cluster *c, struct sim_loop *l, void *arg,
                     l->node->id);
         c->count.restarts++;
         a->r->restart_wanted = false;
-        shard_replica_restart(l->shard, (instant){c->now}, &o, &l->fx);
+        shard_replica_restart(l->shard, cluster_clock(c, l->node), &o, &l->fx);
         loop_step(c, l, &e);
     }
     release_found(&a->f);
@@ -345,7 +373,9 @@ void start_again(struct cluster *c, struct sim_node *n, struct sim_replica *r)
     found_room(&a->f);
     for (uint64_t i = info.first; ok && i <= info.last;)
         ok = take_span(n, r, &a->f, &i);
-    if (ok) {
+    if (!ok && n->damaged)
+        a->f.broken = "its log cannot be read";
+    if (ok || n->damaged) {
         loop_letter(c, &n->loops[0], loop_of(n, r->group), restart_run, a);
         return;
     }
@@ -355,6 +385,18 @@ void start_again(struct cluster *c, struct sim_node *n, struct sim_replica *r)
 
 /* ---- end ---- */
 
+static void end_loop(struct sim_loop *l)
+{
+    /* Effects that nobody carries out any more. */
+    for (unsigned i = l->carried; i < l->fx.n; i++)
+        if (l->fx.v[i].type == EFFECT_MAP_SAVE && l->fx.v[i].map_save.give)
+            map_free(l->fx.v[i].map_save.map);
+    l->fx.n = l->carried = 0;
+    l->draining = false;
+    shard_free(l->shard);
+    l->shard = NULL;
+}
+
 static void end_process(struct cluster *c, struct sim_node *n)
 {
     if (c->judge.died)
@@ -362,13 +404,10 @@ static void end_process(struct cluster *c, struct sim_node *n)
     n->up = false;
     n->stopping = false;
     n->paused_until = 0;
-    for (unsigned i = 0; i < n->n_loops; i++) {
-        n->loops[i].fx.n = 0;
-        shard_free(n->loops[i].shard);
-        n->loops[i].shard = NULL;
-    }
+    n->crash_after = 0;
+    for (unsigned i = 0; i < n->n_loops; i++)
+        end_loop(&n->loops[i]);
     journal_release(&n->journal);
-    n->disk.has_flying = false;
     for (unsigned i = 0; i < n->n_replicas; i++) {
         struct sim_replica *r = &n->replicas[i];
         snapshot_forget(r);
@@ -385,25 +424,45 @@ void start_crash(struct cluster *c, struct sim_node *n)
 
     cluster_say(c, "crash node %u", n->id);
     c->count.crashes++;
-    disk_crash(&n->disk, &c->rng, keeps[cluster_random(c, 2)]);
+    disk_crash(&n->disk, &c->rng[STREAM_DISK],
+               keeps[cluster_draw(c, STREAM_DISK, 2)]);
     end_process(c, n);
     for (unsigned i = 0; i < n->n_replicas; i++) {
         struct mem_store *s = n->replicas[i].current;
+        unsigned more = 0;
         /* A store may have flushed more than it was asked for. */
-        if (cluster_chance(c, 300))
-            mem_table_copy(&s->flushed, &s->live);
-        else
-            mem_table_copy(&s->live, &s->flushed);
+        if (cluster_odds(c, STREAM_STORE, 500))
+            more = (unsigned)cluster_draw(c, STREAM_STORE, s->n_pending);
+        mem_store_crash(s, more);
     }
 }
 
 void start_leave(struct cluster *c, struct sim_node *n)
 {
     cluster_say(c, "node %u leaves", n->id);
-    settle(c, n);
+    disk_settle(c, n);
     end_process(c, n);
     for (unsigned i = 0; i < n->n_replicas; i++) {
         struct mem_store *s = n->replicas[i].current;
-        mem_table_copy(&s->flushed, &s->live);
+        mem_store_crash(s, s->n_pending);
     }
+}
+
+void start_wipe(struct cluster *c, struct sim_node *n, bool again)
+{
+    assert(!n->up && n->victim);
+    cluster_say(c, "wipe node %u%s", n->id, again ? ", make it anew" : "");
+    disk_wipe(&n->disk);
+    for (unsigned i = 0; i < n->n_replicas; i++) {
+        mem_store_free(n->replicas[i].current);
+        n->replicas[i] = (struct sim_replica){0};
+    }
+    n->n_replicas = 0;
+    map_free(n->map);
+    n->map = NULL;
+    n->damaged = true;
+    n->wiped = true;
+    n->directory[0] ^= 0x55; /* the id of a directory is made with it */
+    if (again)
+        start_create(c, n);
 }

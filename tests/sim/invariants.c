@@ -5,6 +5,9 @@
 
 #include "tests/sim/invariants.h"
 
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
 void invariants_init(struct invariants *v, struct cluster *c)
 {
     *v = (struct invariants){.c = c};
@@ -13,6 +16,14 @@ void invariants_init(struct invariants *v, struct cluster *c)
 void invariants_release(struct invariants *v)
 {
     for (unsigned g = 0; g < CLUSTER_GROUPS_MAX; g++) {
+        for (size_t i = 0; i < v->group[g].n_seen; i++) {
+            while (v->group[g].seen[i]) {
+                struct seen_entry *x = v->group[g].seen[i];
+                v->group[g].seen[i] = x->next;
+                free(x);
+            }
+        }
+        free(v->group[g].seen);
         free(v->group[g].leader);
         free(v->group[g].digest);
     }
@@ -47,9 +58,28 @@ static void check_leader(struct invariants *v, const struct replica *r)
     *known = r->id;
 }
 
+static void check_bounds(struct invariants *v, struct sim_loop *l)
+{
+    const struct shard *s = l->shard;
+    enum { SEGMENTS_MANY = 2000 };
+
+    if (s->pending_bytes > s->o.pending_bytes_max)
+        cluster_fail(v->c, "node %u: too many pending bytes", l->node->id);
+    if (s->read_pool.out > s->o.reads_max)
+        cluster_fail(v->c, "node %u: too many reads", l->node->id);
+    if (s->forwards.count > s->o.forwards_max)
+        cluster_fail(v->c, "node %u: too many forwards", l->node->id);
+    if (wal_bytes(l->node->journal.wal) >
+        (uint64_t)SEGMENTS_MANY * SEGMENT_BYTES)
+        cluster_fail(v->c, "node %u: the log only grows", l->node->id);
+}
+
 void invariants_stepped(struct invariants *v, struct sim_loop *l)
 {
     struct sim_node *n = l->node;
+
+    if (++v->stepped % 64 == 0)
+        check_bounds(v, l);
 
     for (unsigned i = 0; i < l->shard->n_replicas; i++) {
         const struct replica *r = l->shard->replicas[i];
@@ -58,7 +88,8 @@ void invariants_stepped(struct invariants *v, struct sim_loop *l)
             *applied = 0;
         v->replica[n->place][r->group].boot = n->boot;
         check_leader(v, r);
-        if (r->mode == REPLICA_QUARANTINED || r->mode == REPLICA_LOST)
+        if ((r->mode == REPLICA_QUARANTINED || r->mode == REPLICA_LOST) &&
+            !n->damaged)
             cluster_fail(v->c, "node %u group %u: %s", n->id, r->group,
                          r->reason);
         if (r->applied < *applied)
@@ -73,10 +104,106 @@ void invariants_stepped(struct invariants *v, struct sim_loop *l)
     }
 }
 
+/* ---- entries ---- */
+
+static struct seen_entry **seen_at(struct invariants *v, uint32_t group,
+                                   uint64_t index)
+{
+    size_t *n = &v->group[group].n_seen;
+
+    if (index >= *n) {
+        size_t more = *n ? *n : 256;
+        while (more <= index)
+            more *= 2;
+        v->group[group].seen =
+            xrealloc(v->group[group].seen, more * sizeof(void *));
+        memset(v->group[group].seen + *n, 0, (more - *n) * sizeof(void *));
+        *n = more;
+    }
+    return &v->group[group].seen[index];
+}
+
+static void see(struct invariants *v, uint32_t group, uint64_t index,
+                const struct group_entry *e)
+{
+    struct seen_entry **head = seen_at(v, group, index), *x = *head;
+    struct slice bytes = blob_slice(e->payload);
+    uint64_t hash = XXH3_64bits_withSeed(bytes.data, bytes.size, e->type);
+
+    while (x && x->term != e->term)
+        x = x->next;
+    if (x && x->hash != hash)
+        cluster_fail(v->c, "group %u: entry %" PRIu64 " of term %" PRIu64
+                     " has two contents",
+                     group, index, e->term);
+    if (x)
+        return;
+    x = xmalloc(sizeof *x);
+    *x = (struct seen_entry){*head, e->term, hash, e->type == ENTRY_CHANGE};
+    *head = x;
+}
+
+void invariants_logged(struct invariants *v, const struct effect *e,
+                       const struct group_entry *entries, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        see(v, e->group, e->persist_entries.first + i, &entries[i]);
+}
+
+/* ---- members ---- */
+
+/* Could a majority of `a` and one of `b` have nobody in common? */
+static bool disjoint_majorities(const struct members *a,
+                                const struct members *b)
+{
+    unsigned both = 0, more_a, more_b;
+
+    for (unsigned i = 0; i < a->n; i++)
+        both += members_is_voter(a, a->v[i].replica) &&
+                members_is_voter(b, a->v[i].replica);
+    more_a = members_quorum(a) + both;
+    more_b = members_quorum(b) + both;
+    more_a -= MIN_OF(more_a, members_voters(a));
+    more_b -= MIN_OF(more_b, members_voters(b));
+    return more_a + more_b <= both;
+}
+
+static bool change_between(struct invariants *v, uint32_t group,
+                           uint64_t after, uint64_t before)
+{
+    for (uint64_t i = after + 1; i < before; i++)
+        for (const struct seen_entry *x = *seen_at(v, group, i); x;
+             x = x->next)
+            if (x->change)
+                return true;
+    return false;
+}
+
+static void check_members(struct invariants *v, uint32_t group,
+                          const struct group_record *record)
+{
+    struct members to;
+    struct members *from = &v->group[group].members;
+    uint64_t *index = &v->group[group].members_index;
+
+    if (record->change_index <= *index)
+        return;
+    if (members_decode(record->members, &to) != STATUS_OK)
+        cluster_fail(v->c, "group %u: a damaged member list", group);
+    if (*index && !change_between(v, group, *index, record->change_index) &&
+        disjoint_majorities(from, &to))
+        cluster_fail(v->c, "group %u: majorities of its members at %" PRIu64
+                     " and %" PRIu64 " need not meet",
+                     group, *index, record->change_index);
+    *from = to;
+    *index = record->change_index;
+}
+
 void invariants_applied(struct invariants *v, struct sim_node *n,
                         struct sim_replica *r)
 {
-    uint64_t index = mem_table_record(&r->open->live).applied_index;
+    struct group_record record = mem_table_record(&r->open->live);
+    uint64_t index = record.applied_index;
     uint64_t *known =
         place(&v->group[r->group].digest, &v->group[r->group].n_digest,
               index);
@@ -86,21 +213,46 @@ void invariants_applied(struct invariants *v, struct sim_node *n,
                      " its store differs from another's",
                      n->id, r->group, index);
     *known = r->open->live.digest;
+    check_members(v, r->group, &record);
+}
+
+/* ---- the end ---- */
+
+bool invariants_counts(const struct sim_node *n, uint32_t group)
+{
+    struct sim_node *x = (struct sim_node *)n;
+    struct replica *r;
+
+    if (!n->damaged)
+        return true;
+    if (!n->up || n->wiped)
+        return false;
+    r = shard_find(loop_of(x, group)->shard, group);
+    return r && r->mode == REPLICA_SERVING;
 }
 
 bool invariants_converged(struct invariants *v)
 {
     struct cluster *c = v->c;
     uint64_t digest[CLUSTER_GROUPS_MAX] = {0};
-    uint64_t epoch = c->nodes[0].map->epoch;
+    uint64_t epoch = 0;
 
     for (unsigned i = 0; i < c->o.nodes; i++) {
         struct sim_node *n = &c->nodes[i];
-        for (unsigned k = 0; k < n->n_loops; k++)
-            if (n->loops[k].shard->map->epoch != epoch)
+        if (n->wiped)
+            continue;
+        if (!n->up)
+            return false;
+        for (unsigned k = 0; k < n->n_loops; k++) {
+            uint64_t mine = n->loops[k].shard->map->epoch;
+            if (epoch && mine != epoch)
                 return false;
+            epoch = mine;
+        }
         for (unsigned k = 0; k < n->n_replicas; k++) {
             const struct sim_replica *r = &n->replicas[k];
+            if (!invariants_counts(n, r->group))
+                continue;
             if (!digest[r->group])
                 digest[r->group] = r->open->live.digest;
             if (digest[r->group] != r->open->live.digest)
@@ -130,7 +282,7 @@ static void shard_empty(struct invariants *v, const struct sim_node *n,
         nothing(v, n, reads_count(&r->reads), "reads of a group");
         nothing(v, n, proposals_in_flight(&r->proposals), "batches");
         nothing(v, n, r->apply.n_settled, "settled writes");
-        if (r->mode != REPLICA_SERVING)
+        if (r->mode != REPLICA_SERVING && !n->damaged)
             cluster_fail(v->c, "node %u group %u: %s", n->id, r->group,
                          r->reason);
     }
@@ -140,9 +292,12 @@ void invariants_nothing_left(struct invariants *v)
 {
     for (unsigned i = 0; i < v->c->o.nodes; i++) {
         struct sim_node *n = &v->c->nodes[i];
+        if (n->wiped || !n->up)
+            continue;
         for (unsigned k = 0; k < n->n_loops; k++)
             shard_empty(v, n, n->loops[k].shard);
-        for (unsigned k = 0; k < n->n_replicas; k++)
+        /* To a replica that stays out one is offered for a minute. */
+        for (unsigned k = 0; k < n->n_replicas && !v->c->o.victims; k++)
             nothing(v, n, n->replicas[k].checkpoints != NULL,
                     "checkpoints");
     }

@@ -150,3 +150,57 @@ bool mem_table_read(struct mem_table *t, struct slice bytes)
     }
     return true;
 }
+
+/* ---- what is durable of it ---- */
+
+void mem_store_free(struct mem_store *s)
+{
+    if (!s)
+        return;
+    mem_table_release(&s->live);
+    mem_table_release(&s->flushed);
+    for (unsigned i = 0; i < s->cap_pending; i++)
+        write_set_release(&s->pending[i]);
+    free(s->pending);
+    free(s);
+}
+
+void mem_store_apply(struct mem_store *s, const struct write_set *set)
+{
+    mem_table_apply(&s->live, set);
+    if (s->n_pending == s->cap_pending) {
+        unsigned cap = s->cap_pending ? s->cap_pending * 2 : 32;
+        s->pending = xrealloc(s->pending, cap * sizeof *s->pending);
+        memset(s->pending + s->cap_pending, 0,
+               (cap - s->cap_pending) * sizeof *s->pending);
+        s->cap_pending = cap;
+    }
+    write_set_append(&s->pending[s->n_pending++], set);
+}
+
+void mem_store_flush(struct mem_store *s, uint64_t number)
+{
+    unsigned n = 0;
+
+    if (!s->n_pending)
+        return;
+    for (; n < s->n_pending && s->first_pending + n < number; n++)
+        mem_table_apply(&s->flushed, &s->pending[n]);
+    for (unsigned i = 0; i < n; i++)
+        write_set_release(&s->pending[i]);
+    memmove(s->pending, s->pending + n,
+            (s->n_pending - n) * sizeof *s->pending);
+    memset(s->pending + s->n_pending - n, 0, n * sizeof *s->pending);
+    s->n_pending -= n;
+    s->first_pending += n;
+}
+
+void mem_store_crash(struct mem_store *s, unsigned more)
+{
+    mem_store_flush(s, s->first_pending + more);
+    for (unsigned i = 0; i < s->n_pending; i++)
+        write_set_clear(&s->pending[i]);
+    s->first_pending += s->n_pending;
+    s->n_pending = 0;
+    mem_table_copy(&s->live, &s->flushed);
+}

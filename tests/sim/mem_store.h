@@ -1,6 +1,6 @@
 /* mem_store.h - a replica's store in memory, with what a crash leaves of it.
  *
- * An ordered map; `live` is what reads see, `flushed` what a crash leaves.
+ * An ordered map; `live` is what reads see, `flushed` what is surely durable.
  * Rows are shared between copies. The digest is the same for equal contents,
  * however they came about. */
 #ifndef TESTS_SIM_MEM_STORE_H
@@ -54,17 +54,26 @@ void mem_table_write(const struct mem_table *t, unsigned from, unsigned to,
 /* Add rows written so; false when malformed. */
 bool mem_table_read(struct mem_table *t, struct slice bytes);
 
+/* `pending`: the write sets between `flushed` and `live`, in order. A store
+ * may make any number of them durable at any time, whole ones only, oldest
+ * first: a crash leaves one of these states. */
 struct mem_store {
     struct mem_table live, flushed;
+    struct write_set *pending;
+    unsigned n_pending, cap_pending;
+    uint64_t first_pending; /* number of pending[0] since the store was made */
 };
 
-static inline void mem_store_free(struct mem_store *s)
+void mem_store_free(struct mem_store *s);
+void mem_store_apply(struct mem_store *s, const struct write_set *set);
+/* Write sets below this number are in `live`. */
+static inline uint64_t mem_store_number(const struct mem_store *s)
 {
-    if (!s)
-        return;
-    mem_table_release(&s->live);
-    mem_table_release(&s->flushed);
-    free(s);
+    return s->first_pending + s->n_pending;
 }
+/* Those below `number` are durable. */
+void mem_store_flush(struct mem_store *s, uint64_t number);
+/* The process is gone; `more` pending ones were durable all the same. */
+void mem_store_crash(struct mem_store *s, unsigned more);
 
 #endif

@@ -9,7 +9,7 @@
 
 #include "tests/sim/cluster.h"
 
-enum { GIVE_UP_MS = 1500 };
+enum { GIVE_UP_MS = 1500, RESEND_MS = 200 };
 
 struct flying {
     struct flying *next;
@@ -44,6 +44,7 @@ struct lane {
 struct network {
     struct lane lanes[CLUSTER_NODES_MAX][CLUSTER_NODES_MAX][2];
     bool blocked[CLUSTER_NODES_MAX][CLUSTER_NODES_MAX];
+    unsigned slow[CLUSTER_NODES_MAX][CLUSTER_NODES_MAX];
 };
 
 /* A message to one end of a lane, as of one epoch. */
@@ -143,7 +144,11 @@ static void pipe_run(struct cluster *c, struct sim_loop *none UNUSED,
             pipe_arm(c, p, 5);
         return;
     }
-    if (!l->told_up[1 - p->side] || to->paused_until > c->now) {
+    if (to->paused_until > c->now) {
+        pipe_arm(c, p, to->paused_until - c->now);
+        return;
+    }
+    if (!l->told_up[1 - p->side]) {
         pipe_arm(c, p, 1);
         return;
     }
@@ -164,6 +169,22 @@ static struct lane *lane_of(struct cluster *c, unsigned a, unsigned b,
     return &c->network->lanes[a < b ? a : b][a < b ? b : a][channel];
 }
 
+/* How long a frame takes; what is lost on the way is sent again after a
+ * while, which holds up all that is behind it. */
+static uint64_t transit(struct cluster *c, unsigned from, unsigned to)
+{
+    unsigned slow = c->network->slow[from][to];
+    uint64_t ms = 1 + cluster_draw(c, STREAM_NET, c->delay_max);
+
+    if (slow)
+        ms += cluster_draw(c, STREAM_NET, slow);
+    for (unsigned again = RESEND_MS;
+         again < 16 * RESEND_MS && cluster_odds(c, STREAM_NET, c->resend);
+         again *= 2)
+        ms += again;
+    return ms;
+}
+
 void network_send(struct cluster *c, struct sim_node *from,
                   unsigned from_shard, uint32_t to, unsigned to_shard,
                   enum channel channel, uint64_t number,
@@ -180,17 +201,19 @@ void network_send(struct cluster *c, struct sim_node *from,
     l = lane_of(c, from->place, target->place, channel, &side);
     if (!l->open || !l->told_up[side] || (number && number != l->epoch))
         return; /* the sender has been told, or will be */
-    if (cluster_chance(c, c->loss)) {
+    if (cluster_odds(c, STREAM_NET, c->loss)) {
         lane_break(c, l);
         return;
     }
+    if (c->judge.sent)
+        c->judge.sent(c->judge.arg, from, items);
     p = &l->pipe[side];
     f = xcalloc(1, sizeof *f);
     f->sent = c->now;
     f->node = from->id;
     f->from = from_shard;
     f->to = to_shard;
-    f->due = c->now + 1 + cluster_random(c, c->delay_max);
+    f->due = c->now + transit(c, from->place, target->place);
     if (f->due < p->last_due)
         f->due = p->last_due;
     p->last_due = f->due;
@@ -248,7 +271,35 @@ static void want_redial(struct cluster *c, struct lane *l)
     if (l->redialing)
         return;
     l->redialing = true;
-    cluster_later(c, NULL, 5 + cluster_random(c, 60), redial, l);
+    cluster_later(c, NULL, 5 + cluster_draw(c, STREAM_NET, 60), redial, l);
+}
+
+/* What the node on this side says, as bytes, and is it accepted? */
+static bool greeted(struct cluster *c, struct lane *l, unsigned side)
+{
+    const struct sim_node *from = at(c, l, side);
+    struct sim_node *to = at(c, l, 1 - side);
+    struct buf bytes = {0};
+    const char *why = NULL;
+    struct hello h = {
+        .level = HELLO_LEVEL,
+        .channel = l->channel,
+        .node = from->id,
+        .to = to->id,
+        .boot_count = from->boot,
+        .map_epoch = from->map->epoch,
+        .shards = (uint16_t)from->n_loops,
+    };
+    bool ok;
+
+    memcpy(h.cluster, from->map->cluster, ID_BYTES);
+    memcpy(h.directory, from->directory, ID_BYTES);
+    hello_encode(&h, &bytes);
+    ok = hello_decode(buf_slice(&bytes), &h) == STATUS_OK &&
+         hello_check(&h, to->map, to->id, &to->boots, &why) == STATUS_OK;
+    buf_release(&bytes);
+    c->count.refused_hellos += !ok;
+    return ok;
 }
 
 static void redial(struct cluster *c, struct sim_loop *none UNUSED, void *arg,
@@ -263,7 +314,8 @@ static void redial(struct cluster *c, struct sim_loop *none UNUSED, void *arg,
         return;
     l->redialing = false;
     if (!free_both || !at(c, l, 0)->up || !at(c, l, 1)->up ||
-        l->told_up[0] || l->told_up[1]) {
+        l->told_up[0] || l->told_up[1] || !greeted(c, l, 0) ||
+        !greeted(c, l, 1)) {
         want_redial(c, l);
         return;
     }
@@ -271,8 +323,8 @@ static void redial(struct cluster *c, struct sim_loop *none UNUSED, void *arg,
     l->epoch++;
     l->loops[0] = at(c, l, 0)->n_loops;
     l->loops[1] = at(c, l, 1)->n_loops;
-    later(c, l, 0, cluster_random(c, 5), notice_up);
-    later(c, l, 1, cluster_random(c, 5), notice_up);
+    later(c, l, 0, cluster_draw(c, STREAM_NET, 5), notice_up);
+    later(c, l, 1, cluster_draw(c, STREAM_NET, 5), notice_up);
 }
 
 static void lane_break(struct cluster *c, struct lane *l)
@@ -285,7 +337,7 @@ static void lane_break(struct cluster *c, struct lane *l)
     for (unsigned side = 0; side < 2; side++) {
         pipe_clear(&l->pipe[side]);
         if (l->told_up[side])
-            later(c, l, side, cluster_random(c, 30), notice_down);
+            later(c, l, side, cluster_draw(c, STREAM_NET, 30), notice_down);
     }
     want_redial(c, l);
 }
@@ -331,6 +383,27 @@ void network_block(struct cluster *c, unsigned from, unsigned to, bool block,
     c->network->blocked[from][to] = block;
     for (unsigned ch = 0; block && break_now && ch < 2; ch++)
         network_break(c, from, to, (enum channel)ch);
+}
+
+void network_hurry(struct cluster *c)
+{
+    for (unsigned a = 0; a < c->o.nodes; a++) {
+        for (unsigned b = a + 1; b < c->o.nodes; b++) {
+            for (unsigned k = 0; k < 4; k++) {
+                struct pipe *p = &c->network->lanes[a][b][k / 2].pipe[k % 2];
+                for (struct flying *f = p->head; f; f = f->next)
+                    f->due = MIN_OF(f->due, c->now);
+                p->last_due = MIN_OF(p->last_due, c->now);
+                if (p->head)
+                    cluster_later(c, NULL, 0, pipe_run, p);
+            }
+        }
+    }
+}
+
+void network_slow(struct cluster *c, unsigned from, unsigned to, unsigned ms)
+{
+    c->network->slow[from][to] = ms;
 }
 
 void network_init(struct cluster *c)

@@ -21,23 +21,46 @@ static void on_replied(void *arg, struct sim_node *n UNUSED,
 
 static void on_died(void *arg, struct sim_node *n)
 {
+    promises_died(&((struct trial *)arg)->promises, n);
     clients_died(&((struct trial *)arg)->clients, n);
+}
+
+static void on_logged(void *arg, struct sim_node *n, const struct effect *e,
+                      const struct group_entry *entries, unsigned count)
+{
+    promises_truncated(&((struct trial *)arg)->promises, n, e);
+    invariants_logged(&((struct trial *)arg)->invariants, e, entries, count);
+}
+
+static void on_sent(void *arg, struct sim_node *n, struct slice items)
+{
+    promises_sent(&((struct trial *)arg)->promises, n, items);
+}
+
+static void on_recovered(void *arg, struct sim_node *n, struct sim_replica *r,
+                         const struct wal_recovered_group *log)
+{
+    promises_recovered(&((struct trial *)arg)->promises, n, r, log);
 }
 
 void trial_init(struct trial *t, const struct cluster_options *o)
 {
     const struct cluster_judge judge = {t, on_stepped, on_applied, on_replied,
-                                        on_died};
+                                        on_died,    on_logged,  on_sent,
+                                        on_recovered};
 
+    promises_init(&t->promises, &t->c);
     invariants_init(&t->invariants, &t->c);
     t->clients = (struct clients){0};
     cluster_init(&t->c, o, &judge);
+    faults_init(&t->faults, &t->c);
     clients_init(&t->clients, &t->c, 8, 6);
 }
 
 void trial_release(struct trial *t)
 {
     cluster_release(&t->c);
+    faults_release(&t->faults);
     clients_release(&t->clients);
     invariants_release(&t->invariants);
 }
@@ -164,11 +187,16 @@ static bool converged(struct trial *t, void *arg UNUSED)
     return invariants_converged(&t->invariants);
 }
 
+void trial_converge(struct trial *t)
+{
+    trial_wait(t, CONVERGED_MS, converged, NULL, "equal replicas");
+}
+
 void trial_judge(struct trial *t)
 {
     const char *error;
 
-    trial_wait(t, CONVERGED_MS, converged, NULL, "equal replicas");
+    trial_converge(t);
     trial_run(t, 1000);
     invariants_nothing_left(&t->invariants);
     error = history_check(&t->clients.h);

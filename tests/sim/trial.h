@@ -6,12 +6,16 @@
 #define TESTS_SIM_TRIAL_H
 
 #include "tests/sim/clients.h"
+#include "tests/sim/faults.h"
 #include "tests/sim/invariants.h"
+#include "tests/sim/promises.h"
 
 struct trial {
     struct cluster c;
     struct clients clients;
     struct invariants invariants;
+    struct promises promises;
+    struct faults faults;
 };
 
 void trial_init(struct trial *t, const struct cluster_options *o);
@@ -45,6 +49,8 @@ const struct past *trial_answer(struct trial *t, struct sim_node *n,
 const struct past *trial_past(struct trial *t, size_t number);
 /* Cut a node off from all others, or connect it again. */
 void trial_isolate(struct trial *t, struct sim_node *n, bool cut);
+/* Wait until all replicas are equal. */
+void trial_converge(struct trial *t);
 /* All replicas equal, nothing left over, the history true. */
 void trial_judge(struct trial *t);
 

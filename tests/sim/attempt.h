@@ -1,0 +1,30 @@
+/* attempt.h - one trial in a process of its own, so that whatever it does to
+ * itself can be told: a failed check, an assertion, a crash, no end. */
+#ifndef TESTS_SIM_ATTEMPT_H
+#define TESTS_SIM_ATTEMPT_H
+
+#include "tests/sim/course.h"
+
+struct attempt {
+    bool failed;
+    char text[700];      /* why */
+    uint64_t ms;         /* simulated */
+    uint64_t answered, refused, unknown;
+    uint64_t steps, hash;
+    unsigned faults_planned;
+    unsigned faults[FAULT_KINDS];
+    unsigned crashes, installs, log_reads, quarantines, changes, restarts;
+    uint64_t promises;
+};
+
+struct attempt_options {
+    bool verbose;        /* tell what happens */
+    bool quiet;          /* keep the child's own output to itself */
+    unsigned seconds;    /* longer is "does not end"; 0: 120 */
+};
+
+/* Run `x`; gives what came of it. */
+struct attempt attempt_run(const struct course *x,
+                           const struct attempt_options *o);
+
+#endif
