@@ -147,7 +147,8 @@ static void burst(struct cluster *c, struct sim_loop *none, void *arg,
 
 static void again(struct clients *l, struct client *x)
 {
-    cluster_later(l->c, NULL, 1 + cluster_draw(l->c, STREAM_CLIENTS, l->pause_max), burst,
+    cluster_later(l->c, NULL,
+                  1 + cluster_draw(l->c, STREAM_CLIENTS, l->pause_max), burst,
                   x);
 }
 
@@ -155,7 +156,8 @@ static struct sim_node *reachable(struct clients *l, struct client *x)
 {
     struct sim_node *n = &l->c->nodes[x->place];
 
-    if (!x->conn || cluster_odds(l->c, STREAM_CLIENTS, 10)) /* by and by somewhere else */
+    /* By and by somewhere else. */
+    if (!x->conn || cluster_odds(l->c, STREAM_CLIENTS, 10))
         n = &l->c->nodes[cluster_draw(l->c, STREAM_CLIENTS, l->c->o.nodes - 1)];
     if (!n->up || !n->map || n->paused_until > l->c->now)
         return NULL;

@@ -242,6 +242,8 @@ void cluster_drift(struct cluster *c, struct sim_node *n, int64_t ppm);
 struct sim_node *cluster_node(struct cluster *c, uint32_t id);
 struct sim_replica *cluster_replica(struct sim_node *n, uint32_t group);
 
+/* One random fault, now (faults.c). */
+void cluster_misfortune(struct cluster *c);
 /* All nodes up that can be, all links free, gentle weather. */
 void cluster_heal(struct cluster *c);
 /* Weather in which nothing goes wrong. */

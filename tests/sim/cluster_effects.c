@@ -115,7 +115,8 @@ static void log_read_bytes(struct cluster *c, struct sim_loop *l, void *arg,
         free(r);
         return;
     }
-    if (r->found && !c->log_reads_fail && effects_read_span(l->node, &r->span, &bytes) &&
+    if (r->found && !c->log_reads_fail &&
+        effects_read_span(l->node, &r->span, &bytes) &&
         wal_span_decode(&r->span, buf_slice(&bytes), out) == STATUS_OK)
         r->n = r->span.count;
     for (unsigned i = 0; i < r->n; i++)
@@ -138,7 +139,8 @@ static void log_read_find(struct cluster *c, struct sim_loop *l, void *arg,
     r->found = wal_find(l->node->journal.wal, r->effect.group,
                         r->effect.log_read.from, 1 << 20,
                         &r->span) == STATUS_OK;
-    cluster_later(c, l, cluster_draw(c, STREAM_STORE, c->store_max), log_read_bytes, r);
+    cluster_later(c, l, cluster_draw(c, STREAM_STORE, c->store_max),
+                  log_read_bytes, r);
 }
 
 static void log_read(struct cluster *c, struct sim_loop *l,
@@ -203,7 +205,9 @@ static struct sim_replica *must_find(struct cluster *c, struct sim_loop *l,
 /* Now, or after a while? */
 static uint64_t store_delay(struct cluster *c)
 {
-    return cluster_odds(c, STREAM_STORE, 500) ? 0 : cluster_draw(c, STREAM_STORE, c->store_max);
+    return cluster_odds(c, STREAM_STORE, 500)
+               ? 0
+               : cluster_draw(c, STREAM_STORE, c->store_max);
 }
 
 static void apply_done(struct cluster *c, struct sim_loop *l, void *arg,

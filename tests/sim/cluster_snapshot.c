@@ -82,7 +82,8 @@ static void make(struct cluster *c, struct sim_loop *l,
     c->count.snapshots++;
     m->group = e->group;
     m->token = e->checkpoint.token;
-    cluster_later(c, l, 1 + cluster_draw(c, STREAM_STORE, 4 * c->store_max), made, m);
+    cluster_later(c, l, 1 + cluster_draw(c, STREAM_STORE, 4 * c->store_max),
+                  made, m);
 }
 
 static void checkpoint_free(struct checkpoint *k)
@@ -294,7 +295,8 @@ static void install(struct cluster *c, struct sim_loop *l,
             cluster_fail(c, "group %u: a piece of no file", e->group);
         buf_append(&w->bytes, e->install.bytes.data, e->install.bytes.size);
     }
-    cluster_later(c, l, cluster_draw(c, STREAM_STORE, c->store_max), install_step, w);
+    cluster_later(c, l, cluster_draw(c, STREAM_STORE, c->store_max),
+                  install_step, w);
 }
 
 /* The RESET is durable: the new store takes the place of the old. */

@@ -37,7 +37,7 @@ static void walk(struct cluster *c, struct scan_run *run,
             continue;
         if (!scan_run_take(run, key, mem_row_value(row)))
             return;
-        if (cluster_chance(c, 20)) {
+        if (cluster_odds(c, STREAM_STORE, 20)) {
             scan_run_stop(run, key);
             return;
         }
@@ -64,5 +64,6 @@ void stream_scan(struct cluster *c, struct sim_loop *l, const struct effect *e)
             walk(c, &run, &r->open->live);
         s->status = scan_run_end(&run);
     }
-    cluster_later(c, l, cluster_random(c, c->store_max), scan_done, s);
+    cluster_later(c, l, cluster_draw(c, STREAM_STORE, c->store_max),
+                  scan_done, s);
 }

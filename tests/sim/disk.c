@@ -61,6 +61,7 @@ static void make(struct disk *d, const struct wal_effect *e, uint32_t size)
     if (e->recycle_from) {
         f = disk_find(d, e->recycle_from);
         assert(f && f->size == size);
+        d->recycles++;
         f->id = e->segment; /* renamed: the old bytes stay */
         forget_segment(d, e->recycle_from);
         return;
@@ -78,6 +79,7 @@ void disk_unlink(struct disk *d, uint64_t id)
     struct disk_file *f = disk_find(d, id);
 
     assert(f);
+    d->removes++;
     forget_segment(d, id);
     free(f->bytes);
     *f = d->file[--d->files];

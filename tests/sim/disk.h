@@ -46,7 +46,8 @@ struct disk {
     bool sync_fails; /* the next sync will */
 
     struct disk_batch batch[DISK_BATCHES]; /* a ring, youngest at n - 1 */
-    uint64_t n_batches;
+    uint64_t n_batches; /* of all that were written */
+    unsigned recycles, removes;
 };
 
 void disk_release(struct disk *d);

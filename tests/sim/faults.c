@@ -528,6 +528,16 @@ static enum fault_kind any_kind(struct rng *rng)
     }
 }
 
+void cluster_misfortune(struct cluster *c)
+{
+    struct happening h = {.c = c};
+    enum fault_kind kind = any_kind(&c->rng[STREAM_WORLD]);
+
+    rng_init(&h.rng, rng_next(&c->rng[STREAM_WORLD]));
+    cluster_say(c, "fault: %s", fault_names[kind]);
+    functions[kind](&h);
+}
+
 void faults_init(struct faults *f, struct cluster *c)
 {
     const uint8_t *skip = f->skip;
