@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "node/shell/failpoint.h"
+
 /* As in the file, all of it as text: the library reads "1.5" as the number 1
  * and any word it does not know as true. NULL means "not given". */
 struct file {
@@ -283,7 +285,8 @@ static bool take_numbers(const struct file *f, struct node_options *o)
     uint32_t segment, cache, reserve;
 
     /* The largest entry has to fit a segment several times. */
-    if (!take_number("segment-mib", f->segment_mib, 32, 1024, &segment) ||
+    if (!take_number("segment-mib", f->segment_mib, 32 / FAILPOINT_SCALE,
+                     1024, &segment) ||
         !take_number("cache-mib", f->cache_mib, 1, ANY, &cache) ||
         !take_number("connections-max", f->connections_max, 1, ANY,
                      &o->conns_max) ||

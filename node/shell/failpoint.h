@@ -103,6 +103,10 @@ enum failpoint {
 
 #ifdef COAT_FAILPOINTS
 
+/* Segments and flushes may be so much smaller, so that what is rare elsewhere
+ * happens all the time. */
+enum { FAILPOINT_SCALE = 32 };
+
 /* Read the environment; before threads start. Ends the process with a line that
  * says why if it cannot be understood, and after having listed the names. */
 void failpoints_init(void);
@@ -115,6 +119,8 @@ bool failpoint_armed(enum failpoint point);
 #define FAILPOINT_ARMED(name) failpoint_armed(FAILPOINT_##name)
 
 #else
+
+enum { FAILPOINT_SCALE = 1 };
 
 static inline void failpoints_init(void)
 {

@@ -193,6 +193,8 @@ static void make_loops(struct node *n)
     struct store_env_options o = {.cache_bytes = n->o.cache_bytes};
     struct conn_options peers = conn_options_default();
 
+    if (FAILPOINT_SCALE > 1)
+        o.group_flush_bytes = (16u << 20) / FAILPOINT_SCALE;
     n->env = store_env_new(&o);
     n->n_loops = n->o.threads ? n->o.threads : 1;
     n->loops = xcalloc(n->n_loops, sizeof *n->loops);
