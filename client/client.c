@@ -7,6 +7,7 @@
 #include <sys/random.h>
 
 #include "client/engine.h"
+#include "client/flow.h"
 #include "proto/codec.h"
 #include "proto/crc.h"
 #include "proto/slot.h"
@@ -134,6 +135,7 @@ static void on_closing(uv_timer_t *timer)
     struct coat_client *c = timer->data;
 
     calls_fail_all(&c->calls, end_call, c);
+    flows_end(c);
     assert(!c->outstanding && !c->map_fetch.pending);
     while (c->peers) {
         struct peer *p = c->peers;

@@ -253,4 +253,6 @@ const char *coat_session_detail(const struct coat_session *session);
 }
 #endif
 
+#include "coatcheck_stream.h" /* ordered scans, watches */
+
 #endif

@@ -4,6 +4,7 @@
 
 #include "client/engine.h"
 #include "client/retry.h"
+#include "client/flow.h"
 
 enum { TICK = 10, CHECK_EVERY = 10, QUICK_MAX = 3, DELAY_UNSENT = 10 };
 
@@ -321,9 +322,10 @@ void engine_on_tick(uv_timer_t *timer)
     if (c->peers_leaving)
         peers_let_go(c);
     map_fetch_tick(c);
+    flows_tick(c);
     engine_run(c);
-    if (!c->outstanding && !c->map_fetch.wanted && !c->map_fetch.pending &&
-        !c->peers_leaving && !c->closing) {
+    if (!flows_alive(c) && !c->outstanding && !c->map_fetch.wanted &&
+        !c->map_fetch.pending && !c->peers_leaving && !c->closing) {
         c->ticking = false;
         uv_timer_stop(&c->tick);
     }

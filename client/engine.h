@@ -74,6 +74,8 @@ struct coat_client {
     char trouble[COAT_ERROR_MAX]; /* the last failure to connect */
     char denied[COAT_ERROR_MAX];  /* why nobody will give us a map */
 
+    struct flow *flows, *flows_at; /* scans and watches; flow.h */
+
     uv_timer_t tick;
     bool ticking;
     unsigned ticks;

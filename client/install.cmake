@@ -1,7 +1,7 @@
 # What `cmake --install` puts where: header, both libraries, pkg-config, CMake.
 include(CMakePackageConfigHelpers)
 
-install(FILES coatcheck.h ${status_h} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
+install(FILES coatcheck.h coatcheck_stream.h ${status_h} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
   COMPONENT library)
 install(TARGETS coatcheck_shared LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
   COMPONENT library)

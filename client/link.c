@@ -16,6 +16,8 @@ static const uint16_t types[] = {
     [REQUEST_SET] = MESSAGE_SET,
     [REQUEST_DELETE] = MESSAGE_DELETE,
     [REQUEST_MAP] = MESSAGE_MAP,
+    [REQUEST_SCAN] = MESSAGE_SCAN,
+    [REQUEST_WATCH] = MESSAGE_WATCH,
 };
 
 /* ---- sending ---- */
@@ -102,6 +104,7 @@ static bool read_reply(const struct frame_header *header, struct slice payload,
 {
     struct get_reply get;
     struct write_reply write;
+    struct scan_reply scan;
     struct error_reply error;
 
     switch (header->type) {
@@ -116,6 +119,12 @@ static bool read_reply(const struct frame_header *header, struct slice payload,
             return false;
         *o = (struct outcome){write.status, {NULL, 0}, write.version,
                               write.hint, write.detail};
+        return true;
+    case MESSAGE_SCAN_REPLY:
+        if (scan_reply_decode(payload, &scan))
+            return false;
+        *o = (struct outcome){.status = scan.status, .value = scan.page,
+                              .hint = scan.hint, .detail = scan.detail};
         return true;
     case MESSAGE_ERROR:
         if (error_reply_decode(payload, &error))
@@ -134,6 +143,8 @@ static bool type_answers(const struct request *r, uint16_t type)
         return true;
     if (r->op == REQUEST_GET)
         return type == MESSAGE_GET_REPLY;
+    if (r->op == REQUEST_SCAN || r->op == REQUEST_WATCH)
+        return r->op == REQUEST_SCAN && type == MESSAGE_SCAN_REPLY;
     return r->op != REQUEST_MAP && type == MESSAGE_WRITE_REPLY;
 }
 
@@ -344,7 +355,8 @@ static void link_check(struct link *l, instant too_old)
 
     for (; r && r->since.ms < too_old.ms; r = next) {
         next = r->next;
-        if (r->op != REQUEST_GET || r->attempts >= c->settings.attempts_max)
+        if ((r->op != REQUEST_GET && r->op != REQUEST_SCAN) ||
+            r->attempts >= c->settings.attempts_max)
             continue; /* its deadline ends it */
         peer_suspect(c, l->peer, SUSPECT_SILENT);
         map_fetch_want(c);

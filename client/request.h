@@ -21,7 +21,8 @@
 #include "proto/base/time.h"
 #include "proto/message.h"
 
-enum request_op { REQUEST_GET, REQUEST_SET, REQUEST_DELETE, REQUEST_MAP };
+enum request_op { REQUEST_GET, REQUEST_SET, REQUEST_DELETE, REQUEST_MAP,
+                  REQUEST_SCAN, REQUEST_WATCH };
 
 enum request_place {
     REQUEST_FREE,

@@ -107,6 +107,26 @@ static void catch_up(struct coat_session *s)
     uv_run(&s->loop, UV_RUN_NOWAIT);
 }
 
+struct coat_client *session_client(struct coat_session *s)
+{
+    return s->client;
+}
+
+void session_begin(struct coat_session *s)
+{
+    catch_up(s);
+}
+
+void session_turn(struct coat_session *s)
+{
+    uv_run(&s->loop, UV_RUN_ONCE);
+}
+
+void session_say(struct coat_session *s, const char *detail)
+{
+    snprintf(s->detail, sizeof s->detail, "%s", detail);
+}
+
 static enum coat_status wait_for(struct coat_session *s,
                                  enum coat_status submitted)
 {

@@ -10,4 +10,11 @@
 MUST_CHECK struct coat_session *session_new(const struct coat_options *options,
                                             char *error, size_t error_size);
 
+/* For what waits in its own way: the session's client; before each call of the
+ * caller (clears the detail); one turn of the loop; what went wrong. */
+struct coat_client *session_client(struct coat_session *session);
+void session_begin(struct coat_session *session);
+void session_turn(struct coat_session *session);
+void session_say(struct coat_session *session, const char *detail);
+
 #endif

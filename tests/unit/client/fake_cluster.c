@@ -28,6 +28,10 @@ static void answer(struct conn *c, const struct frame_header *to,
 {
     struct buf b = {0};
 
+    if (to->type == MESSAGE_SCAN) {
+        fake_scan_answer(c, to, status, hint);
+        return;
+    }
     if (to->type == MESSAGE_GET) {
         struct get_reply m = {status, value, version, hint, {NULL, 0}};
         get_reply_encode(&m, &b);
@@ -78,7 +82,7 @@ static struct slice key_of(const struct frame_header *h, struct slice payload,
     return del.key;
 }
 
-static struct hint hint_for(const struct fake_cluster *f, unsigned group)
+struct hint fake_hint(const struct fake_cluster *f, unsigned group)
 {
     const struct map_node *n = map_node_find(f->map, f->leaders[group]);
 
@@ -122,15 +126,19 @@ static void serve(struct fake_node *n, struct conn *c,
     struct slice value;
     unsigned group;
 
+    if (h->type == MESSAGE_SCAN) {
+        fake_scan(n, c, h, payload);
+        return;
+    }
     copy(key, key_of(h, payload, &value));
     group = fake_group(f, key);
     if (n->mode == FAKE_FORWARD)
-        execute(n, c, h, key, value, hint_for(f, group));
+        execute(n, c, h, key, value, fake_hint(f, group));
     else if (f->leaders[group] == n->id)
         execute(n, c, h, key, value, (struct hint){0});
     else
         answer(c, h, STATUS_NOT_LEADER, slice_str(""), 0,
-               n->hint_none ? (struct hint){0} : hint_for(f, group));
+               n->hint_none ? (struct hint){0} : fake_hint(f, group));
 }
 
 /* ---- requests ---- */

@@ -47,6 +47,8 @@ struct fake_node {
     unsigned crowded;    /* connections still to be refused with BUSY */
     unsigned requests;   /* get, set, delete received */
     unsigned map_requests;
+    unsigned scans;      /* pages given */
+    unsigned page_keys;  /* of a page at most; 0: as asked */
     unsigned connections; /* accepted so far */
     struct conn *conns[FAKE_CONNS_MAX];
     struct fake_held held[FAKE_LOG_MAX];
@@ -92,6 +94,17 @@ struct fake_node *fake_leader(struct fake_cluster *f, const char *key);
 void fake_lead(struct fake_cluster *f, const char *key, uint32_t node);
 /* A node that is not the leader of the key's group. */
 struct fake_node *fake_other(struct fake_cluster *f, const char *key);
+
+/* Who leads the group with this index. */
+struct hint fake_hint(const struct fake_cluster *f, unsigned group);
+
+/* Answers SCAN from the log of writes; fake_stream.c. The second refuses. */
+void fake_scan(struct fake_node *n, struct conn *c,
+               const struct frame_header *h, struct slice payload);
+void fake_scan_answer(struct conn *c, const struct frame_header *h,
+                      enum status status, struct hint hint);
+/* Write a key directly, as if somebody else had. */
+void fake_put(struct fake_cluster *f, const char *key, const char *value);
 
 /* Answers STATUS and INIT; fake_admin.c. */
 void fake_status(struct fake_node *n, struct conn *c,
