@@ -26,6 +26,11 @@ static void settle(struct applying *a, const struct waiter *w,
         (struct settled){w->from, w->op, result, w->deadline};
 }
 
+static uint64_t entry_bytes(const struct group_entry *e)
+{
+    return 64 + (e->payload ? e->payload->size : 0);
+}
+
 static void put_record(struct replica *r)
 {
     struct applying *a = &r->apply;
@@ -46,21 +51,23 @@ static void put_record(struct replica *r)
         record.members = blob_slice(e->payload);
     }
     size = group_record_bytes(&record);
-    group_record_write(write_set_put_reserve(&a->step.set,
+    group_record_write(write_set_put_reserve(&applying_step(a)->set,
                                              layout_single_key(LAYOUT_GROUP),
                                              size),
                        &record);
 }
 
-/* Execute entries applied+1 .. last into the write set. */
+/* Execute entries applied+1 .. last into the write set; fewer when they turn
+ * out to be large. */
 static void execute(struct shard *s, struct replica *r, struct effects *fx)
 {
     struct applying *a = &r->apply;
+    struct machine_step *step = applying_step(a);
     struct answering answering = {s, r, fx};
-    uint64_t clock_ms = r->clock.last_ms;
     struct effect *e;
 
     a->change_index = 0;
+    a->bytes = 0;
     /* Not r->clock: a leader's is ahead, with stamps of what it proposed. */
     a->clock_ms = r->applied_clock_ms;
     for (uint64_t i = r->applied + 1; i <= a->last; i++) {
@@ -68,7 +75,12 @@ static void execute(struct shard *s, struct replica *r, struct effects *fx)
         struct batch *b;
         enum status st;
 
+        if (i > r->applied + 1 && machine_step_full(step)) {
+            a->last = i - 1;
+            break;
+        }
         assert(entry);
+        a->bytes += entry_bytes(entry);
         a->term = entry->term;
         if (entry->type == ENTRY_CHANGE)
             a->change_index = i;
@@ -77,13 +89,11 @@ static void execute(struct shard *s, struct replica *r, struct effects *fx)
                             requests_answer_waiter, &answering);
         if (entry->type != ENTRY_COMMAND)
             continue;
-        st = machine_apply(&r->machine, &a->step, i,
-                           blob_slice(entry->payload),
+        st = machine_apply(&r->machine, step, i, blob_slice(entry->payload),
                            b ? s->results : NULL, ARRAY_LEN(s->results),
-                           &clock_ms);
+                           &a->clock_ms);
         assert(st == STATUS_OK); /* machine_needs() has read it all */
-        clock_saw(&r->clock, clock_ms);
-        a->clock_ms = MAX_OF(a->clock_ms, clock_ms);
+        clock_saw(&r->clock, a->clock_ms);
         if (!b)
             continue;
         for (unsigned k = 0; k < b->n; k++)
@@ -94,30 +104,32 @@ static void execute(struct shard *s, struct replica *r, struct effects *fx)
     put_record(r);
     a->state = APPLY_WRITING;
     e = effects_add(fx, EFFECT_APPLY, r->group);
-    e->apply.set = &a->step.set;
+    e->apply.set = &step->set;
 }
 
-/* Choose the step's entries and name what they need. False: the replica had to
- * stop. */
-static bool collect(struct shard *s, struct replica *r, struct effects *fx)
+/* Choose the step's entries, up to `last`, and name what they need. False: the
+ * replica had to stop. */
+static bool collect(struct shard *s, struct replica *r, uint64_t last,
+                    struct effects *fx)
 {
     struct applying *a = &r->apply;
+    struct machine_step *step = applying_step(a);
     uint64_t i;
 
-    machine_step_clear(&a->step);
+    machine_step_begin(step, &r->machine, r->applied_clock_ms);
     a->n_settled = 0;
     a->bytes = 0;
-    for (i = r->applied + 1; i <= r->committed; i++) {
+    for (i = r->applied + 1; i <= last; i++) {
         const struct group_entry *e = group_entry_at(r->raft, i);
         enum status st = STATUS_OK;
 
         assert(e);
         if (i > r->applied + 1 &&
             (a->bytes >= STEP_BYTES || i - r->applied > STEP_ENTRIES ||
-             a->step.view.n >= STEP_KEYS))
+             step->view.n >= STEP_KEYS))
             break;
         if (e->type == ENTRY_COMMAND)
-            st = e->payload ? machine_needs(&r->machine, &a->step,
+            st = e->payload ? machine_needs(&r->machine, step,
                                             blob_slice(e->payload))
                             : STATUS_CORRUPT;
         if (st != STATUS_OK) {
@@ -128,16 +140,28 @@ static bool collect(struct shard *s, struct replica *r, struct effects *fx)
                          fx);
             return false;
         }
-        a->bytes += 64 + (e->payload ? e->payload->size : 0);
+        a->bytes += entry_bytes(e);
     }
     a->last = i - 1;
     return true;
 }
 
+static void fetch(struct replica *r, struct effects *fx)
+{
+    struct applying *a = &r->apply;
+    struct view *v = &applying_step(a)->view;
+    struct effect *e = effects_add(fx, EFFECT_FETCH, r->group);
+
+    a->state = APPLY_FETCHING;
+    e->fetch.keys = view_keys(v);
+    e->fetch.want = view_wants(v);
+    e->fetch.n = v->n;
+    e->fetch.bytes_max = VIEW_BYTES_MAX;
+}
+
 void apply_more(struct shard *s, struct replica *r, struct effects *fx)
 {
     struct applying *a = &r->apply;
-    struct effect *e;
 
     if (!r->raft || r->mode != REPLICA_SERVING || a->state != APPLY_IDLE ||
         r->applied >= r->committed)
@@ -146,17 +170,13 @@ void apply_more(struct shard *s, struct replica *r, struct effects *fx)
         s->apply_waiting = true;
         return;
     }
-    if (!collect(s, r, fx))
+    if (!collect(s, r, r->committed, fx))
         return;
     s->apply_left -= MIN_OF(s->apply_left, a->bytes);
-    if (view_empty(&a->step.view)) {
+    if (view_empty(&applying_step(a)->view))
         execute(s, r, fx);
-        return;
-    }
-    a->state = APPLY_FETCHING;
-    e = effects_add(fx, EFFECT_FETCH, r->group);
-    e->fetch.keys = view_keys(&a->step.view);
-    e->fetch.n = a->step.view.n;
+    else
+        fetch(r, fx);
 }
 
 /* Whoever waits for a step that did not happen: it may still happen, when the
@@ -169,7 +189,7 @@ static void abandon(struct shard *s, struct replica *r, struct effects *fx)
     for (unsigned i = 0; i < a->n_settled; i++) {
         struct waiter w = {.from = a->settled[i].from, .op = a->settled[i].op};
         requests_answer_waiter(&answering, &w,
-                               (struct result){STATUS_UNKNOWN, 0});
+                               (struct result){.status = STATUS_UNKNOWN});
     }
     a->n_settled = 0;
     a->done_seq = r->proposals.done;
@@ -198,6 +218,9 @@ void apply_on_fetched(struct shard *s, const struct event *e,
                       struct effects *fx)
 {
     struct replica *r = shard_find(s, e->fetched.group);
+    struct applying *a = r ? &r->apply : NULL;
+    enum status st;
+    bool whole = false;
 
     if (!r || r->apply.state != APPLY_FETCHING)
         return;
@@ -205,21 +228,29 @@ void apply_on_fetched(struct shard *s, const struct event *e,
         cancelled(s, r, fx);
         return;
     }
-    if (e->fetched.status != STATUS_OK) {
-        r->apply.state = APPLY_IDLE;
+    st = e->fetched.status;
+    if (st == STATUS_OK)
+        st = machine_fetched(applying_step(a), e->fetched.records, &whole);
+    if (st != STATUS_OK) {
+        a->state = APPLY_IDLE;
         replica_stop(s, r, REPLICA_QUARANTINED, "the store cannot be read",
                      fx);
         return;
     }
-    view_fill(&r->apply.step.view, e->fetched.present);
-    execute(s, r, fx);
+    if (whole || a->last == r->applied + 1) {
+        execute(s, r, fx);
+        return;
+    }
+    /* Too much for one step: the first entry alone. It was read before. */
+    if (collect(s, r, r->applied + 1, fx))
+        fetch(r, fx);
 }
 
 static void publish_map(struct replica *r, struct effects *fx)
 {
     struct effect *e;
 
-    if (!r->apply.step.map_changed)
+    if (!applying_step(&r->apply)->map_changed)
         return;
     log_info("map_changed", "epoch=%lu",
              (unsigned long)r->machine.map->epoch);
@@ -231,6 +262,7 @@ static void applied(struct shard *s, struct replica *r, struct effects *fx)
 {
     struct applying *a = &r->apply;
     struct answering answering = {s, r, fx};
+    bool lent = false;
 
     if (a->change_index) {
         const struct group_entry *e =
@@ -252,10 +284,12 @@ static void applied(struct shard *s, struct replica *r, struct effects *fx)
     for (unsigned i = 0; i < a->n_settled; i++) {
         struct settled *w = &a->settled[i];
         struct waiter waiter = {.from = w->from, .op = w->op};
+        lent |= w->result.value.where != PIECE_NONE;
         requests_answer_waiter(&answering, &waiter, w->result);
     }
     a->n_settled = 0;
     publish_map(r, fx);
+    a->step ^= lent; /* replies borrow from this one */
     readpath_run(r, fx);
     if (!proposals_open_empty(&r->proposals))
         shard_mark(s, r);
@@ -320,7 +354,7 @@ void apply_retry(struct shard *s, struct replica *r, struct effects *fx)
         return; /* it stopped */
     r->apply.state = APPLY_WRITING;
     e = effects_add(fx, EFFECT_APPLY, r->group);
-    e->apply.set = &r->apply.step.set;
+    e->apply.set = &applying_step(&r->apply)->set;
 }
 
 /* Who waits for a step that is stalled is told at his deadline. */
@@ -340,7 +374,7 @@ instant apply_expire(struct shard *s, struct replica *r, struct effects *fx)
             continue;
         }
         requests_answer_waiter(&answering, &waiter,
-                               (struct result){STATUS_UNKNOWN, 0});
+                               (struct result){.status = STATUS_UNKNOWN});
         w->from.conn = ORIGIN_SELF; /* answered */
     }
     return earliest;

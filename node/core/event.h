@@ -40,33 +40,61 @@
 #include "proto/operation.h"
 #include "raft/group.h"
 
-enum read_mode { READ_LINEARIZABLE = 0, READ_STALE = 1 };
-
-/* Who asked: the door's connection, and its own number for the request. */
+/* Who asked: the door's connection, and its own number for the request.
+ *
+ * The low half of `conn` is a small number, at any time unique among the live
+ * connections of all doors of this shard (it indexes an array); the high half
+ * tells those apart that had it one after the other (30 bits: the highest two
+ * are the core's). `tag` is the door's own: it comes back in the reply. */
 struct origin {
     uint64_t conn;
     uint64_t id;
+    uint32_t tag;
 };
 
+enum read_mode { READ_LINEARIZABLE = 0, READ_STALE = 1 };
+
+/* Everything borrowed. The door has checked it: operation_check(), and the
+ * keyspace's name; internal operations never come by a door. */
 struct request {
     struct origin from;
-    enum op op;
-    enum read_mode mode;     /* of OP_GET */
-    struct slice keyspace;   /* name; empty is the default keyspace */
-    struct slice key;        /* checked against the limits by the door */
-    struct slice value;      /* of OP_SET; of OP_SCAN the whole request
-                                (proto/scan.h), whose key is `key` */
-    instant deadline;        /* monotonic */
+    struct slice keyspace;      /* name; empty is the default keyspace */
+    struct operation operation; /* proto/operation.h; of OP_SCAN `value` is the
+                                   whole request (proto/scan.h), whose key is
+                                   `key` */
+    struct session session;     /* of a write; zero: none */
+    instant deadline;           /* monotonic */
 };
 
+static inline enum read_mode read_mode_of(const struct operation *o)
+{
+    return o->flags & OPERATION_STALE ? READ_STALE : READ_LINEARIZABLE;
+}
+
+/* What came of it: the fields of struct operation_reply, and a hint. */
 struct reply {
     enum status status;
-    struct slice value;      /* what a get found; the page of a scan */
+    bool has_value;
+    struct slice value;      /* see operation.h for what it is; the page of a
+                                scan */
     uint64_t version;        /* 0: none */
+    uint64_t expire_at;      /* 0: none */
+    uint64_t clock;          /* the group clock; 0: it did not get that far */
+    uint64_t argument;
     uint32_t hint_group;     /* with NOT_LEADER, MOVED, UNAVAILABLE */
     uint32_t hint_node;      /* 0: unknown */
     const char *detail;      /* NULL or what exactly, static text */
 };
+
+/* One record that FETCH asked for. */
+struct fetched {
+    bool present;
+    size_t size;         /* of the stored record */
+    struct slice record; /* its beginning: at least `want` bytes of it (all if
+                            it is shorter), but only FETCH_CUT_BYTES once the
+                            answers before it hold bytes_max already */
+};
+enum { FETCH_CUT_BYTES = 64 };
 
 /* The two connections to a peer. CONTROL is for what is small and urgent. */
 enum channel { CHANNEL_CONTROL, CHANNEL_BULK };
@@ -137,7 +165,7 @@ struct event {
         struct {
             uint32_t group;
             enum status status;
-            const bool *present; /* one per key, in the order of FETCH */
+            const struct fetched *records; /* per key, in FETCH's order */
         } fetched;
         struct {
             uint32_t group;
@@ -256,8 +284,11 @@ struct effect {
             uint64_t number[2]; /* by channel; later ones stay */
         } cut;
         struct {
-            const struct slice *keys; /* valid until EVENT_FETCHED */
+            const struct slice *keys; /* these two: valid until FETCHED */
+            const uint32_t *want;     /* per key: bytes of the record */
             unsigned n;
+            size_t bytes_max; /* of min(size, want) over all answers; what
+                                 exceeds it is cut: see struct fetched */
         } fetch;
         struct {
             const struct write_set *set; /* valid until EVENT_APPLIED */

@@ -1,13 +1,15 @@
-/* machine.c - see machine.h. */
-#include "node/core/machine.h"
+/* machine.c - the state, entries and commands; records put and removed. */
+#include "node/core/machine_state.h"
 
 #include <assert.h>
+#include <stdlib.h>
 
 enum { SLOT_TABLE_FORMAT = 1, SLOT_TABLE_RECORD_BYTES = 16 + SLOT_TABLE_BYTES };
 
 void machine_init(struct machine *m, uint32_t group)
 {
     *m = (struct machine){.group = group};
+    machine_number_locale();
 }
 
 void machine_release(struct machine *m)
@@ -27,14 +29,34 @@ void machine_step_release(struct machine_step *s)
     write_set_release(&s->set);
     view_release(&s->view);
     buf_release(&s->key);
+    buf_release(&s->out);
+    buf_release(&s->replies);
+    free(s->made);
+    free(s->changes);
+    free(s->saved);
 }
 
-void machine_step_clear(struct machine_step *s)
+static void keep_little(struct buf *b)
+{
+    buf_clear(b);
+    if (b->cap > VIEW_KEEP_BYTES)
+        buf_release(b);
+}
+
+void machine_step_begin(struct machine_step *s, const struct machine *m,
+                        uint64_t clock_ms)
 {
     write_set_clear(&s->set);
     view_clear(&s->view);
+    keep_little(&s->out);
+    keep_little(&s->replies);
+    s->n_made = 0;
+    s->needs_clock_ms = s->clock_ms = clock_ms;
+    s->needs_due = m->next_due;
     s->map_changed = false;
 }
+
+/* ---- the state's own records ---- */
 
 /* The slot table's record: u8 format | 7 x 0 | u64 version offset | bits. */
 static void put_slots(const struct machine *m, struct write_set *set)
@@ -62,6 +84,7 @@ void machine_create(struct machine *m, const struct cluster_map *map,
                     struct write_set *set)
 {
     memset(m->slots, 0, sizeof m->slots);
+    m->next_due = UINT64_MAX;
     for (unsigned s = 0; s < SLOT_COUNT; s++)
         if (map->owner[s] == m->group)
             m->slots[s / 8] |= (uint8_t)(1u << (s % 8));
@@ -82,6 +105,7 @@ enum status machine_load(struct machine *m, struct slice slots,
         return STATUS_WRONG_VERSION;
     if (slots.size != SLOT_TABLE_RECORD_BYTES)
         return STATUS_CORRUPT;
+    m->next_due = 0;
     m->version_offset = get_u64(slots.data + 8);
     memcpy(m->slots, slots.data + 16, SLOT_TABLE_BYTES);
     if (m->group == 0) {
@@ -92,77 +116,252 @@ enum status machine_load(struct machine *m, struct slice slots,
     return STATUS_OK;
 }
 
-static struct slice store_key(struct machine_step *s, const struct command *c)
+/* ---- what the step knows ---- */
+
+struct slice machine_bytes(const struct machine_step *s, struct piece p)
 {
-    buf_clear(&s->key);
-    layout_data_key_append(&s->key, c->keyspace, c->key);
-    return buf_slice(&s->key);
+    switch (p.where) {
+    case PIECE_NONE:
+        break;
+    case PIECE_AT:
+        return slice_of(p.data, p.size);
+    case PIECE_SET:
+        return slice_of(s->set.records.data + p.offset, p.size);
+    case PIECE_OUT:
+        return slice_of(s->out.data + p.offset, p.size);
+    }
+    return slice_of("", 0);
 }
 
-/* Is this a command we know how to apply in this group? */
-static bool command_known(const struct machine *m, const struct command *c)
+static enum status check_record(const struct machine_step *s,
+                                const struct view_row *r)
 {
-    switch (c->op) {
-    case OP_SET:
-    case OP_DELETE:
-        return m->group != 0 && c->key.size > 0;
-    case OP_NODE_UPDATE:
-        return m->group == 0;
+    struct slice record = machine_bytes(s, r->now.record);
+    struct layout_value v;
+    struct layout_fence f;
+
+    if (!r->now.present)
+        return STATUS_OK;
+    switch (s->view.bytes.data[r->offset]) {
+    case LAYOUT_DATA:
+        return layout_value_parse(record, &v);
+    case LAYOUT_FENCE:
+        return layout_fence_parse(record, &f);
     default:
-        return false;
+        return STATUS_OK;
     }
 }
 
-enum status machine_needs(const struct machine *m, struct machine_step *s,
-                          struct slice entry)
+enum status machine_fetched(struct machine_step *s,
+                            const struct fetched *records, bool *whole)
 {
-    struct entry_reader r = entry_reader_of(entry);
-    struct command c;
-
-    while (entry_next(&r, &c)) {
-        if (!command_known(m, &c))
-            return STATUS_WRONG_VERSION;
-        if (c.op == OP_DELETE && machine_owns(m, c.slot))
-            view_need(&s->view, store_key(s, &c));
+    *whole = view_fill(&s->view, records);
+    for (unsigned i = 0; i < s->view.n; i++) {
+        enum status st = check_record(s, &s->view.rows[i]);
+        if (st != STATUS_OK)
+            return st;
     }
-    return r.status;
-}
-
-static void apply_set(struct machine_step *s, const struct command *c,
-                      uint64_t version)
-{
-    struct layout_value v = {.type = LAYOUT_TYPE_BYTES, .version = version};
-    size_t key_size = LAYOUT_DATA_PREFIX_BYTES + c->key.size;
-    uint8_t *at = write_set_put_in_place(
-        &s->set, key_size, LAYOUT_VALUE_HEADER_BYTES + c->value.size);
-
-    layout_data_key(at, c->keyspace, c->key);
-    layout_value_header(at + key_size, &v);
-    if (c->value.size)
-        memcpy(at + key_size + LAYOUT_VALUE_HEADER_BYTES, c->value.data,
-               c->value.size);
-    if (!view_empty(&s->view))
-        view_note(&s->view, slice_of(at, key_size), true);
-}
-
-static enum status apply_delete(struct machine_step *s,
-                                const struct command *c)
-{
-    struct slice key = store_key(s, c);
-
-    if (!view_present(&s->view, key))
-        return STATUS_NOT_FOUND;
-    write_set_delete(&s->set, key);
-    view_note(&s->view, key, false);
     return STATUS_OK;
 }
 
+bool machine_step_full(const struct machine_step *s)
+{
+    return view_fetched_bytes(&s->view) + s->set.records.size + s->out.size >
+           VIEW_BYTES_MAX;
+}
+
+bool machine_room(const struct machine_step *s, size_t size)
+{
+    return s->set.records.size - s->entry_set + size <= MACHINE_WRITE_MAX;
+}
+
+struct slice machine_data_key(struct machine_step *s, uint32_t keyspace,
+                              struct slice key)
+{
+    buf_clear(&s->key);
+    layout_data_key_append(&s->key, keyspace, key);
+    return buf_slice(&s->key);
+}
+
+void machine_current(struct doing *d, struct slice key, struct current *out)
+{
+    struct machine_step *s = d->s;
+    struct view_row *row =
+        view_find(&s->view, machine_data_key(s, d->keyspace, key));
+
+    assert(row); /* machine_needs() named it */
+    *out = (struct current){.row = row};
+    if (!row->now.present)
+        return;
+    out->present = true;
+    out->size = row->now.size - LAYOUT_VALUE_HEADER_BYTES;
+    out->value = row->now.record;
+    out->value.size -= LAYOUT_VALUE_HEADER_BYTES;
+    if (out->value.where == PIECE_AT)
+        out->value.data += LAYOUT_VALUE_HEADER_BYTES;
+    else
+        out->value.offset += LAYOUT_VALUE_HEADER_BYTES;
+    out->cut = out->value.size < out->size;
+    /* machine_fetched() has looked at those of the store. */
+    if (layout_value_parse(machine_bytes(s, row->now.record), &out->v))
+        assert(!"a record that was not checked");
+    if (machine_live(out->v.expire_at_ms, s->clock_ms))
+        return;
+    machine_expired(d, key, out);
+    *out = (struct current){.row = row};
+}
+
+void machine_touch(struct machine_step *s, const struct view_row *row)
+{
+    if (!s->saving)
+        return;
+    if (s->n_saved == s->cap_saved) {
+        s->cap_saved = s->cap_saved ? s->cap_saved * 2 : 16;
+        s->saved = xrealloc(s->saved, s->cap_saved * sizeof *s->saved);
+    }
+    s->saved[s->n_saved++] =
+        (struct saved_row){(uint32_t)(row - s->view.rows), row->now};
+}
+
+/* ---- records and changes ---- */
+
+uint8_t *machine_put(struct doing *d, struct slice key, struct view_row *row,
+                     uint64_t old_deadline, uint64_t version,
+                     uint64_t deadline, size_t size, struct piece *value)
+{
+    struct machine_step *s = d->s;
+    struct layout_value v = {.type = LAYOUT_TYPE_BYTES, .version = version,
+                             .expire_at_ms = deadline};
+    size_t key_size = LAYOUT_DATA_PREFIX_BYTES + key.size;
+    size_t record = LAYOUT_VALUE_HEADER_BYTES + size;
+    uint8_t *at;
+
+    if (old_deadline != deadline) {
+        if (old_deadline)
+            machine_due_drop(d, LAYOUT_DATA, key, old_deadline);
+        if (deadline)
+            machine_due_add(d, LAYOUT_DATA, key, deadline);
+    }
+    at = write_set_put_in_place(&s->set, key_size, record);
+    layout_data_key(at, d->keyspace, key);
+    layout_value_header(at + key_size, &v);
+    *value = (struct piece){.where = PIECE_SET, .size = (uint32_t)size,
+                            .offset = s->set.records.size - size};
+    if (row) {
+        machine_touch(s, row);
+        row->now = (struct view_state){
+            .present = true,
+            .size = (uint32_t)record,
+            .record = {.where = PIECE_SET, .size = (uint32_t)record,
+                       .offset = s->set.records.size - record},
+        };
+    }
+    return at + key_size + LAYOUT_VALUE_HEADER_BYTES;
+}
+
+void machine_remove(struct doing *d, struct slice key, struct view_row *row,
+                    uint64_t old_deadline)
+{
+    struct machine_step *s = d->s;
+
+    if (old_deadline)
+        machine_due_drop(d, LAYOUT_DATA, key, old_deadline);
+    write_set_delete(&s->set, machine_data_key(s, d->keyspace, key));
+    if (row) {
+        machine_touch(s, row);
+        row->now = (struct view_state){.present = false};
+    }
+}
+
+void machine_change(struct doing *d, enum change_kind kind, struct slice key,
+                    struct piece value, const struct current *before,
+                    bool whole)
+{
+    struct machine_step *s = d->s;
+    struct made_change *c;
+
+    if (s->n_made == s->cap_made) {
+        s->cap_made = s->cap_made ? s->cap_made * 2 : 64;
+        s->made = xrealloc(s->made, s->cap_made * sizeof *s->made);
+    }
+    c = &s->made[s->n_made++];
+    *c = (struct made_change){.kind = kind, .keyspace = d->keyspace,
+                              .key = key, .value = value,
+                              .version = d->version};
+    if (!before)
+        return;
+    if (!before->present) {
+        c->flags = WATCH_HAD_NOTHING;
+    } else if (whole) {
+        c->flags = WATCH_HAD_PREVIOUS;
+        c->previous = before->value;
+    }
+}
+
+const struct change *machine_changes(struct machine_step *s, unsigned *n)
+{
+    *n = s->n_made;
+    if (s->cap_changes < s->n_made) {
+        s->cap_changes = s->cap_made;
+        s->changes =
+            xrealloc(s->changes, s->cap_changes * sizeof *s->changes);
+    }
+    for (unsigned i = 0; i < s->n_made; i++) {
+        const struct made_change *c = &s->made[i];
+        s->changes[i] = (struct change){
+            .kind = c->kind,
+            .flags = c->flags,
+            .keyspace = c->keyspace,
+            .key = c->key,
+            .value = machine_bytes(s, c->value),
+            .previous = machine_bytes(s, c->previous),
+            .version = c->version,
+        };
+    }
+    return s->changes;
+}
+
+/* ---- commands ---- */
+
+void machine_execute(struct doing *d, const struct operation *o,
+                     struct result *r)
+{
+    switch (o->op) {
+    case OP_GET:
+        machine_get(d, o, r);
+        break;
+    case OP_SET:
+        machine_set(d, o, r);
+        break;
+    case OP_DELETE:
+        machine_delete(d, o, r);
+        break;
+    case OP_INCR:
+        machine_incr(d, o, r);
+        break;
+    case OP_INCR_FLOAT:
+        machine_incr_float(d, o, r);
+        break;
+    case OP_APPEND:
+        machine_append(d, o, r);
+        break;
+    case OP_SET_RANGE:
+        machine_set_range(d, o, r);
+        break;
+    case OP_EXPIRE:
+        machine_expire(d, o, r);
+        break;
+    default:
+        assert(!"an operation that machine_needs() did not let pass");
+    }
+}
+
 static enum status apply_node_update(struct machine *m, struct machine_step *s,
-                                     const struct command *c)
+                                     const struct operation *o)
 {
     struct map_node node;
     uint64_t before = m->map->epoch;
-    enum status st = map_node_decode(c->value, &node);
+    enum status st = map_node_decode(o->value, &node);
 
     if (st == STATUS_OK)
         st = map_node_update(m->map, &node);
@@ -173,19 +372,29 @@ static enum status apply_node_update(struct machine *m, struct machine_step *s,
     return st;
 }
 
-static struct result apply_command(struct machine *m, struct machine_step *s,
-                                   const struct command *c, uint64_t version)
+static void apply_command(struct machine *m, struct machine_step *s,
+                          const struct command *c, uint64_t version,
+                          struct result *r)
 {
-    if (c->op == OP_NODE_UPDATE)
-        return (struct result){apply_node_update(m, s, c), 0};
-    if (!machine_owns(m, c->slot))
-        return (struct result){STATUS_MOVED, 0};
-    if (c->op == OP_SET) {
-        apply_set(s, c, version);
-        return (struct result){STATUS_OK, version};
+    struct doing d = {m, s, c->keyspace, version};
+
+    *r = (struct result){.clock = s->clock_ms};
+    if (c->operation.op == OP_NODE_UPDATE) {
+        r->status = apply_node_update(m, s, &c->operation);
+        return;
     }
-    assert(c->op == OP_DELETE);
-    return (struct result){apply_delete(s, c), version};
+    if (!machine_owns(m, c->slot)) {
+        r->status = STATUS_MOVED;
+        return;
+    }
+    r->status = machine_fence(&d, &c->operation);
+    if (r->status != STATUS_OK)
+        return;
+    if (c->operation.op == OP_TRANSACT)
+        machine_transact(&d, &c->operation, r);
+    else
+        machine_execute(&d, &c->operation, r);
+    r->clock = s->clock_ms;
 }
 
 enum status machine_apply(struct machine *m, struct machine_step *s,
@@ -196,14 +405,18 @@ enum status machine_apply(struct machine *m, struct machine_step *s,
     struct entry_reader r = entry_reader_of(entry);
     struct command c;
 
+    s->clock_ms = MAX_OF(s->clock_ms, r.clock_ms);
+    s->entry_set = s->set.records.size;
+    s->entry_out = s->out.size;
     /* machine_needs() has read the whole entry without an error. */
     while (entry_next(&r, &c)) {
         uint64_t version =
             (index + m->version_offset) << 10 | (r.position & 1023);
-        struct result result = apply_command(m, s, &c, version);
+        struct result result;
+        apply_command(m, s, &c, version, &result);
         if (results && r.position < n_results)
             results[r.position] = result;
     }
-    *clock_ms = r.clock_ms;
+    *clock_ms = s->clock_ms;
     return r.status;
 }

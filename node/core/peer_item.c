@@ -40,68 +40,69 @@ void forward_encode(struct buf *out, const struct forward *f)
     size_t begun = item_begin(out, ITEM_FORWARD);
 
     buf_u64(out, f->id);
-    buf_u8(out, (uint8_t)f->op);
-    buf_u8(out, (uint8_t)f->mode);
-    buf_u16(out, (uint16_t)f->key.size);
     buf_u32(out, f->remaining_ms);
     buf_u32(out, f->keyspace);
-    buf_u32(out, (uint32_t)f->value.size);
-    buf_append(out, f->key.data, f->key.size);
-    buf_append(out, f->value.data, f->value.size);
+    buf_u32(out, f->session.sequence ? SESSION_BYTES : 0);
+    if (f->session.sequence)
+        session_encode(&f->session, out);
+    operation_encode(&f->operation, out);
     item_end(out, begun);
 }
 
 bool forward_decode(struct slice body, struct forward *out)
 {
     struct reader r = reader_of(body);
-    uint16_t key_size;
-    uint32_t value_size;
+    struct slice session;
 
     out->id = reader_u64(&r);
-    out->op = reader_u8(&r);
-    out->mode = reader_u8(&r);
-    key_size = reader_u16(&r);
     out->remaining_ms = reader_u32(&r);
     out->keyspace = reader_u32(&r);
-    value_size = reader_u32(&r);
-    out->key = reader_bytes(&r, key_size);
-    out->value = reader_bytes(&r, value_size);
-    return !r.failed && !reader_left(&r) && value_size <= VALUE_BYTES_MAX &&
-           ((out->op >= OP_GET && out->op <= OP_NODE_UPDATE) ||
-            out->op == OP_SCAN) &&
-           out->mode <= READ_STALE;
+    session = reader_bytes(&r, reader_u32(&r));
+    return !r.failed && session_decode(session, &out->session) == STATUS_OK &&
+           operation_decode(&r, &out->operation) == STATUS_OK &&
+           !reader_left(&r);
 }
 
 void forward_reply_encode(struct buf *out, uint64_t id, const struct reply *r)
 {
     size_t begun = item_begin(out, ITEM_FORWARD_REPLY);
+    struct operation_reply m = {
+        .status = r->status,
+        .version = r->version,
+        .expire_at = r->expire_at,
+        .clock = r->clock,
+        .argument = r->argument,
+        .has_value = r->has_value,
+        .value = r->value,
+    };
 
     buf_u64(out, id);
-    buf_u16(out, (uint16_t)r->status);
-    buf_u16(out, 0);
     buf_u32(out, r->hint_group);
-    buf_u64(out, r->version);
     buf_u32(out, r->hint_node);
-    buf_u32(out, (uint32_t)r->value.size);
-    buf_append(out, r->value.data, r->value.size);
+    operation_reply_encode(&m, out);
     item_end(out, begun);
 }
 
 bool forward_reply_decode(struct slice body, uint64_t *id, struct reply *out)
 {
     struct reader r = reader_of(body);
-    uint16_t status;
+    struct operation_reply m;
 
     *out = (struct reply){0};
     *id = reader_u64(&r);
-    status = reader_u16(&r);
-    reader_u16(&r);
     out->hint_group = reader_u32(&r);
-    out->version = reader_u64(&r);
     out->hint_node = reader_u32(&r);
-    out->value = reader_bytes(&r, reader_u32(&r));
-    out->status = status_known(status) ? (enum status)status : STATUS_UNKNOWN;
-    return !r.failed && !reader_left(&r);
+    if (r.failed ||
+        operation_reply_decode(reader_bytes(&r, reader_left(&r)), &m))
+        return false;
+    out->status = status_known(m.status) ? m.status : STATUS_UNKNOWN;
+    out->has_value = m.has_value;
+    out->value = m.value;
+    out->version = m.version;
+    out->expire_at = m.expire_at;
+    out->clock = m.clock;
+    out->argument = m.argument;
+    return true;
 }
 
 void snapshot_ask_encode(struct buf *out, const struct snapshot_ask *a)

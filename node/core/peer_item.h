@@ -48,14 +48,15 @@ struct round_row {
     uint64_t term;
 };
 
-/* FORWARD and FORWARD_REPLY. */
+/* FORWARD: u64 id | u32 remaining ms | u32 keyspace | u32 size of the session,
+ * 0 or SESSION_BYTES | session | operation (both as in proto/operation.h).
+ * FORWARD_REPLY: u64 id | u32 hint group | u32 hint node | operation reply. */
 struct forward {
     uint64_t id;
-    enum op op;
-    enum read_mode mode;
     uint32_t remaining_ms;
     uint32_t keyspace;
-    struct slice key, value;
+    struct operation operation;
+    struct session session;
 };
 void forward_encode(struct buf *out, const struct forward *f);
 bool forward_decode(struct slice body, struct forward *out);

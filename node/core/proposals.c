@@ -13,7 +13,7 @@ void proposals_init(struct proposals *p)
 
 void proposals_release(struct proposals *p)
 {
-    buf_release(&p->entry);
+    entry_writer_release(&p->entry);
     free(p->open.waiters);
     for (unsigned i = 0; i < BATCHES_IN_FLIGHT_MAX; i++)
         free(p->flight[i].waiters);
@@ -22,8 +22,9 @@ void proposals_release(struct proposals *p)
 
 bool proposals_fits(const struct proposals *p, size_t bytes)
 {
-    return p->open.n == 0 || (p->open.n < ENTRY_COMMANDS_MAX &&
-                              p->entry.size + bytes <= ENTRY_BYTES_MAX);
+    return p->open.n == 0 ||
+           (p->open.n < ENTRY_COMMANDS_MAX &&
+            proposals_open_bytes(p) + bytes <= ENTRY_BYTES_MAX);
 }
 
 uint64_t proposals_add(struct proposals *p, const struct command *c,
@@ -32,9 +33,7 @@ uint64_t proposals_add(struct proposals *p, const struct command *c,
     struct batch *b = &p->open;
 
     assert(proposals_fits(p, command_bytes(c)));
-    if (b->n == 0)
-        entry_begin(&p->entry);
-    command_append(&p->entry, c);
+    entry_writer_add(&p->entry, c);
     if (b->n == b->cap) {
         b->cap = b->cap ? b->cap * 2 : 16;
         b->waiters = xrealloc(b->waiters, b->cap * sizeof *b->waiters);
@@ -46,19 +45,17 @@ uint64_t proposals_add(struct proposals *p, const struct command *c,
 
 struct blob *proposals_payload(struct proposals *p, uint64_t clock_ms)
 {
-    assert(p->open.n > 0);
-    entry_end(&p->entry, p->open.n, clock_ms);
-    return blob_copy(buf_slice(&p->entry));
+    struct blob *b = blob_new(proposals_open_bytes(p));
+
+    assert(p->open.n > 0 && p->open.n == p->entry.count);
+    entry_writer_write(&p->entry, clock_ms, b->data);
+    return b;
 }
 
 /* Drop the open batch's content, keep its memory, give it the next number. */
 static void open_next(struct proposals *p)
 {
-    enum { KEEP_BYTES = 1 << 20 };
-
-    buf_clear(&p->entry);
-    if (p->entry.cap > KEEP_BYTES)
-        buf_release(&p->entry);
+    entry_writer_clear(&p->entry);
     p->open.n = 0;
     p->open.index = p->open.term = 0;
     p->open.seq++;

@@ -19,6 +19,7 @@
 
 #include "node/core/command.h"
 #include "node/core/event.h"
+#include "node/core/result.h"
 #include "proto/base/blob.h"
 
 struct waiter {
@@ -26,11 +27,6 @@ struct waiter {
     enum op op;
     instant deadline;
     bool gone;           /* answered already (deadline) */
-};
-
-struct result {
-    enum status status;
-    uint64_t version;
 };
 
 struct batch {
@@ -43,7 +39,7 @@ struct batch {
 enum { BATCHES_IN_FLIGHT_MAX = 64 };
 
 struct proposals {
-    struct buf entry;    /* the open batch's payload, empty when none */
+    struct entry_writer entry; /* the open batch's payload */
     struct batch open;
     struct batch flight[BATCHES_IN_FLIGHT_MAX]; /* a ring */
     unsigned head, count;
@@ -57,6 +53,12 @@ void proposals_release(struct proposals *p);
 static inline bool proposals_open_empty(const struct proposals *p)
 {
     return p->open.n == 0;
+}
+
+/* Bytes of the open batch's payload. */
+static inline size_t proposals_open_bytes(const struct proposals *p)
+{
+    return entry_writer_size(&p->entry);
 }
 
 /* Is there room in the open batch for a command of `bytes`? A batch takes one

@@ -12,10 +12,12 @@ static void scan_store(struct read *x, struct effects *fx)
     e->scan.request = slice_of(x->key, x->key_size);
 }
 
-static void read_store(struct read *x, struct effects *fx)
+/* The group clock is that of a state which the store is not behind. */
+static void read_store(struct read *x, uint64_t clock_ms, struct effects *fx)
 {
     struct effect *e;
 
+    x->clock_ms = clock_ms;
     if (x->op == OP_SCAN) {
         scan_store(x, fx);
         return;
@@ -29,31 +31,33 @@ static void read_store(struct read *x, struct effects *fx)
 void readpath_take(struct shard *s, struct replica *r, const struct request *q,
                    uint32_t keyspace, uint64_t after, struct effects *fx)
 {
-    bool scan = q->op == OP_SCAN;
+    const struct operation *o = &q->operation;
+    bool scan = o->op == OP_SCAN;
     struct read *x = NULL;
 
     if (!scan || s->scans < SCANS_MAX)
         x = read_new(&s->read_pool,
-                     scan ? q->value.size
-                          : LAYOUT_DATA_PREFIX_BYTES + q->key.size);
+                     scan ? o->value.size
+                          : LAYOUT_DATA_PREFIX_BYTES + o->key.size);
     if (!x) {
-        requests_refuse(s, q->from, q->op, r->group, STATUS_BUSY, fx);
+        requests_refuse(s, q->from, o->op, r->group, STATUS_BUSY, fx);
         return;
     }
     s->scans += scan;
     if (scan)
-        memcpy(x->key, q->value.data, q->value.size);
+        memcpy(x->key, o->value.data, o->value.size);
     else
-        layout_data_key(x->key, keyspace, q->key);
-    x->op = q->op;
+        layout_data_key(x->key, keyspace, o->key);
+    x->op = o->op;
     x->keyspace = keyspace;
     x->from = q->from;
     x->group = r->group;
+    x->meta = o->flags & OPERATION_META;
     x->deadline = q->deadline;
     x->after = after > r->done_seq ? after : 0;
     x->index = 0;
-    if (q->mode == READ_STALE) {
-        read_store(x, fx);
+    if (read_mode_of(o) == READ_STALE) {
+        read_store(x, r->applied_clock_ms, fx);
         return;
     }
     shard_wake_by(&s->earliest, q->deadline);
@@ -130,22 +134,29 @@ void readpath_run(struct replica *r, struct effects *fx)
     struct read *x;
 
     while ((x = reads_runnable(&r->reads, r->applied, r->done_seq)))
-        read_store(x, fx);
+        read_store(x, r->applied_clock_ms, fx);
 }
 
 void readpath_on_read(struct shard *s, const struct event *e,
                       struct effects *fx)
 {
     struct read *x = (struct read *)(uintptr_t)e->read.token;
-    struct reply reply = {.status = e->read.status};
+    struct reply reply = {.status = e->read.status, .clock = x->clock_ms};
     struct layout_value v;
 
-    if (reply.status == STATUS_OK) {
+    if (reply.status == STATUS_OK)
         reply.status = layout_value_parse(e->read.record, &v);
-        if (reply.status == STATUS_OK) {
+    if (reply.status == STATUS_OK &&
+        !machine_live(v.expire_at_ms, x->clock_ms))
+        reply.status = STATUS_NOT_FOUND; /* not swept yet */
+    if (reply.status == STATUS_OK) {
+        reply.has_value = !x->meta;
+        reply.version = v.version;
+        reply.expire_at = v.expire_at_ms;
+        if (x->meta)
+            reply.argument = v.bytes.size;
+        else
             reply.value = v.bytes;
-            reply.version = v.version;
-        }
     }
     if (reply.status == STATUS_CANCELLED) {
         read_free(&s->read_pool, x);
@@ -168,6 +179,7 @@ void readpath_on_scanned(struct shard *s, const struct event *e,
 {
     struct read *x = (struct read *)(uintptr_t)e->scanned.token;
     struct reply reply = {.status = e->scanned.status,
+                          .has_value = e->scanned.status == STATUS_OK,
                           .value = e->scanned.page};
     struct replica *r = shard_find(s, x->group);
 

@@ -28,6 +28,8 @@ struct read {
     uint32_t group;
     uint32_t keyspace;   /* of OP_SCAN */
     uint32_t key_size;
+    bool meta;           /* only what is known of the value */
+    uint64_t clock_ms;   /* the group clock when the store was asked */
     uint64_t index;      /* applied must reach it */
     uint64_t after;      /* so must the connection's batch of this number */
     uint8_t *key;        /* the store key; of OP_SCAN the request */

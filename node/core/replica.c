@@ -16,7 +16,8 @@ struct replica *replica_new(struct shard *s, const struct replica_restore *o)
     r->number = s->n_replicas;
     r->apply.stalled_at = INSTANT_NEVER;
     machine_init(&r->machine, r->group);
-    machine_step_init(&r->apply.step, rng_next(&s->rng));
+    for (unsigned i = 0; i < ARRAY_LEN(r->apply.steps); i++)
+        machine_step_init(&r->apply.steps[i], rng_next(&s->rng));
     proposals_init(&r->proposals);
     reads_init(&r->reads);
     /* A piece that an earlier process asked for shall not be taken for ours. */
@@ -37,7 +38,8 @@ void replica_free(struct shard *s, struct replica *r)
     group_free(r->raft);
     buf_release(&r->members);
     machine_release(&r->machine);
-    machine_step_release(&r->apply.step);
+    for (unsigned i = 0; i < ARRAY_LEN(r->apply.steps); i++)
+        machine_step_release(&r->apply.steps[i]);
     free(r->apply.settled);
     proposals_release(&r->proposals);
     snapshots_release(r);

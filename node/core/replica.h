@@ -57,13 +57,21 @@ struct applying {
     uint64_t done_seq;         /* of proposals, once it is applied */
     uint64_t clock_ms;
     uint64_t change_index;     /* a CHANGE among the entries; 0: none */
-    struct machine_step step;
+    /* A step's results point into it until their replies have been carried
+     * out, when the next one is already under way: they take turns. */
+    struct machine_step steps[2];
+    unsigned step;
     struct settled *settled;
     unsigned n_settled, cap_settled;
     instant retry_at;          /* of STALLED */
     instant stalled_at;        /* since when; INSTANT_NEVER: not */
     bool cancelled;            /* FETCHING or WRITING for nothing any more */
 };
+
+static inline struct machine_step *applying_step(struct applying *a)
+{
+    return &a->steps[a->step];
+}
 
 struct replica {
     uint32_t group;

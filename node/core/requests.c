@@ -16,10 +16,9 @@
 /* A request that knows where it belongs. */
 struct routed {
     struct origin from;
-    enum op op;
-    enum read_mode mode;
     uint32_t keyspace;
-    struct slice key, value;
+    const struct operation *operation;
+    const struct session *session;
     instant deadline;
     uint16_t slot;
     uint32_t group;
@@ -44,11 +43,14 @@ void requests_reply(struct shard *s, struct origin to, enum op op,
     }
     if (to.conn & ORIGIN_PEER) {
         struct peer *p = origin_peer(s, to.conn);
-        struct reply busy = {.status = STATUS_BUSY};
+        bool write = operation_is_write(op);
+        struct reply instead = {
+            /* A read can be repeated; a write has happened. */
+            .status = write ? STATUS_UNKNOWN : STATUS_BUSY};
         if (!p || !p->up[CHANNEL_BULK] || to.conn != origin_of_peer(p))
             return;
-        if (r->value.size && peers_crowded(p))
-            r = &busy; /* a read: it can be asked again */
+        if (r->value.size > (write ? VALUE_SMALL : 0) && peers_crowded(p))
+            r = &instead;
         forward_reply_encode(peers_out(p, CHANNEL_BULK), to.id, r);
         return;
     }
@@ -58,16 +60,22 @@ void requests_reply(struct shard *s, struct origin to, enum op op,
     e->reply.reply = *r;
 }
 
+/* Who should have been asked, where that is the trouble. */
+static void add_hint(const struct shard *s, uint32_t group, struct reply *r)
+{
+    if (r->status != STATUS_NOT_LEADER && r->status != STATUS_UNAVAILABLE &&
+        r->status != STATUS_MOVED)
+        return;
+    r->hint_group = group;
+    r->hint_node = shard_leader_node(s, group);
+}
+
 void requests_refuse(struct shard *s, struct origin to, enum op op,
                      uint32_t group, enum status why, struct effects *fx)
 {
     struct reply r = {.status = why};
 
-    if (why == STATUS_NOT_LEADER || why == STATUS_UNAVAILABLE ||
-        why == STATUS_MOVED) {
-        r.hint_group = group;
-        r.hint_node = shard_leader_node(s, group);
-    }
+    add_hint(s, group, &r);
     requests_reply(s, to, op, &r, fx);
 }
 
@@ -75,14 +83,20 @@ void requests_answer_waiter(void *arg, const struct waiter *w,
                             struct result result)
 {
     struct answering *a = arg;
-    uint32_t group = a->replica->group;
+    struct reply r = {
+        .status = result.status,
+        .has_value = result.value.where != PIECE_NONE,
+        .version = result.version,
+        .expire_at = result.expire_at,
+        .clock = result.clock,
+        .argument = result.argument,
+    };
 
-    if (result.status == STATUS_OK || result.status == STATUS_NOT_FOUND) {
-        struct reply r = {.status = result.status, .version = result.version};
-        requests_reply(a->shard, w->from, w->op, &r, a->fx);
-        return;
-    }
-    requests_refuse(a->shard, w->from, w->op, group, result.status, a->fx);
+    if (r.has_value)
+        r.value = machine_bytes(applying_step(&a->replica->apply),
+                                result.value);
+    add_hint(a->shard, a->replica->group, &r);
+    requests_reply(a->shard, w->from, w->op, &r, a->fx);
 }
 
 void requests_answer_read(void *arg, struct read *x, enum status why)
@@ -153,7 +167,8 @@ static void sent_note(struct shard *s, uint64_t conn, const struct replica *r,
 
 static bool batch_full(const struct proposals *p)
 {
-    return p->open.n >= ENTRY_COMMANDS_MAX || p->entry.size >= ENTRY_BYTES_MAX;
+    return p->open.n >= ENTRY_COMMANDS_MAX ||
+           proposals_open_bytes(p) >= ENTRY_BYTES_MAX;
 }
 
 void requests_submit(struct shard *s, struct replica *r, struct effects *fx)
@@ -175,10 +190,10 @@ void requests_submit(struct shard *s, struct replica *r, struct effects *fx)
     /* Before the own barrier is applied earlier stamps may be unknown. */
     if (!group_read_index(r->raft, &unused) || r->applied < r->lead_floor)
         return;
-    if (group_can_submit(r->raft, p->entry.size) != STATUS_OK)
+    if (group_can_submit(r->raft, proposals_open_bytes(p)) != STATUS_OK)
         return;
     payload = proposals_payload(p, clock_stamp(&r->clock, s->now, offset));
-    s->pending_bytes -= p->entry.size;
+    s->pending_bytes -= proposals_open_bytes(p);
     st = group_submit(r->raft, s->now, &payload, 1, &index, &term,
                       &s->raft_fx);
     blob_unref(payload);
@@ -191,32 +206,49 @@ void requests_submit(struct shard *s, struct replica *r, struct effects *fx)
     replica_carry(s, r, fx);
 }
 
+/* Refused when the disk is nearly full; deletes and deadlines go on. */
+static bool adds_data(enum op op)
+{
+    switch (op) {
+    case OP_SET:
+    case OP_INCR:
+    case OP_INCR_FLOAT:
+    case OP_APPEND:
+    case OP_SET_RANGE:
+    case OP_TRANSACT:
+        return true;
+    default:
+        return false;
+    }
+}
+
 static void write_here(struct shard *s, struct replica *r,
                        const struct routed *q, struct effects *fx)
 {
-    struct command c = {q->op, q->slot, q->keyspace, q->key, q->value};
-    struct waiter w = {q->from, q->op, q->deadline, false};
-    size_t before = r->proposals.entry.size;
+    enum op op = q->operation->op;
+    struct command c = {q->slot, q->keyspace, *q->operation, *q->session};
+    struct waiter w = {q->from, op, q->deadline, false};
+    size_t before, bytes = command_bytes(&c);
     uint64_t seq;
 
-    if (s->nearly_full && q->op == OP_SET) {
-        requests_refuse(s, q->from, q->op, q->group, STATUS_DISK_FULL, fx);
+    if (s->nearly_full && adds_data(op)) {
+        requests_refuse(s, q->from, op, q->group, STATUS_DISK_FULL, fx);
         return;
     }
-    if (!proposals_fits(&r->proposals, command_bytes(&c)))
+    if (!proposals_fits(&r->proposals, bytes))
         requests_submit(s, r, fx);
     if (!r->raft || r->role != GROUP_LEADER) { /* by submitting */
-        requests_refuse(s, q->from, q->op, q->group, STATUS_NOT_LEADER, fx);
+        requests_refuse(s, q->from, op, q->group, STATUS_NOT_LEADER, fx);
         return;
     }
-    before = r->proposals.entry.size;
-    if (s->pending_bytes + command_bytes(&c) > s->o.pending_bytes_max ||
-        !proposals_fits(&r->proposals, command_bytes(&c))) {
-        requests_refuse(s, q->from, q->op, q->group, STATUS_BUSY, fx);
+    before = proposals_open_bytes(&r->proposals);
+    if (s->pending_bytes + bytes > s->o.pending_bytes_max ||
+        !proposals_fits(&r->proposals, bytes)) {
+        requests_refuse(s, q->from, op, q->group, STATUS_BUSY, fx);
         return;
     }
     seq = proposals_add(&r->proposals, &c, &w);
-    s->pending_bytes += r->proposals.entry.size - before;
+    s->pending_bytes += proposals_open_bytes(&r->proposals) - before;
     sent_note(s, q->from.conn, r, seq);
     shard_wake_by(&s->earliest, q->deadline);
     shard_mark(s, r);
@@ -229,28 +261,28 @@ static void pass_on(struct shard *s, const struct routed *q,
 {
     uint32_t node = shard_leader_node(s, q->group);
     struct peer *p = node ? peers_with(s, node, q->group) : NULL;
-    struct forwarded w = {.from = q->from, .op = q->op, .node = node,
+    enum op op = q->operation->op;
+    struct forwarded w = {.from = q->from, .op = op, .node = node,
                           .group = q->group, .deadline = q->deadline,
-                          .bytes = (uint32_t)(q->key.size + q->value.size)};
-    struct forward f = {.op = q->op, .mode = q->mode,
-                        .keyspace = q->keyspace, .key = q->key,
-                        .value = q->value};
+                          .bytes = (uint32_t)operation_bytes(q->operation)};
+    struct forward f = {.keyspace = q->keyspace, .operation = *q->operation,
+                        .session = *q->session};
 
     if (!p || !p->up[CHANNEL_BULK]) {
-        requests_refuse(s, q->from, q->op, q->group, STATUS_UNAVAILABLE, fx);
+        requests_refuse(s, q->from, op, q->group, STATUS_UNAVAILABLE, fx);
         return;
     }
     if (peers_crowded(p) ||
-        (q->op == OP_SCAN && s->scans_passed_on >= SCANS_MAX)) {
-        requests_refuse(s, q->from, q->op, q->group, STATUS_BUSY, fx);
+        (op == OP_SCAN && s->scans_passed_on >= SCANS_MAX)) {
+        requests_refuse(s, q->from, op, q->group, STATUS_BUSY, fx);
         return;
     }
     f.id = forwards_add(&s->forwards, &w);
     if (!f.id) {
-        requests_refuse(s, q->from, q->op, q->group, STATUS_BUSY, fx);
+        requests_refuse(s, q->from, op, q->group, STATUS_BUSY, fx);
         return;
     }
-    s->scans_passed_on += q->op == OP_SCAN;
+    s->scans_passed_on += op == OP_SCAN;
     f.remaining_ms =
         (uint32_t)MIN_OF(instant_since(q->deadline, s->now).ms, 3600000u);
     shard_wake_by(&s->earliest, q->deadline);
@@ -260,24 +292,25 @@ static void pass_on(struct shard *s, const struct routed *q,
 static void route(struct shard *s, struct routed *q, struct effects *fx)
 {
     struct replica *r = shard_find(s, q->group);
-    struct request as_read = {.from = q->from, .op = q->op, .mode = q->mode,
-                              .key = q->key, .value = q->value,
+    enum op op = q->operation->op;
+    struct request as_read = {.from = q->from, .operation = *q->operation,
                               .deadline = q->deadline};
-    bool read = !operation_is_write(q->op);
 
     s->requests += !(q->from.conn & ORIGIN_PEER); /* counted where it came */
-    if (r && r->raft && read &&
-        (q->mode == READ_STALE || r->role == GROUP_LEADER)) {
+    if (r && r->raft && !operation_is_write(op) &&
+        (read_mode_of(q->operation) == READ_STALE ||
+         r->role == GROUP_LEADER)) {
         readpath_take(s, r, &as_read, q->keyspace,
                       sent_last(s, q->from.conn, r), fx);
         return;
     }
-    if (r && r->raft && !read && r->role == GROUP_LEADER && !s->stopping) {
+    if (r && r->raft && operation_is_write(op) &&
+        r->role == GROUP_LEADER && !s->stopping) {
         write_here(s, r, q, fx);
         return;
     }
     if (q->from.conn & ORIGIN_PEER) {
-        requests_refuse(s, q->from, q->op, q->group, STATUS_NOT_LEADER, fx);
+        requests_refuse(s, q->from, op, q->group, STATUS_NOT_LEADER, fx);
         return;
     }
     pass_on(s, q, fx);
@@ -286,26 +319,28 @@ static void route(struct shard *s, struct routed *q, struct effects *fx)
 /* Doors and other nodes have looked at keys; a scan may name its group. */
 static enum status locate(struct shard *s, struct routed *q)
 {
+    const struct operation *o = q->operation;
+    struct slice key = o->key;
     struct scan scan;
     enum status st;
 
-    if (q->op == OP_NODE_UPDATE) {
+    if (o->op == OP_NODE_UPDATE) {
         q->group = 0;
         return STATUS_OK;
     }
-    if (q->op == OP_SCAN) {
-        st = scan_decode(q->value, &scan);
+    if (o->op == OP_SCAN) {
+        st = scan_decode(o->value, &scan);
         if (st != STATUS_OK)
             return st;
         q->group = scan.group;
         if (q->group)
             return map_group_find(s->map, q->group) ? STATUS_OK
                                                     : STATUS_INVALID;
-        q->key = scan.key;
+        key = scan.key;
     }
-    if (!q->key.size)
+    if (!key.size)
         return STATUS_KEY_EMPTY;
-    q->slot = slot_of(q->key);
+    q->slot = slot_of(key);
     q->group = s->map->owner[q->slot];
     return STATUS_OK;
 }
@@ -314,13 +349,14 @@ void requests_take(struct shard *s, const struct request *q,
                    struct effects *fx)
 {
     const struct map_keyspace *k = map_keyspace_named(s->map, q->keyspace);
-    struct routed routed = {.from = q->from, .op = q->op, .mode = q->mode,
-                            .key = q->key, .value = q->value,
+    struct routed routed = {.from = q->from, .operation = &q->operation,
+                            .session = &q->session,
                             .deadline = q->deadline};
     enum status st;
 
     if (!k) {
-        requests_refuse(s, q->from, q->op, 0, STATUS_NO_KEYSPACE, fx);
+        requests_refuse(s, q->from, q->operation.op, 0, STATUS_NO_KEYSPACE,
+                        fx);
         return;
     }
     routed.keyspace = k->id;
@@ -328,28 +364,32 @@ void requests_take(struct shard *s, const struct request *q,
     if (st == STATUS_OK)
         route(s, &routed, fx);
     else
-        requests_refuse(s, q->from, q->op, 0, st, fx);
+        requests_refuse(s, q->from, q->operation.op, 0, st, fx);
 }
 
 void requests_forwarded(struct shard *s, const struct peer *p,
                         const struct forward *f, struct effects *fx)
 {
     struct routed q = {
-        .from = {origin_of_peer(p), f->id},
-        .op = f->op,
-        .mode = f->mode,
+        .from = {.conn = origin_of_peer(p), .id = f->id},
         .keyspace = f->keyspace,
-        .key = f->key,
-        .value = f->value,
+        .operation = &f->operation,
+        .session = &f->session,
         .deadline = instant_add(s->now, MS(f->remaining_ms)),
     };
+    enum op op = f->operation.op;
+    /* What is in the log has to be applied by everybody: the other node's
+     * doors have looked, but not this node. */
+    enum status st = op == OP_NODE_UPDATE || op == OP_SCAN
+                         ? STATUS_OK
+                         : operation_check(&f->operation, NULL);
 
-    enum status st = locate(s, &q);
-
+    if (st == STATUS_OK)
+        st = locate(s, &q);
     if (st == STATUS_OK)
         route(s, &q, fx);
     else
-        requests_refuse(s, q.from, q.op, 0, st, fx);
+        requests_refuse(s, q.from, op, 0, st, fx);
 }
 
 bool requests_forward_reply(struct shard *s, const struct peer *p,
@@ -418,7 +458,7 @@ void requests_deposed(struct shard *s, struct replica *r, struct effects *fx)
     struct answering a = {s, r, fx};
 
     if (!proposals_open_empty(&r->proposals)) {
-        s->pending_bytes -= r->proposals.entry.size;
+        s->pending_bytes -= proposals_open_bytes(&r->proposals);
         proposals_refuse_open(&r->proposals, STATUS_NOT_LEADER,
                               requests_answer_waiter, &a);
     }
@@ -430,9 +470,12 @@ void requests_publish_self(struct shard *s, struct effects *fx)
     const struct map_node *known = map_node_find(s->map, s->o.node);
     const struct map_node *self = &s->o.self;
     struct buf value = {0};
+    static const struct session none;
+    struct operation update = {.op = OP_NODE_UPDATE};
     struct routed q = {
-        .from = {ORIGIN_SELF, 0},
-        .op = OP_NODE_UPDATE,
+        .from = {.conn = ORIGIN_SELF},
+        .operation = &update,
+        .session = &none,
         .deadline = instant_add(s->now, MS(UPDATE_EVERY_MS)),
     };
 
@@ -441,7 +484,7 @@ void requests_publish_self(struct shard *s, struct effects *fx)
          !strcmp(known->peer_address, self->peer_address)))
         return;
     map_node_encode(self, &value);
-    q.value = buf_slice(&value);
+    update.value = buf_slice(&value);
     route(s, &q, fx);
     s->requests--; /* nobody's request */
     buf_release(&value);

@@ -44,6 +44,7 @@ enum {
     FLUSH_AGAIN_MS = 1000,     /* after a refused flush */
     FORWARD_TURN_BYTES = 24 << 20, /* to one node in one turn: requests
                                       passed on, and their values */
+    VALUE_SMALL = 64,          /* a value that is no burden to a peer */
     LOG_TRAILING = 4096,       /* flushed entries kept for slow followers */
 };
 

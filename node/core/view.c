@@ -15,9 +15,11 @@ void view_init(struct view *v, uint64_t seed)
 void view_release(struct view *v)
 {
     buf_release(&v->bytes);
+    buf_release(&v->records);
     free(v->rows);
     free(v->table);
     free(v->keys);
+    free(v->wants);
     *v = (struct view){0};
 }
 
@@ -26,6 +28,9 @@ void view_clear(struct view *v)
     if (!v->n)
         return;
     buf_clear(&v->bytes);
+    buf_clear(&v->records);
+    if (v->records.cap > VIEW_KEEP_BYTES)
+        buf_release(&v->records);
     v->n = 0;
     memset(v->table, 0, v->table_size * sizeof *v->table);
 }
@@ -61,7 +66,7 @@ static void grow(struct view *v)
         *find(v, row_key(v, &v->rows[i]), v->rows[i].hash) = i + 1;
 }
 
-void view_need(struct view *v, struct slice key)
+void view_need(struct view *v, struct slice key, uint32_t want)
 {
     uint64_t hash = XXH3_64bits_withSeed(key.data, key.size, v->seed);
     uint32_t *at;
@@ -69,10 +74,15 @@ void view_need(struct view *v, struct slice key)
     if (v->n == v->cap)
         grow(v);
     at = find(v, key, hash);
-    if (*at)
+    if (*at) {
+        struct view_row *r = &v->rows[*at - 1];
+        r->want = MAX_OF(r->want, want);
         return;
-    v->rows[v->n] = (struct view_row){hash, (uint32_t)v->bytes.size,
-                                      (uint32_t)key.size, false};
+    }
+    v->rows[v->n] = (struct view_row){.hash = hash,
+                                      .offset = (uint32_t)v->bytes.size,
+                                      .size = (uint32_t)key.size,
+                                      .want = want};
     buf_append(&v->bytes, key.data, key.size);
     *at = ++v->n;
 }
@@ -82,19 +92,52 @@ const struct slice *view_keys(struct view *v)
     if (v->keys_cap < v->n) {
         v->keys_cap = v->cap;
         v->keys = xrealloc(v->keys, v->keys_cap * sizeof *v->keys);
+        v->wants = xrealloc(v->wants, v->keys_cap * sizeof *v->wants);
     }
-    for (unsigned i = 0; i < v->n; i++)
+    for (unsigned i = 0; i < v->n; i++) {
         v->keys[i] = row_key(v, &v->rows[i]);
+        v->wants[i] = v->rows[i].want;
+    }
     return v->keys;
 }
 
-void view_fill(struct view *v, const bool *present)
+const uint32_t *view_wants(const struct view *v)
 {
-    for (unsigned i = 0; i < v->n; i++)
-        v->rows[i].present = present[i];
+    return v->wants;
 }
 
-static struct view_row *row_of(const struct view *v, struct slice key)
+bool view_fill(struct view *v, const struct fetched *records)
+{
+    size_t sum = 0;
+    bool whole = true;
+
+    buf_clear(&v->records);
+    for (unsigned i = 0; i < v->n; i++)
+        if (records[i].present)
+            sum += MIN_OF(records[i].record.size, (size_t)v->rows[i].want);
+    /* Pieces point into it: it must not move any more. */
+    buf_reserve(&v->records, sum + 1);
+    for (unsigned i = 0; i < v->n; i++) {
+        const struct fetched *f = &records[i];
+        struct view_row *r = &v->rows[i];
+        size_t wanted = MIN_OF(f->size, (size_t)r->want);
+        size_t n = MIN_OF(f->record.size, wanted);
+        r->now = (struct view_state){.present = f->present};
+        if (!f->present)
+            continue;
+        r->now.cut = n < wanted;
+        r->now.size = (uint32_t)f->size;
+        r->now.record.where = PIECE_AT;
+        r->now.record.size = (uint32_t)n;
+        r->now.record.data = v->records.data + v->records.size;
+        if (n)
+            buf_append(&v->records, f->record.data, n);
+        whole &= !r->now.cut;
+    }
+    return whole;
+}
+
+struct view_row *view_find(const struct view *v, struct slice key)
 {
     uint64_t hash;
     uint32_t at;
@@ -104,20 +147,4 @@ static struct view_row *row_of(const struct view *v, struct slice key)
     hash = XXH3_64bits_withSeed(key.data, key.size, v->seed);
     at = *find(v, key, hash);
     return at ? &v->rows[at - 1] : NULL;
-}
-
-bool view_present(const struct view *v, struct slice key)
-{
-    const struct view_row *r = row_of(v, key);
-
-    assert(r); /* the machine asks only for what it named */
-    return r->present;
-}
-
-void view_note(struct view *v, struct slice key, bool present)
-{
-    struct view_row *r = row_of(v, key);
-
-    if (r)
-        r->present = present;
 }

@@ -1,32 +1,55 @@
 /* view.h - what entries about to be applied have to know of the store.
  *
- * A step first names keys (view_need), the shell fetches whether each is there
- * (FETCH), the machine then asks by key and notes its own earlier writes
- * (the overlay), so that an entry sees what entries before it in the same step
- * did. Keys nobody named need no note. Pure; reused between steps, nothing is
- * allocated once it has grown. The hash is seeded: clients choose the keys. */
+ * A step first names keys (view_need), the shell fetches their records (FETCH,
+ * view_fill), the machine then looks rows up by key and notes in them what it
+ * writes (the overlay), so that an entry sees what entries before it in the
+ * same step did. Keys nobody named need no note. Pure; reused between steps,
+ * nothing is allocated once it has grown. The hash is seeded: clients choose
+ * the keys.
+ *
+ * Of a record only its beginning is kept, as many bytes as somebody wanted; and
+ * not even that when the records before it are large already (FETCH's
+ * bytes_max): such a row is cut. */
 #ifndef NODE_CORE_VIEW_H
 #define NODE_CORE_VIEW_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "proto/base/bytes.h"
+#include "node/core/event.h"
+#include "node/core/result.h"
+
+enum {
+    VIEW_WHOLE = INT32_MAX,     /* wanted: the whole record */
+    VIEW_BYTES_MAX = 32 << 20,  /* fetched for one step; then rows are cut */
+    VIEW_KEEP_BYTES = 1 << 20,  /* kept between steps */
+};
+
+/* A key's record now. */
+struct view_state {
+    bool present;
+    bool cut;            /* `record` is shorter than was wanted */
+    uint32_t size;       /* of the whole record */
+    struct piece record; /* its beginning, up to what was wanted */
+};
 
 struct view_row {
     uint64_t hash;
-    uint32_t offset, size;
-    bool present;
+    uint32_t offset, size; /* the key's */
+    uint32_t want;
+    struct view_state now;
 };
 
 struct view {
     uint64_t seed;
     struct buf bytes;        /* the keys' bytes */
+    struct buf records;      /* what was fetched */
     struct view_row *rows;   /* unique keys, in the order they were named */
     unsigned n, cap;
     uint32_t *table;         /* open addressing: row number + 1 */
     unsigned table_size;     /* a power of two, 0 or at least 2 n */
     struct slice *keys;      /* view_keys() */
+    uint32_t *wants;
     unsigned keys_cap;
 };
 
@@ -34,20 +57,27 @@ void view_init(struct view *v, uint64_t seed);
 void view_release(struct view *v);
 void view_clear(struct view *v);
 
-/* The step has to know this store key. Copies; naming it again is harmless. */
-void view_need(struct view *v, struct slice key);
+/* The step has to know the first `want` bytes of this store key's record.
+ * Copies the key; naming it again is harmless, the larger `want` holds. */
+void view_need(struct view *v, struct slice key, uint32_t want);
 static inline bool view_empty(const struct view *v)
 {
     return v->n == 0;
 }
-/* The named keys, v->n of them; valid until the view changes. */
+/* The named keys and what is wanted of each, v->n of them; valid until the view
+ * changes. */
 const struct slice *view_keys(struct view *v);
-/* What was fetched, in the same order. */
-void view_fill(struct view *v, const bool *present);
+const uint32_t *view_wants(const struct view *v);
+/* What was fetched, in the same order. Copies. False: something is cut. */
+bool view_fill(struct view *v, const struct fetched *records);
 
-/* Is a named key there now? */
-bool view_present(const struct view *v, struct slice key);
-/* The step wrote or deleted this key. */
-void view_note(struct view *v, struct slice key, bool present);
+/* Bytes that were fetched and kept. */
+static inline size_t view_fetched_bytes(const struct view *v)
+{
+    return v->records.size;
+}
+
+/* The row of a key, or NULL when nobody named it. */
+struct view_row *view_find(const struct view *v, struct slice key);
 
 #endif

@@ -16,9 +16,9 @@
 #include <sys/queue.h>
 #include <sys/resource.h>
 
+#include "node/front/translate.h"
 #include "proto/base/log.h"
 #include "proto/codec.h"
-#include "proto/scan.h"
 #include "rpc/types.h"
 
 enum {
@@ -31,6 +31,7 @@ enum {
     PENDING_ALL_MAX = 256 << 20, /* nobody */
     STUCK_TICKS = 300,           /* of 100 ms: took nothing for so long */
     STUCK_LOOK_TICKS = 10,
+    VALUE_SMALL = 64, /* has room wherever its reply has */
 };
 
 /* An EFFECT_READ whose client has no room for the value. */
@@ -101,73 +102,20 @@ static struct client *client_add(struct native *d)
 
 /* ---- requests ---- */
 
-static enum status decode_scan(struct slice payload, struct request *q)
-{
-    struct stream_request m;
-    struct scan scan;
-    enum status st = stream_request_decode(payload, &m);
-
-    if (st == STATUS_OK)
-        st = scan_decode(m.body, &scan);
-    if (st != STATUS_OK)
-        return st;
-    q->keyspace = m.keyspace;
-    q->key = scan.key;
-    q->value = m.body;
-    q->mode = scan.flags & SCAN_STALE ? READ_STALE : READ_LINEARIZABLE;
-    return STATUS_OK;
-}
-
-static bool decode(const struct frame_header *h, struct slice payload,
-                   struct request *q, enum status *st)
-{
-    struct get_request get;
-    struct set_request set;
-    struct delete_request del;
-
-    switch (h->type) {
-    case MESSAGE_GET:
-        q->op = OP_GET;
-        *st = get_request_decode(payload, &get);
-        q->keyspace = get.keyspace;
-        q->key = get.key;
-        q->mode = get.consistency == CONSISTENCY_STALE ? READ_STALE
-                                                       : READ_LINEARIZABLE;
-        return true;
-    case MESSAGE_SET:
-        q->op = OP_SET;
-        *st = set_request_decode(payload, &set);
-        q->keyspace = set.keyspace;
-        q->key = set.key;
-        q->value = set.value;
-        return true;
-    case MESSAGE_DELETE:
-        q->op = OP_DELETE;
-        *st = delete_request_decode(payload, &del);
-        q->keyspace = del.keyspace;
-        q->key = del.key;
-        return true;
-    case MESSAGE_SCAN:
-        q->op = OP_SCAN;
-        *st = decode_scan(payload, q);
-        return true;
-    default:
-        return false;
-    }
-}
-
-static void refuse(struct client *c, const struct request *q, enum status why)
+static void refuse(struct client *c, const struct request *q, enum status why,
+                   const char *detail)
 {
     struct effect e = {.type = EFFECT_REPLY};
 
     e.reply.to = q->from;
-    e.reply.op = q->op;
+    e.reply.op = q->operation.op;
     e.reply.reply.status = why;
+    e.reply.reply.detail = detail;
     native_reply(c->native->l, &e);
 }
 
 static void on_data(struct client *c, const struct frame_header *h,
-                    struct request *q, enum status st)
+                    struct request *q, enum status st, const char *why)
 {
     struct loop *l = c->native->l;
     struct event e = {.type = EVENT_REQUEST, .now = node_now()};
@@ -179,7 +127,7 @@ static void on_data(struct client *c, const struct frame_header *h,
     if (st == STATUS_OK && post_behind(l->node))
         st = STATUS_BUSY;
     if (st != STATUS_OK) {
-        refuse(c, q, st);
+        refuse(c, q, st, why);
         return;
     }
     if (ms > DEADLINE_MAX_MS)
@@ -200,6 +148,7 @@ static void on_frame(struct conn *conn, const struct frame_header *h,
     struct loop *l = c->native->l;
     struct request q = {0};
     enum status st = STATUS_OK;
+    const char *why;
 
     q.from.conn = (uint64_t)(c->generation & 0x3fffffff) << 32 | c->place;
     q.from.id = h->id;
@@ -208,8 +157,8 @@ static void on_frame(struct conn *conn, const struct frame_header *h,
                     "a request is expected");
         return;
     }
-    if (decode(h, payload, &q, &st)) {
-        on_data(c, h, &q, st);
+    if (translate_request(h->type, payload, &q, &st, &why)) {
+        on_data(c, h, &q, st, why);
         return;
     }
     switch (h->type) {
@@ -332,28 +281,6 @@ static struct hint hint_of(struct loop *l, const struct reply *r)
     return h;
 }
 
-static void encode_reply(struct loop *l, const struct effect *e,
-                         struct buf *out)
-{
-    const struct reply *r = &e->reply.reply;
-    struct slice detail = r->detail ? slice_str(r->detail) : slice_of("", 0);
-
-    if (e->reply.op == OP_GET) {
-        struct get_reply m = {.status = r->status, .value = r->value,
-                              .version = r->version,
-                              .hint = hint_of(l, r), .detail = detail};
-        get_reply_encode(&m, out);
-    } else if (e->reply.op == OP_SCAN) {
-        struct scan_reply m = {.status = r->status, .page = r->value,
-                               .hint = hint_of(l, r), .detail = detail};
-        scan_reply_encode(&m, out);
-    } else {
-        struct write_reply m = {.status = r->status, .version = r->version,
-                                .hint = hint_of(l, r), .detail = detail};
-        write_reply_encode(&m, out);
-    }
-}
-
 /* The client that an origin's `conn` names; NULL when it has gone. */
 static struct client *client_of(const struct native *d, uint64_t conn)
 {
@@ -411,11 +338,11 @@ void native_send(struct loop *l, uint64_t conn, uint64_t id, uint16_t type,
 void native_reply(struct loop *l, const struct effect *e)
 {
     struct client *c = client_of(l->native, e->reply.to.conn);
-    uint16_t type = e->reply.op == OP_GET    ? MESSAGE_GET_REPLY
-                    : e->reply.op == OP_SCAN ? MESSAGE_SCAN_REPLY
-                                             : MESSAGE_WRITE_REPLY;
+    uint16_t type = translate_reply_type(e->reply.to.tag);
     size_t size = e->reply.reply.value.size;
-    struct effect busy = *e;
+    bool write = operation_is_write(e->reply.op);
+    struct effect instead = *e;
+    struct hint hint;
     struct buf *out;
 
     if (!c)
@@ -423,17 +350,20 @@ void native_reply(struct loop *l, const struct effect *e)
     c->under_way--;
     c->usual = MAX_OF(size, c->usual - c->usual / 8);
     out = begin_reply(c, e->reply.to.id, type,
-                      size ? CONN_NORMAL : CONN_CONTROL);
-    if (!out && size) { /* it can be asked for again */
-        busy.reply.reply = (struct reply){.status = STATUS_BUSY};
-        e = &busy;
+                      size > VALUE_SMALL ? CONN_NORMAL : CONN_CONTROL);
+    if (!out && size) {
+        /* A read can be repeated; a write has happened. */
+        instead.reply.reply = (struct reply){
+            .status = write ? STATUS_UNKNOWN : STATUS_BUSY};
+        e = &instead;
         out = begin_reply(c, e->reply.to.id, type, CONN_CONTROL);
     }
     if (!out) {
         cut_off(c);
         return;
     }
-    encode_reply(l, e, out);
+    hint = hint_of(l, &e->reply.reply);
+    translate_reply(e->reply.to.tag, &e->reply.reply, &hint, out);
     end_reply(c);
     if (c->paused && c->under_way < CONN_REQUESTS_MAX / 2) {
         c->paused = false;

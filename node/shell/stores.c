@@ -292,28 +292,82 @@ void stores_read(struct loop *l, const struct effect *e)
     store_value_release(&value);
 }
 
+/* What FETCH asked for (the shard keeps that until EVENT_FETCHED), and the
+ * answers: records stay pinned, but for what is cut. */
+struct fetched_records {
+    const struct slice *keys;
+    const uint32_t *want;
+    unsigned n;
+    size_t bytes_max;
+    struct fetched *records;
+    struct store_value *values;
+    uint8_t (*cut)[FETCH_CUT_BYTES]; /* made when one is */
+};
+
 struct fetch_job {
     uv_work_t work;
     struct loop *l;
     struct store_view *view;
     uint32_t group;
-    const struct slice *keys; /* the shard keeps them until EVENT_FETCHED */
-    unsigned count;
-    bool *present;
+    struct fetched_records got;
     enum status status;
 };
 
-static enum status fetch(struct store *store, const struct store_view *view,
-                         enum store_tier tier, const struct slice *keys,
-                         unsigned n, bool *present)
+static struct fetched_records fetched_records_of(const struct effect *e)
 {
-    for (unsigned i = 0; i < n; i++) {
-        struct store_value v = {0};
-        enum status st = store_get(store, view, keys[i], tier, &v);
-        store_value_release(&v);
-        if (st != STATUS_OK && st != STATUS_NOT_FOUND)
+    return (struct fetched_records){
+        .keys = e->fetch.keys,
+        .want = e->fetch.want,
+        .n = e->fetch.n,
+        .bytes_max = e->fetch.bytes_max,
+        .records = xcalloc(e->fetch.n, sizeof(struct fetched)),
+        .values = xcalloc(e->fetch.n, sizeof(struct store_value)),
+    };
+}
+
+static void fetched_unpin(struct fetched_records *f)
+{
+    for (unsigned i = 0; i < f->n; i++)
+        store_value_release(&f->values[i]);
+}
+
+static void fetched_free(struct fetched_records *f)
+{
+    fetched_unpin(f);
+    free(f->records);
+    free(f->values);
+    free(f->cut);
+}
+
+static void fetch_cut(struct fetched_records *f, unsigned i)
+{
+    size_t n = MIN_OF(f->values[i].bytes.size, (size_t)FETCH_CUT_BYTES);
+
+    if (!f->cut)
+        f->cut = xcalloc(f->n, sizeof *f->cut);
+    if (n)
+        memcpy(f->cut[i], f->values[i].bytes.data, n);
+    f->records[i].record = slice_of(f->cut[i], n);
+    store_value_release(&f->values[i]);
+}
+
+static enum status fetch(struct store *store, const struct store_view *view,
+                         enum store_tier tier, struct fetched_records *f)
+{
+    size_t sum = 0;
+
+    for (unsigned i = 0; i < f->n; i++) {
+        struct store_value *v = &f->values[i];
+        enum status st = store_get(store, view, f->keys[i], tier, v);
+        if (st != STATUS_OK && st != STATUS_NOT_FOUND) {
+            fetched_unpin(f);
             return st;
-        present[i] = st == STATUS_OK;
+        }
+        f->records[i] = (struct fetched){st == STATUS_OK, v->bytes.size,
+                                         v->bytes};
+        if (sum >= f->bytes_max)
+            fetch_cut(f, i);
+        sum += MIN_OF(f->records[i].size, (size_t)f->want[i]);
     }
     return STATUS_OK;
 }
@@ -322,18 +376,17 @@ static void fetch_work(uv_work_t *w)
 {
     struct fetch_job *j = w->data;
 
-    j->status = fetch(store_view_store(j->view), j->view, STORE_ANY, j->keys,
-                      j->count, j->present);
+    j->status = fetch(store_view_store(j->view), j->view, STORE_ANY, &j->got);
 }
 
 static void fetched(struct loop *l, uint32_t group, enum status st,
-                    const bool *present)
+                    const struct fetched *records)
 {
     struct event e = {.type = EVENT_FETCHED, .now = node_now()};
 
     e.fetched.group = group;
     e.fetched.status = st;
-    e.fetched.present = present;
+    e.fetched.records = records;
     loop_step(l, &e);
 }
 
@@ -342,24 +395,23 @@ static void fetch_done(uv_work_t *w, int canceled)
     struct fetch_job *j = w->data;
 
     (void)canceled;
-    fetched(j->l, j->group, j->status, j->present);
+    fetched(j->l, j->group, j->status, j->got.records);
+    fetched_free(&j->got);
     store_view_unref(j->view);
-    free(j->present);
     free(j);
 }
 
 void stores_fetch(struct loop *l, const struct effect *e)
 {
     struct store *store = stores_find(l, e->group);
-    bool *present = xcalloc(e->fetch.n, sizeof *present);
-    enum status st = store ? fetch(store, NULL, STORE_CACHE_ONLY,
-                                   e->fetch.keys, e->fetch.n, present)
+    struct fetched_records got = fetched_records_of(e);
+    enum status st = store ? fetch(store, NULL, STORE_CACHE_ONLY, &got)
                            : STATUS_IO_ERROR;
     struct fetch_job *j;
 
     if (st != STATUS_INCOMPLETE) {
-        fetched(l, e->group, st, present);
-        free(present);
+        fetched(l, e->group, st, got.records);
+        fetched_free(&got);
         return;
     }
     j = xcalloc(1, sizeof *j);
@@ -367,9 +419,7 @@ void stores_fetch(struct loop *l, const struct effect *e)
     j->l = l;
     j->group = e->group;
     j->view = store_view_take(store);
-    j->keys = e->fetch.keys;
-    j->count = e->fetch.n;
-    j->present = present;
+    j->got = got;
     if (uv_queue_work(l->uv, &j->work, fetch_work, fetch_done))
         node_die("worker", "cannot queue");
 }

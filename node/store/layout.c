@@ -25,6 +25,7 @@ struct slice layout_single_key(enum layout_kind kind)
         return slice_of("s", 1);
     case LAYOUT_DATA:
     case LAYOUT_DEADLINE:
+    case LAYOUT_FENCE:
     case LAYOUT_KEYSPACE:
     case LAYOUT_SESSION:
         break;
@@ -38,6 +39,36 @@ void layout_data_key_append(struct buf *out, uint32_t keyspace,
 {
     layout_data_key(buf_grow(out, LAYOUT_DATA_PREFIX_BYTES + user_key.size),
                     keyspace, user_key);
+}
+
+void layout_fence_key_append(struct buf *out, uint32_t keyspace,
+                             struct slice user_key)
+{
+    size_t begun = out->size;
+
+    layout_data_key_append(out, keyspace, user_key);
+    out->data[begun] = LAYOUT_FENCE;
+}
+
+void layout_fence_write(uint8_t *at, const struct layout_fence *f)
+{
+    memset(at, 0, 8);
+    at[0] = LAYOUT_FENCE_FORMAT;
+    put_u64(at + 8, f->fence);
+    put_u64(at + 16, f->drop_after_ms);
+}
+
+enum status layout_fence_parse(struct slice value, struct layout_fence *out)
+{
+    if (value.size < LAYOUT_FENCE_BYTES)
+        return STATUS_CORRUPT;
+    if (value.data[0] != LAYOUT_FENCE_FORMAT)
+        return STATUS_WRONG_VERSION;
+    if (value.size != LAYOUT_FENCE_BYTES)
+        return STATUS_CORRUPT;
+    out->fence = get_u64(value.data + 8);
+    out->drop_after_ms = get_u64(value.data + 16);
+    return STATUS_OK;
 }
 
 enum status layout_data_key_parse(struct slice key, uint32_t *keyspace,

@@ -8,6 +8,7 @@
  *   's'                            the slot table (exactly one)
  *   'm'                            the cluster map (one, in the meta group)
  *   'd' keyspace:u32be userkey     a user's record, in the user's key order
+ *   'f' keyspace:u32be userkey     the highest fencing token presented
  *   'k' keyspace:u32be             a keyspace's limits and what it holds here
  *   'r' client index part          first results (node/core/sessions.h)
  *   'x' deadline:u64be kind:u8 keyspace:u32be userkey
@@ -32,6 +33,7 @@
 
 enum layout_kind {
     LAYOUT_DATA = 'd',
+    LAYOUT_FENCE = 'f',
     LAYOUT_GROUP = 'g',
     LAYOUT_KEYSPACE = 'k',
     LAYOUT_MAP = 'm',
@@ -104,6 +106,10 @@ void layout_deadline_key_append(struct buf *out,
 MUST_CHECK enum status layout_deadline_key_parse(struct slice key,
                                                  struct layout_deadline *d);
 
+/* Append the key of a fence: shaped like the data key of the same user key. */
+void layout_fence_key_append(struct buf *out, uint32_t keyspace,
+                             struct slice user_key);
+
 /* The key of a keyspace's own record. */
 static inline struct slice layout_keyspace_key(uint8_t *at, uint32_t keyspace)
 {
@@ -145,6 +151,22 @@ static inline void layout_value_header(uint8_t *at,
  * STATUS_WRONG_VERSION  a format this program does not know */
 MUST_CHECK enum status layout_value_parse(struct slice value,
                                           struct layout_value *out);
+
+/* ---- fences ---- */
+
+enum { LAYOUT_FENCE_FORMAT = 1, LAYOUT_FENCE_BYTES = 24 };
+
+/* u8 format | 7 x 0 | u64 fence | u64 drop after. */
+struct layout_fence {
+    uint64_t fence;         /* the highest token presented for the key */
+    uint64_t drop_after_ms; /* on the group clock; indexed as a deadline */
+};
+
+/* Write LAYOUT_FENCE_BYTES to `at`. */
+void layout_fence_write(uint8_t *at, const struct layout_fence *f);
+/* STATUS_CORRUPT, STATUS_WRONG_VERSION */
+MUST_CHECK enum status layout_fence_parse(struct slice value,
+                                          struct layout_fence *out);
 
 /* ---- the group record ---- */
 

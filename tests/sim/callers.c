@@ -154,11 +154,11 @@ static void try_send(struct cluster *c, struct call *k)
     k->attempts++;
     k->place = n->place;
     q = workload_request(k->op, k->mode, slice_str(x->of->keys[k->key]));
-    q.from = (struct origin){conn_of(x, n->place), k->number};
+    q.from = (struct origin){.conn = conn_of(x, n->place), .id = k->number};
     q.deadline = instant_add(cluster_clock(c, n), MS(k->deadline - c->now));
     if (k->op == OP_SET)
         workload_value(k->number, &value);
-    q.value = buf_slice(&value);
+    q.operation.value = buf_slice(&value);
     loop_request(c, &n->loops[x->index % n->n_loops], &q);
     buf_release(&value);
 }

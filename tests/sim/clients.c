@@ -89,7 +89,7 @@ size_t clients_ask(struct clients *l, unsigned at, struct sim_node *n,
     assert(x->outstanding < CLIENT_DEPTH_MAX);
     number = history_ask(&l->h, op, mode, key, x->conn);
     x->asked[x->outstanding++] = number;
-    q.from = (struct origin){x->conn, number};
+    q.from = (struct origin){.conn = x->conn, .id = number};
     q.deadline =
         instant_add(cluster_clock(l->c, n),
                     MS(l->deadline_ms
@@ -97,7 +97,7 @@ size_t clients_ask(struct clients *l, unsigned at, struct sim_node *n,
                            : 300 + cluster_draw(l->c, STREAM_CLIENTS, 2500)));
     if (op == OP_SET)
         workload_value(number, &value);
-    q.value = buf_slice(&value);
+    q.operation.value = buf_slice(&value);
     loop_request(l->c, &n->loops[at % n->n_loops], &q);
     buf_release(&value);
     return number;

@@ -271,7 +271,8 @@ static void fetch_done(struct cluster *c, struct sim_loop *l, void *arg,
     struct effect *e = arg;
     struct event done = {.type = EVENT_FETCHED};
     struct sim_replica *r;
-    bool *present;
+    struct fetched *records;
+    size_t sum = 0;
 
     if (dropped) {
         free(e);
@@ -279,13 +280,25 @@ static void fetch_done(struct cluster *c, struct sim_loop *l, void *arg,
     }
     r = must_find(c, l, e);
     r->fetching = false;
-    present = xcalloc(e->fetch.n, sizeof *present);
-    for (unsigned i = 0; i < e->fetch.n; i++)
-        present[i] = mem_table_get(&r->open->live, e->fetch.keys[i]);
+    records = xcalloc(e->fetch.n, sizeof *records);
+    for (unsigned i = 0; i < e->fetch.n; i++) {
+        const struct mem_row *row =
+            mem_table_get(&r->open->live, e->fetch.keys[i]);
+        size_t n = sum >= e->fetch.bytes_max ? FETCH_CUT_BYTES
+                                             : e->fetch.want[i];
+        if (!row)
+            continue;
+        records[i].present = true;
+        records[i].record = mem_row_value(row);
+        records[i].size = records[i].record.size;
+        /* Not one byte more than was asked for. */
+        records[i].record.size = MIN_OF(records[i].size, n);
+        sum += MIN_OF(records[i].size, (size_t)e->fetch.want[i]);
+    }
     done.fetched.group = e->group;
-    done.fetched.present = present;
+    done.fetched.records = records;
     loop_step(c, l, &done);
-    free(present);
+    free(records);
     free(e);
 }
 

@@ -22,7 +22,9 @@ const struct workload_kind *workload_any(struct rng *rng)
 struct request workload_request(enum op op, enum read_mode mode,
                                 struct slice key)
 {
-    return (struct request){.op = op, .mode = mode, .key = key};
+    return (struct request){
+        .operation = {.op = op, .key = key,
+                      .flags = mode == READ_STALE ? OPERATION_STALE : 0}};
 }
 
 bool workload_expected(enum op op, enum status st)

@@ -22,7 +22,7 @@ static void take_answer(void *arg, const struct forwarded *w, enum status why)
 static uint64_t add(struct forwards *f, uint64_t id, enum op op,
                     uint32_t node, uint64_t deadline)
 {
-    struct forwarded w = {.from = {1, id}, .op = op, .node = node,
+    struct forwarded w = {.from = {.conn = 1, .id = id}, .op = op, .node = node,
                           .deadline = {deadline}};
 
     return forwards_add(f, &w);
@@ -179,7 +179,8 @@ static void a_lost_node_answers_only_what_went_there(void **state)
 static void what_waits_is_bounded_in_bytes(void **state)
 {
     struct forwards f;
-    struct forwarded out, w = {.from = {1, 1}, .op = OP_SET, .bytes = 600};
+    struct forwarded out, w = {.from = {.conn = 1, .id = 1}, .op = OP_SET,
+                               .bytes = 600};
     uint64_t first, second;
 
     (void)state;

@@ -41,24 +41,33 @@ static void replica_free(struct replica *r)
 /* ---- entries ---- */
 
 struct entry {
+    struct entry_writer writer;
     struct buf bytes;
-    uint32_t n;
 };
+
+static void entry_release(struct entry *e)
+{
+    entry_writer_release(&e->writer);
+    buf_release(&e->bytes);
+}
 
 static void add(struct entry *e, enum op op, const char *key,
                 struct slice value)
 {
-    struct command c = {op, slot_of(slice_str(key)), 0, slice_str(key),
-                        value};
+    struct command c = {
+        .slot = slot_of(slice_str(key)),
+        .operation = {.op = op, .key = slice_str(key), .value = value}};
 
-    if (!e->n++)
-        entry_begin(&e->bytes);
-    command_append(&e->bytes, &c);
+    entry_writer_add(&e->writer, &c);
 }
 
 static struct slice finish(struct entry *e, uint64_t clock_ms)
 {
-    entry_end(&e->bytes, e->n, clock_ms);
+    size_t size = entry_writer_size(&e->writer);
+
+    buf_clear(&e->bytes);
+    entry_writer_write(&e->writer, clock_ms, buf_grow(&e->bytes, size));
+    entry_writer_clear(&e->writer);
     return buf_slice(&e->bytes);
 }
 
@@ -67,18 +76,25 @@ static void apply(struct replica *r, uint64_t index,
                   const struct slice *entries, unsigned n,
                   struct result *results, unsigned n_results)
 {
-    bool present[64];
+    struct fetched got[64] = {0};
     uint64_t clock_ms;
+    bool whole;
 
-    machine_step_clear(&r->step);
+    machine_step_begin(&r->step, &r->m, 0);
     for (unsigned i = 0; i < n; i++)
         assert_int_equal(machine_needs(&r->m, &r->step, entries[i]),
                          STATUS_OK);
-    assert_true(r->step.view.n <= ARRAY_LEN(present));
-    for (unsigned i = 0; i < r->step.view.n; i++)
-        present[i] =
-            mem_table_get(&r->store, view_keys(&r->step.view)[i]) != NULL;
-    view_fill(&r->step.view, present);
+    assert_true(r->step.view.n <= ARRAY_LEN(got));
+    for (unsigned i = 0; i < r->step.view.n; i++) {
+        const struct mem_row *row =
+            mem_table_get(&r->store, view_keys(&r->step.view)[i]);
+        if (!row)
+            continue;
+        got[i].present = true;
+        got[i].record = mem_row_value(row);
+        got[i].size = got[i].record.size;
+    }
+    assert_int_equal(machine_fetched(&r->step, got, &whole), STATUS_OK);
     for (unsigned i = 0; i < n; i++)
         assert_int_equal(machine_apply(&r->m, &r->step, index + i,
                                        entries[i], results, n_results,
@@ -137,7 +153,7 @@ static void a_set_is_stored_under_its_version(void **state)
     assert_true(has(&r, key, "two", 5 << 10 | 1));
     /* A plain set reads nothing. */
     assert_true(view_empty(&r.step.view));
-    buf_release(&e.bytes);
+    entry_release(&e);
     replica_free(&r);
     map_free(map);
 }
@@ -165,7 +181,7 @@ static void a_slot_of_another_group_is_refused(void **state)
     assert_int_equal(results[1].status, STATUS_MOVED);
     assert_int_equal(write_set_count(&r.step.set), 0);
     assert_int_equal(r.store.digest, before);
-    buf_release(&e.bytes);
+    entry_release(&e);
     replica_free(&r);
     map_free(map);
 }
@@ -189,8 +205,6 @@ static void deletes_see_what_was_done_before_in_the_step(void **state)
     entries[0] = finish(&first, 1);
     apply(&r, 2, entries, 1, results, 6);
 
-    buf_clear(&first.bytes);
-    first.n = 0;
     add(&first, OP_SET, new, slice_str("v"));
     add(&first, OP_DELETE, old, slice_str(""));
     entries[0] = finish(&first, 2);
@@ -211,8 +225,8 @@ static void deletes_see_what_was_done_before_in_the_step(void **state)
     assert_int_equal(results[4].version, 4 << 10 | 4);
     assert_false(has(&r, new, "v", 3 << 10));
     assert_false(has(&r, old, "again", 4 << 10 | 3));
-    buf_release(&first.bytes);
-    buf_release(&second.bytes);
+    entry_release(&first);
+    entry_release(&second);
     replica_free(&r);
     map_free(map);
 }
@@ -227,13 +241,13 @@ static enum status needs(const struct replica *r, enum op op, const char *key,
 
     machine_step_init(&step, 1);
     add(&e, r->m.group ? OP_SET : OP_NODE_UPDATE, good, slice_str("v"));
-    add(&e, op, key, slice_str("v"));
+    add(&e, op, key, op == OP_DELETE ? slice_str("") : slice_str("v"));
     finish(&e, 1);
     e.bytes.data[0] = level;
     st = machine_needs(&r->m, &step, buf_slice(&e.bytes));
     assert_int_equal(write_set_count(&step.set), 0);
     machine_step_release(&step);
-    buf_release(&e.bytes);
+    entry_release(&e);
     return st;
 }
 
@@ -257,7 +271,7 @@ static void unknown_commands_and_levels_are_refused_whole(void **state)
     assert_int_equal(needs(&data, OP_GET, "k", COMMAND_LEVEL),
                      STATUS_WRONG_VERSION);
     assert_int_equal(needs(&data, OP_SET, "", COMMAND_LEVEL),
-                     STATUS_WRONG_VERSION);
+                     STATUS_CORRUPT);
     assert_int_equal(needs(&data, OP_NODE_UPDATE, "", COMMAND_LEVEL),
                      STATUS_WRONG_VERSION);
     assert_int_equal(needs(&meta, OP_NODE_UPDATE, "", COMMAND_LEVEL),
@@ -271,7 +285,7 @@ static void unknown_commands_and_levels_are_refused_whole(void **state)
     assert_int_equal(machine_needs(&data.m, &step, buf_slice(&e.bytes)),
                      STATUS_CORRUPT);
     machine_step_release(&step);
-    buf_release(&e.bytes);
+    entry_release(&e);
     replica_free(&data);
     replica_free(&meta);
     map_free(map);
@@ -302,8 +316,10 @@ static void two_replicas_fed_the_same_are_the_same(void **state)
                 snprintf(key, sizeof key, "key %u",
                          (unsigned)rng_below(&rng, 30));
                 snprintf(value, sizeof value, "%u", round * 100 + k);
-                add(&e[i], rng_below(&rng, 2) ? OP_SET : OP_DELETE, key,
-                    slice_str(value));
+                if (rng_below(&rng, 2))
+                    add(&e[i], OP_SET, key, slice_str(value));
+                else
+                    add(&e[i], OP_DELETE, key, slice_str(""));
             }
             entries[i] = finish(&e[i], round);
         }
@@ -323,7 +339,7 @@ static void two_replicas_fed_the_same_are_the_same(void **state)
         }
         assert_int_equal(a.store.digest, b.store.digest);
         for (unsigned i = 0; i < n; i++)
-            buf_release(&e[i].bytes);
+            entry_release(&e[i]);
     }
     replica_free(&a);
     replica_free(&b);
@@ -342,7 +358,7 @@ static enum status update(struct replica *r, uint64_t index,
     add(&e, OP_NODE_UPDATE, "", buf_slice(&value));
     bytes = finish(&e, 1);
     apply(r, index, &bytes, 1, &result, 1);
-    buf_release(&e.bytes);
+    entry_release(&e);
     buf_release(&value);
     return result.status;
 }

@@ -106,10 +106,16 @@ static bool forward_ok(struct slice body)
 
 static struct forward sample_forward(void)
 {
-    return (struct forward){.id = 0x1234567890, .op = OP_SET,
-                            .mode = READ_STALE, .remaining_ms = 5000,
-                            .keyspace = 9, .key = slice_str("a key"),
-                            .value = slice_str("a value")};
+    return (struct forward){
+        .id = 0x1234567890,
+        .remaining_ms = 5000,
+        .keyspace = 9,
+        .operation = {.op = OP_SET, .flags = OPERATION_TTL, .expire = 77,
+                      .key = slice_str("a key"),
+                      .value = slice_str("a value")},
+        .session = {.client = {1, 2, 3}, .sequence = 8, .acknowledged = 5,
+                    .not_after = 1234},
+    };
 }
 
 static void a_forward_reads_back_as_written(void **state)
@@ -121,13 +127,19 @@ static void a_forward_reads_back_as_written(void **state)
     forward_encode(&b, &f);
     assert_true(forward_decode(only_item(&b, ITEM_FORWARD), &got));
     assert_int_equal(got.id, f.id);
-    assert_int_equal(got.op, OP_SET);
-    assert_int_equal(got.mode, READ_STALE);
+    assert_int_equal(got.operation.op, OP_SET);
+    assert_int_equal(got.operation.expire, 77);
+    assert_memory_equal(&got.session, &f.session, sizeof f.session);
     assert_int_equal(got.remaining_ms, 5000);
     assert_int_equal(got.keyspace, 9);
-    assert_slice(got.key, "a key");
-    assert_slice(got.value, "a value");
+    assert_slice(got.operation.key, "a key");
+    assert_slice(got.operation.value, "a value");
     refuse_every_truncation(only_item(&b, ITEM_FORWARD), forward_ok);
+    buf_clear(&b);
+    f.session = (struct session){0};
+    forward_encode(&b, &f);
+    assert_true(forward_decode(only_item(&b, ITEM_FORWARD), &got));
+    assert_int_equal(got.session.sequence, 0);
     buf_release(&b);
 }
 
@@ -140,12 +152,13 @@ static void a_forward_of_an_unknown_kind_is_refused(void **state)
     (void)state;
     forward_encode(&b, &f);
     body = b.data + ITEM_HEADER_BYTES;
-    body[8] = 0;
+    body[20 + SESSION_BYTES] = 0;
     assert_false(forward_ok(only_item(&b, ITEM_FORWARD)));
-    body[8] = OP_NODE_UPDATE + 1;
+    body[20 + SESSION_BYTES] = OP_LAST + 1;
     assert_false(forward_ok(only_item(&b, ITEM_FORWARD)));
-    body[8] = OP_GET;
-    body[9] = READ_STALE + 1;
+    body[20 + SESSION_BYTES] = OP_SET;
+    assert_true(forward_ok(only_item(&b, ITEM_FORWARD)));
+    body[16] = SESSION_BYTES - 1;
     assert_false(forward_ok(only_item(&b, ITEM_FORWARD)));
     buf_release(&b);
 }
@@ -158,12 +171,13 @@ static void a_forward_with_too_large_a_value_is_refused(void **state)
     uint8_t *value = xcalloc(1, VALUE_BYTES_MAX + 1);
 
     (void)state;
-    f.value = slice_of(value, VALUE_BYTES_MAX);
+    f.operation.value = slice_of(value, VALUE_BYTES_MAX);
     forward_encode(&b, &f);
     assert_true(forward_ok(only_item(&b, ITEM_FORWARD)));
-    buf_clear(&b);
-    f.value.size++;
-    forward_encode(&b, &f);
+    put_u32(b.data + ITEM_HEADER_BYTES + 20 + SESSION_BYTES + 8,
+            VALUE_BYTES_MAX + 1);
+    buf_u8(&b, 0);
+    put_u32(b.data, (uint32_t)b.size - ITEM_HEADER_BYTES);
     assert_false(forward_ok(only_item(&b, ITEM_FORWARD)));
     free(value);
     buf_release(&b);
@@ -179,8 +193,10 @@ static bool forward_reply_ok(struct slice body)
 
 static void a_forward_reply_reads_back_as_written(void **state)
 {
-    struct reply r = {.status = STATUS_NOT_LEADER, .value = slice_str("v"),
-                      .version = 77, .hint_group = 3, .hint_node = 4};
+    struct reply r = {.status = STATUS_NOT_LEADER, .has_value = true,
+                      .value = slice_str("v"), .version = 77,
+                      .expire_at = 5, .clock = 6, .argument = 7,
+                      .hint_group = 3, .hint_node = 4};
     struct reply got;
     struct buf b = {0};
     uint64_t id;
@@ -194,11 +210,15 @@ static void a_forward_reply_reads_back_as_written(void **state)
     assert_int_equal(got.version, 77);
     assert_int_equal(got.hint_group, 3);
     assert_int_equal(got.hint_node, 4);
+    assert_true(got.has_value);
     assert_slice(got.value, "v");
+    assert_int_equal(got.expire_at, 5);
+    assert_int_equal(got.clock, 6);
+    assert_int_equal(got.argument, 7);
     refuse_every_truncation(only_item(&b, ITEM_FORWARD_REPLY),
                             forward_reply_ok);
     /* A status of a later version: a write may have been executed. */
-    put_u16(b.data + ITEM_HEADER_BYTES + 8, 60000);
+    put_u16(b.data + ITEM_HEADER_BYTES + 16, 60000);
     assert_true(
         forward_reply_decode(only_item(&b, ITEM_FORWARD_REPLY), &id, &got));
     assert_int_equal(got.status, STATUS_UNKNOWN);

@@ -24,8 +24,10 @@ static void take_answer(void *arg, const struct waiter *w, struct result r)
 
 static uint64_t add(struct proposals *p, uint64_t id, uint64_t deadline)
 {
-    struct command c = {OP_SET, 1, 0, slice_str("key"), slice_str("value")};
-    struct waiter w = {{1, id}, OP_SET, {deadline}, false};
+    struct command c = {.slot = 1,
+                        .operation = {.op = OP_SET, .key = slice_str("key"),
+                                      .value = slice_str("value")}};
+    struct waiter w = {{.conn = 1, .id = id}, OP_SET, {deadline}, false};
 
     return proposals_add(p, &c, &w);
 }
@@ -64,8 +66,11 @@ static void a_batch_keeps_commands_and_waiters_in_order(void **state)
     proposals_init(&p);
     for (uint64_t i = 0; i < 40; i++) {
         char key[8] = {(char)('a' + i)};
-        struct command one = {OP_SET, 7, 3, slice_str(key), slice_str("v")};
-        struct waiter w = {{1, i}, OP_SET, {9}, false};
+        struct command one = {.slot = 7, .keyspace = 3,
+                              .operation = {.op = OP_SET,
+                                            .key = slice_str(key),
+                                            .value = slice_str("v")}};
+        struct waiter w = {{.conn = 1, .id = i}, OP_SET, {9}, false};
         assert_int_equal(proposals_add(&p, &one, &w), 1);
     }
     payload = proposals_payload(&p, 77);
@@ -73,7 +78,7 @@ static void a_batch_keeps_commands_and_waiters_in_order(void **state)
     assert_int_equal(r.clock_ms, 77);
     for (uint64_t i = 0; i < 40; i++) {
         assert_true(entry_next(&r, &c));
-        assert_int_equal(c.key.data[0], 'a' + i);
+        assert_int_equal(c.operation.key.data[0], 'a' + i);
     }
     assert_false(entry_next(&r, &c));
     assert_int_equal(r.status, STATUS_OK);
@@ -106,7 +111,7 @@ static void a_batch_is_bounded_in_bytes_and_commands(void **state)
     proposals_submitted(&p, 1, 1);
     add(&p, 0, 9);
     assert_false(proposals_fits(&p, ENTRY_BYTES_MAX));
-    assert_true(proposals_fits(&p, ENTRY_BYTES_MAX - p.entry.size));
+    assert_true(proposals_fits(&p, ENTRY_BYTES_MAX - proposals_open_bytes(&p)));
     proposals_release(&p);
 }
 

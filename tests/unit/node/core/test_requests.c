@@ -69,7 +69,7 @@ static void note_reply(void *arg UNUSED, struct sim_node *n UNUSED,
 
 static void send_request(struct sim_node *n, struct request *q)
 {
-    q->from = (struct origin){(uint64_t)77 << 32 | 50, 1};
+    q->from = (struct origin){.conn = (uint64_t)77 << 32 | 50, .id = 1};
     q->deadline = (instant){t.c.now + 1000};
     loop_request(&t.c, &n->loops[0], q);
     trial_run(&t, 100);
@@ -78,7 +78,7 @@ static void send_request(struct sim_node *n, struct request *q)
 static void an_unknown_keyspace_is_refused(void **state)
 {
     struct cluster_options o = trial_three();
-    struct request q = {.op = OP_GET, .key = slice_str("k"),
+    struct request q = {.operation = {.op = OP_GET, .key = slice_str("k")},
                         .keyspace = slice_str("nowhere")};
 
     (void)state;
@@ -152,8 +152,8 @@ static void a_forwarded_request_is_not_forwarded_again(void **state)
 {
     struct cluster_options o = trial_three();
     struct sim_node *leader, *follower, *from;
-    struct forward f = {.id = 5, .op = OP_SET, .remaining_ms = 1000,
-                        .value = slice_str("v")};
+    struct forward f = {.id = 5, .remaining_ms = 1000,
+                        .operation = {.op = OP_SET, .value = slice_str("v")}};
     struct event e = {.type = EVENT_PEER_FRAME};
     struct buf b = {0};
     struct peer *p;
@@ -171,7 +171,7 @@ static void a_forwarded_request_is_not_forwarded_again(void **state)
     for (unsigned i = 0; i < o.nodes; i++)
         if (&t.c.nodes[i] != leader && &t.c.nodes[i] != follower)
             from = &t.c.nodes[i];
-    f.key = slice_str(t.clients.keys[0]);
+    f.operation.key = slice_str(t.clients.keys[0]);
     forward_encode(&b, &f);
     e.now = (instant){t.c.now};
     e.frame.node = from->id;

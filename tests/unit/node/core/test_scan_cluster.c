@@ -58,12 +58,14 @@ static void stop(void)
 static void ask(struct sim_node *n, const struct scan *scan)
 {
     struct buf value = {0};
-    struct request q = {.op = OP_SCAN, .from = {CONN, ++scanner.id}};
+    struct request q = {.operation = {.op = OP_SCAN},
+                        .from = {.conn = CONN, .id = ++scanner.id}};
 
     scan_encode(scan, &value);
-    q.value = buf_slice(&value);
-    q.key = scan->key;
-    q.mode = scan->flags & SCAN_STALE ? READ_STALE : READ_LINEARIZABLE;
+    q.operation.value = buf_slice(&value);
+    q.operation.key = scan->key;
+    if (scan->flags & SCAN_STALE)
+        q.operation.flags = OPERATION_STALE;
     q.deadline = (instant){t.c.now + 2000};
     scanner.pending = true;
     loop_request(&t.c, &n->loops[0], &q);

@@ -1,0 +1,127 @@
+/* machine_needs.c - which keys a command has to know, and how much of them.
+ *
+ * A plain set needs nothing, unless the record that it overwrites may have
+ * expired without having been swept: then watchers have to see that first.
+ * Whether it may have is asked of a bound (machine.next_due), which replicas
+ * need not agree on: it only ever makes one look in vain. */
+#include "node/core/machine_state.h"
+
+#include "proto/slot.h"
+
+static const uint32_t header = LAYOUT_VALUE_HEADER_BYTES;
+
+bool machine_blind(const struct operation *o, uint64_t clock_ms)
+{
+    const uint32_t free_flags = OPERATION_TTL | OPERATION_DEADLINE;
+
+    return o->op == OP_SET && !(o->flags & ~free_flags) &&
+           !machine_due(o, clock_ms);
+}
+
+/* Bytes of the record that `o` has to know. */
+static uint32_t wanted(const struct operation *o)
+{
+    uint32_t want = header;
+
+    if (machine_whole(o))
+        return VIEW_WHOLE;
+    if (o->op == OP_INCR || o->op == OP_INCR_FLOAT)
+        want = header + NUMBER_TEXT_MAX;
+    if (o->flags & OPERATION_IF_VALUE)
+        want = MAX_OF(want, header + (uint32_t)o->if_value.size);
+    return want;
+}
+
+/* A later plain set in this step may meet this deadline. */
+static void expect_deadline(struct machine_step *s, const struct operation *o)
+{
+    uint64_t deadline = machine_deadline(o, s->needs_clock_ms, UINT64_MAX);
+
+    if (deadline && deadline < s->needs_due)
+        s->needs_due = deadline;
+}
+
+static void need(struct machine_step *s, uint32_t keyspace,
+                 const struct operation *o)
+{
+    bool blind = machine_blind(o, s->needs_clock_ms);
+
+    if (o->op != OP_GET)
+        expect_deadline(s, o);
+    if (blind && s->needs_due > s->needs_clock_ms)
+        return;
+    view_need(&s->view, machine_data_key(s, keyspace, o->key),
+              blind ? header : wanted(o));
+}
+
+static enum status need_transaction(const struct machine *m,
+                                    struct machine_step *s,
+                                    const struct command *c)
+{
+    struct transaction t;
+    struct compare compare;
+    struct operation o;
+
+    if (transaction_decode(c->operation.value, &t) != STATUS_OK)
+        return STATUS_CORRUPT;
+    for (unsigned i = 0; i < t.n_compares; i++) {
+        uint32_t want = header;
+        if (transaction_compare(&t.compares, &compare) != STATUS_OK)
+            return STATUS_CORRUPT;
+        if (compare.what == COMPARE_VALUE)
+            want += (uint32_t)compare.value.size;
+        if (machine_owns(m, slot_of(compare.key)))
+            view_need(&s->view,
+                      machine_data_key(s, c->keyspace, compare.key), want);
+    }
+    for (unsigned i = 0; i < t.n_then + t.n_else; i++) {
+        if (operation_decode(&t.operations, &o) != STATUS_OK)
+            return STATUS_CORRUPT;
+        if (machine_owns(m, slot_of(o.key)))
+            need(s, c->keyspace, &o);
+    }
+    return STATUS_OK;
+}
+
+/* Is this a command we know how to apply in this group, as a door lets it in?
+ * operation_check() is what the leader held it to. */
+static enum status known(const struct machine *m, const struct command *c)
+{
+    if (c->operation.op == OP_NODE_UPDATE)
+        return m->group == 0 ? STATUS_OK : STATUS_WRONG_VERSION;
+    if (m->group == 0 || !operation_is_write(c->operation.op))
+        return STATUS_WRONG_VERSION;
+    switch (operation_check(&c->operation, NULL)) {
+    case STATUS_OK:
+        return STATUS_OK;
+    case STATUS_BAD_MESSAGE: /* an op that is not for clients */
+    case STATUS_INVALID:     /* what a newer program may allow */
+        return STATUS_WRONG_VERSION;
+    default:
+        return STATUS_CORRUPT;
+    }
+}
+
+enum status machine_needs(const struct machine *m, struct machine_step *s,
+                          struct slice entry)
+{
+    struct entry_reader r = entry_reader_of(entry);
+    struct command c;
+
+    s->needs_clock_ms = MAX_OF(s->needs_clock_ms, r.clock_ms);
+    while (entry_next(&r, &c)) {
+        enum status st = known(m, &c);
+        if (st != STATUS_OK)
+            return st;
+        if (m->group == 0 || !machine_owns(m, c.slot))
+            continue;
+        machine_fence_need(s, c.keyspace, &c.operation);
+        if (c.operation.op == OP_TRANSACT)
+            st = need_transaction(m, s, &c);
+        else
+            need(s, c.keyspace, &c.operation);
+        if (st != STATUS_OK)
+            return st;
+    }
+    return r.status;
+}

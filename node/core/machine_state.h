@@ -1,0 +1,134 @@
+/* machine_state.h - the inside of the machine, for machine_*.c only. */
+#ifndef NODE_CORE_MACHINE_STATE_H
+#define NODE_CORE_MACHINE_STATE_H
+
+#include "node/core/machine.h"
+
+enum { NUMBER_TEXT_MAX = 64 }; /* a longer value is no number */
+
+/* A command being executed. */
+struct doing {
+    struct machine *m;
+    struct machine_step *s;
+    uint32_t keyspace;
+    uint64_t version;
+};
+
+/* A key's record as the command finds it: expired ones are gone already. */
+struct current {
+    struct view_row *row;
+    bool present;
+    bool cut;                /* the value is shorter than was wanted */
+    uint32_t size;           /* of the user's value */
+    struct layout_value v;   /* `bytes`: as much of it as is known. Moves when
+                                something is written */
+    struct piece value;      /* the same, does not move */
+};
+
+/* ---- machine.c ---- */
+
+/* The store key of a user's key, in the step's scratch. */
+struct slice machine_data_key(struct machine_step *s, uint32_t keyspace,
+                              struct slice key);
+/* The key's record now; it was named. If it has expired that happens first. */
+void machine_current(struct doing *d, struct slice key, struct current *out);
+/* Before a row is changed: a transaction may have to take it back. */
+void machine_touch(struct machine_step *s, const struct view_row *row);
+/* Write a record: gives the place of its `size` bytes, to be filled before
+ * anything else is written, and in `value` where they are. `old_deadline`: of
+ * the record that was there; 0: none, or nobody knows. `row` may be NULL. */
+uint8_t *machine_put(struct doing *d, struct slice key, struct view_row *row,
+                     uint64_t old_deadline, uint64_t version,
+                     uint64_t deadline, size_t size, struct piece *value);
+void machine_remove(struct doing *d, struct slice key, struct view_row *row,
+                    uint64_t old_deadline);
+/* List a change. `before`: what was there as far as the command knows (NULL:
+ * it does not); its value counts as known only if `whole`. */
+void machine_change(struct doing *d, enum change_kind kind, struct slice key,
+                    struct piece value, const struct current *before,
+                    bool whole);
+/* May this entry write `size` more bytes? */
+bool machine_room(const struct machine_step *s, size_t size);
+/* One operation of a user's key, not TRANSACT. */
+void machine_execute(struct doing *d, const struct operation *o,
+                     struct result *r);
+
+/* ---- machine_needs.c ---- */
+
+/* A set that looks at nothing: not even its deadline has come already. */
+bool machine_blind(const struct operation *o, uint64_t clock_ms);
+/* Does it want the whole previous value? */
+static inline bool machine_whole(const struct operation *o)
+{
+    return o->flags & OPERATION_PREVIOUS || o->op == OP_APPEND ||
+           o->op == OP_SET_RANGE || o->op == OP_EXPIRE ||
+           (o->op == OP_GET && !(o->flags & OPERATION_META));
+}
+
+/* ---- machine_condition.c ---- */
+
+/* Do all conditions hold, but the fence? OK, NOT_MET, BUSY (cut off). */
+enum status machine_conditions(const struct operation *o,
+                               const struct current *c);
+/* Present the operation's fence, if it has one: OK or FENCED. */
+enum status machine_fence(struct doing *d, const struct operation *o);
+void machine_fence_need(struct machine_step *s, uint32_t keyspace,
+                        const struct operation *o);
+
+/* ---- machine_write.c ---- */
+
+void machine_set(struct doing *d, const struct operation *o,
+                 struct result *r);
+void machine_delete(struct doing *d, const struct operation *o,
+                    struct result *r);
+void machine_append(struct doing *d, const struct operation *o,
+                    struct result *r);
+void machine_set_range(struct doing *d, const struct operation *o,
+                       struct result *r);
+/* Look at the key and its conditions, for an operation that is not blind.
+ * False: it ends here, with `r`. */
+bool machine_begin(struct doing *d, const struct operation *o,
+                   struct current *c, struct result *r);
+/* Store `size` bytes as the key's new value: gives their place (see
+ * machine_put), or NULL: it was removed for its deadline has come, or there is
+ * no room; `r` says which. */
+uint8_t *machine_store(struct doing *d, const struct operation *o,
+                       const struct current *c, size_t size,
+                       struct result *r);
+
+/* ---- machine_number.c ---- */
+
+void machine_incr(struct doing *d, const struct operation *o,
+                  struct result *r);
+void machine_incr_float(struct doing *d, const struct operation *o,
+                        struct result *r);
+/* Asserts that the process writes numbers as everybody does. */
+void machine_number_locale(void);
+
+/* ---- machine_expire.c ---- */
+
+/* The deadline that `o` gives; 0: none, `kept`: the one that is there. */
+uint64_t machine_deadline(const struct operation *o, uint64_t clock_ms,
+                          uint64_t kept);
+/* Is the deadline that `o` gives not after the clock? */
+bool machine_due(const struct operation *o, uint64_t clock_ms);
+void machine_expire(struct doing *d, const struct operation *o,
+                    struct result *r);
+/* The key's record has expired: it goes. */
+void machine_expired(struct doing *d, struct slice key,
+                     const struct current *c);
+/* Keep the index of deadlines: this one comes, or goes. `kind`: of the record,
+ * LAYOUT_DATA or LAYOUT_FENCE. */
+void machine_due_add(struct doing *d, uint8_t kind, struct slice key,
+                     uint64_t deadline);
+void machine_due_drop(struct doing *d, uint8_t kind, struct slice key,
+                      uint64_t deadline);
+
+/* ---- machine_transact.c ---- */
+
+void machine_transact(struct doing *d, const struct operation *o,
+                      struct result *r);
+void machine_get(struct doing *d, const struct operation *o,
+                 struct result *r);
+
+#endif
