@@ -43,6 +43,7 @@ void replica_free(struct shard *s, struct replica *r)
     free(r->apply.settled);
     proposals_release(&r->proposals);
     snapshots_release(r);
+    free(r->switching_files);
     free(r);
 }
 
@@ -64,8 +65,11 @@ void replica_stop(struct shard *s, struct replica *r, enum replica_mode mode,
     r->leader = 0;
     r->restart_at = INSTANT_NEVER;
     snapshots_end(s, r, r->send.to, fx);
-    if (r->receive.state == RECEIVE_COMMITTING)
+    if (snapshot_install_is_out(&r->receive)) {
         r->switching = r->receive.token;
+        r->switching_files = r->receive.files;
+        r->receive.files = NULL;
+    }
     snapshots_release(r);
     s->dead = xrealloc(s->dead, (s->n_dead + 1) * sizeof *s->dead);
     s->dead[s->n_dead++] = r->raft;

@@ -99,8 +99,9 @@ struct replica {
 
     unsigned restarts;         /* after failures, without success between */
     instant restart_at;        /* INSTANT_NEVER: stays as it is */
-    uint64_t switching;        /* stopped while this INSTALL_COMMIT was under
-                                  way: not before its answer; 0: none */
+    uint64_t switching;        /* stopped while an INSTALL_* with this token was
+                                  under way: not before its answer; 0: none */
+    struct snapshot_file *switching_files; /* which that effect points to */
 
     struct machine machine;
     struct applying apply;

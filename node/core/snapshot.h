@@ -56,4 +56,11 @@ struct snapshot_receive {
     instant asked_at, heard_at;
 };
 
+/* Has an INSTALL_* effect no answer yet? */
+static inline bool snapshot_install_is_out(const struct snapshot_receive *r)
+{
+    return r->state == RECEIVE_BEGINNING || r->state == RECEIVE_WRITING ||
+           r->state == RECEIVE_COMMITTING;
+}
+
 #endif

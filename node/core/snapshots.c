@@ -344,14 +344,21 @@ void snapshots_on_install(struct shard *s, const struct event *e,
     struct replica *r = shard_find(s, e->install.group);
     struct snapshot_receive *in = r ? &r->receive : NULL;
     enum status st = e->install.status;
+    bool commit;
 
     /* Store and log are one again, the old or the new: it may begin. */
-    if (r && r->switching == e->install.token)
+    if (r && r->switching && r->switching == e->install.token) {
         r->switching = 0;
-    if (!r || !r->raft || in->token != e->install.token)
+        free(r->switching_files);
+        r->switching_files = NULL;
+    }
+    if (!r || !r->raft || in->token != e->install.token ||
+        !snapshot_install_is_out(in))
         return;
+    commit = in->state == RECEIVE_COMMITTING;
+    in->state = RECEIVE_FILES; /* nothing is under way */
     in->heard_at = s->now;
-    if (st == STATUS_OK && in->state == RECEIVE_COMMITTING) {
+    if (st == STATUS_OK && commit) {
         st = machine_load(&r->machine, e->install.slots, e->install.map);
         if (st == STATUS_OK) {
             r->applied_clock_ms = e->install.clock_ms;

@@ -233,6 +233,11 @@ static void commit(struct cluster *c, struct sim_loop *l,
     struct install *i = r->install;
     struct effect *reset;
 
+    if (cluster_odds(c, STREAM_STORE, c->stall / 4)) {
+        i->committing = false;
+        answer(c, l, e, STATUS_IO_ERROR); /* nothing was switched */
+        return;
+    }
     i->store = open_installed(i, e);
     if (!i->store)
         cluster_fail(c, "node %u group %u: installed files are not whole",

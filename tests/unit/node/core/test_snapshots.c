@@ -206,6 +206,32 @@ static void a_group_waits_for_its_switched_store(void **state)
     trial_release(&t);
 }
 
+static bool failed(struct trial *x UNUSED, void *arg)
+{
+    return trial_replica(arg, 1)->mode == REPLICA_FAILED;
+}
+
+/* A switch that fails leaves everything as it was: the replica begins again,
+ * and the next try succeeds. */
+static void a_failed_switch_is_tried_again(void **state)
+{
+    struct cluster_options o = flushing(100);
+    struct sim_node *lost;
+
+    (void)state;
+    lost = left_behind(&o);
+    start_node(&t.c, lost);
+    trial_wait(&t, 60000, committing, lost, "a commit");
+    t.c.stall = 4000; /* everything the store is asked for fails */
+    trial_wait(&t, 10000, failed, lost, "a failure");
+    t.c.stall = 0;
+    trial_run(&t, 10000);
+    assert_int_equal(t.c.count.installs, 1);
+    assert_int_equal(trial_replica(lost, 1)->mode, REPLICA_SERVING);
+    trial_judge(&t);
+    trial_release(&t);
+}
+
 /* While it is sent the log behind the snapshot stays, however much is written
  * and flushed meanwhile: else the receiver is never done. */
 static void writing_goes_on_while_a_store_is_sent(void **state)
@@ -235,6 +261,7 @@ int main(void)
         cmocka_unit_test(an_interrupted_install_begins_anew),
         cmocka_unit_test(a_crash_after_the_switch_is_finished_at_start),
         cmocka_unit_test(a_group_waits_for_its_switched_store),
+        cmocka_unit_test(a_failed_switch_is_tried_again),
         cmocka_unit_test(writing_goes_on_while_a_store_is_sent),
     };
 

@@ -113,6 +113,15 @@ bool daemon_said(struct daemon *d, const char *text)
     return said;
 }
 
+/* Messages are cut at their end: show what was said last. */
+static const char *end_of(const char *log)
+{
+    enum { SHOWN = 800 };
+    size_t size = strlen(log);
+
+    return size > SHOWN ? log + size - SHOWN : log;
+}
+
 void daemon_wait_said(struct daemon *d, const char *text)
 {
     struct timespec end;
@@ -127,7 +136,7 @@ void daemon_wait_said(struct daemon *d, const char *text)
     pthread_mutex_unlock(&d->lock);
     if (!said)
         fail_msg("the daemon %s without saying %s:\n%s",
-                 late ? "waits" : "ended", text, d->log);
+                 late ? "waits" : "ended", text, end_of(d->log));
 }
 
 /* ---- start and end ---- */
@@ -203,7 +212,7 @@ int daemon_ended(struct daemon *d)
     int how = reap(d);
 
     if (!WIFEXITED(how))
-        fail_msg("killed by signal %d:\n%s", WTERMSIG(how), d->log);
+        fail_msg("killed by signal %d:\n%s", WTERMSIG(how), end_of(d->log));
     return WEXITSTATUS(how);
 }
 
@@ -219,7 +228,7 @@ void daemon_stop_by(struct daemon *d, int signal)
     assert_int_equal(kill(d->pid, signal), 0);
     how = reap(d);
     if (how)
-        fail_msg("stopped with wait status %d:\n%s", how, d->log);
+        fail_msg("stopped with wait status %d:\n%s", how, end_of(d->log));
 }
 
 void daemon_kill(struct daemon *d)
