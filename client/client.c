@@ -5,9 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
+#include <time.h>
 
-#include "client/engine.h"
 #include "client/flow.h"
+#include "client/operate.h"
 #include "proto/codec.h"
 #include "proto/crc.h"
 #include "proto/slot.h"
@@ -43,6 +44,22 @@ static uint64_t random_seed(const void *client)
     return seed;
 }
 
+/* Two clients with one id would take each other's results for their own: this
+ * waits until the system has gathered enough at its start. */
+static void make_identity(struct coat_client *c)
+{
+    uint8_t id[sizeof c->identity.client];
+    struct timespec now;
+
+    if (getrandom(id, sizeof id, 0) != sizeof id)
+        abort(); /* no kernel that we run on does that */
+    identity_init(&c->identity, id);
+    clock_gettime(CLOCK_REALTIME, &now);
+    identity_guess(&c->identity, engine_now(c),
+                   (uint64_t)now.tv_sec * 1000 +
+                       (uint64_t)now.tv_nsec / 1000000);
+}
+
 static void add_endpoints(struct coat_client *c)
 {
     for (unsigned i = c->settings.n_endpoints; i-- > 0;) {
@@ -69,6 +86,7 @@ struct coat_client *coat_client_new(struct uv_loop_s *loop,
     c->forks = forks;
     c->loop = loop;
     rng_init(&c->rng, c->settings.seed ? c->settings.seed : random_seed(c));
+    make_identity(c);
     conn.gate_reads = false; /* the side that asks always reads */
     c->set = conn_set_new(loop, conn);
     conn_set_drive(c->set);
@@ -121,7 +139,8 @@ static void on_links_closing(uv_timer_t *timer)
 static void end_call(void *context, uint64_t id UNUSED, void *user)
 {
     struct request *r = user;
-    bool may_be_executed = r->place == REQUEST_SENT && request_is_write(r);
+    bool may_be_executed = request_is_write(r) &&
+                           (r->place == REQUEST_SENT || r->maybe_executed);
     struct outcome o = {
         .status = may_be_executed ? STATUS_UNKNOWN : STATUS_CANCELLED,
         .detail = slice_str("the client was closed"),
@@ -161,14 +180,15 @@ void coat_client_close(struct coat_client *c, coat_on_close *on_close,
 
 static const struct coat_call no_wishes;
 
-static enum status admit(const struct coat_client *c, struct slice key,
-                         struct slice value, const struct coat_call *how)
+static enum status admit(const struct coat_client *c,
+                         const struct operation *o,
+                         const struct coat_call *how)
 {
     enum status rv;
 
     if (c->closing || c->forks != forks)
         return STATUS_CLOSED;
-    if ((rv = key_check(key)) || (rv = value_check(value)))
+    if ((rv = operation_check(o, NULL)))
         return rv;
     if (how->timeout > COAT_TIMEOUT_MAX ||
         (unsigned)how->consistency > COAT_STALE)
@@ -176,25 +196,31 @@ static enum status admit(const struct coat_client *c, struct slice key,
     /* A single large request is always let in. */
     if (c->outstanding >= c->settings.requests_max ||
         (c->outstanding &&
-         c->bytes + key.size + value.size > c->settings.bytes_max))
+         c->bytes + operation_bytes(o) > c->settings.bytes_max))
         return STATUS_BUSY;
     return STATUS_OK;
 }
 
-static void encode(const struct coat_client *c, struct request *r,
-                   struct slice key, struct slice value)
+/* The request's bytes; `o` as the caller wants it. */
+static void encode(struct coat_client *c, struct request *r,
+                   const struct operation *o)
 {
     struct slice keyspace = slice_str(c->settings.keyspace);
 
     if (r->op == REQUEST_GET) {
-        struct get_request m = {keyspace, key, r->consistency};
+        struct get_request m = {keyspace, o->key, r->consistency};
         get_request_encode(&m, &r->payload);
     } else if (r->op == REQUEST_SET) {
-        struct set_request m = {keyspace, key, value};
+        struct set_request m = {keyspace, o->key, o->value};
         set_request_encode(&m, &r->payload);
-    } else {
-        struct delete_request m = {keyspace, key};
+    } else if (r->op == REQUEST_DELETE) {
+        struct delete_request m = {keyspace, o->key};
         delete_request_encode(&m, &r->payload);
+    } else {
+        /* The session's bytes stand at the end: filled in when it is sent. */
+        struct operate_request m = {
+            keyspace, *o, {.sequence = r->session.sequence}};
+        operate_request_encode(&m, &r->payload);
     }
 }
 
@@ -207,34 +233,56 @@ static enum consistency consistency_of(const struct coat_client *c,
                                           : CONSISTENCY_LINEARIZABLE;
 }
 
-static enum coat_status submit(struct coat_client *c, enum request_op op,
-                               struct slice key, struct slice value,
-                               const struct coat_call *how,
-                               coat_on_reply *on_reply, void *user)
+/* The shortest message that says it. */
+static enum request_op message_for(const struct coat_client *c,
+                                   const struct operation *o)
 {
+    if (o->op == OP_GET && !o->flags)
+        return REQUEST_GET;
+    if (c->settings.at_most_once && !o->flags) {
+        if (o->op == OP_SET)
+            return REQUEST_SET;
+        if (o->op == OP_DELETE)
+            return REQUEST_DELETE;
+    }
+    return REQUEST_OPERATE;
+}
+
+enum coat_status operate_submit(struct coat_client *c,
+                                const struct operation *op,
+                                const struct coat_call *how,
+                                coat_on_reply *on_reply, void *user)
+{
+    struct operation o = *op;
+    bool write = operation_is_write(o.op);
     struct request *r;
     enum status rv;
 
     how = how ? how : &no_wishes;
-    rv = admit(c, key, value, how);
+    rv = admit(c, &o, how);
     if (rv)
         return (enum coat_status)rv;
     r = request_take(&c->pool);
-    r->op = op;
-    r->consistency = op == REQUEST_GET ? consistency_of(c, how)
-                                       : CONSISTENCY_LINEARIZABLE;
-    r->slot = slot_of(key);
+    r->consistency = write ? CONSISTENCY_LINEARIZABLE : consistency_of(c, how);
+    r->op = message_for(c, &o);
+    r->operation = o.op;
+    if (r->op == REQUEST_OPERATE && r->consistency == CONSISTENCY_STALE)
+        o.flags |= OPERATION_STALE;
+    r->slot = slot_of(o.key);
     r->lane = how->lane;
     r->deadline = instant_add(engine_now(c), how->timeout
                                                  ? MS(how->timeout)
                                                  : c->settings.timeout);
     r->on_reply = on_reply;
     r->user = user;
-    encode(c, r, key, value);
+    if (write && !c->settings.at_most_once)
+        identity_add(&c->identity, &r->session);
+    encode(c, r, &o);
     rv = calls_add(&c->calls, r->deadline, r, &r->id);
     assert(!rv); /* admitted */
-    if (request_is_write(r))
-        order_add(&c->order, &r->order, crc32c(r->lane, key.data, key.size));
+    if (write)
+        order_add(&c->order, &r->order,
+                  crc32c(r->lane, o.key.data, o.key.size));
     c->outstanding++;
     c->bytes += r->payload.size;
     c->counters.requests++;
@@ -244,28 +292,37 @@ static enum coat_status submit(struct coat_client *c, enum request_op op,
     return COAT_OK;
 }
 
+static struct operation plain(enum op op, struct coat_bytes key)
+{
+    return (struct operation){.op = op, .key = slice_of(key.data, key.size)};
+}
+
 enum coat_status coat_get(struct coat_client *client, struct coat_bytes key,
                           const struct coat_call *how, coat_on_reply *on_reply,
                           void *user)
 {
-    return submit(client, REQUEST_GET, slice_of(key.data, key.size),
-                  slice_of(NULL, 0), how, on_reply, user);
+    struct operation o = plain(OP_GET, key);
+
+    return operate_submit(client, &o, how, on_reply, user);
 }
 
 enum coat_status coat_set(struct coat_client *client, struct coat_bytes key,
                           struct coat_bytes value, const struct coat_call *how,
                           coat_on_reply *on_reply, void *user)
 {
-    return submit(client, REQUEST_SET, slice_of(key.data, key.size),
-                  slice_of(value.data, value.size), how, on_reply, user);
+    struct operation o = plain(OP_SET, key);
+
+    o.value = slice_of(value.data, value.size);
+    return operate_submit(client, &o, how, on_reply, user);
 }
 
 enum coat_status coat_delete(struct coat_client *client, struct coat_bytes key,
                              const struct coat_call *how,
                              coat_on_reply *on_reply, void *user)
 {
-    return submit(client, REQUEST_DELETE, slice_of(key.data, key.size),
-                  slice_of(NULL, 0), how, on_reply, user);
+    struct operation o = plain(OP_DELETE, key);
+
+    return operate_submit(client, &o, how, on_reply, user);
 }
 
 unsigned coat_outstanding(const struct coat_client *client)

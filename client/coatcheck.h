@@ -24,9 +24,13 @@
  *  - A get that was submitted after that sees it, from any client, unless it
  *    asked for COAT_STALE.
  *  - A request ends exactly once, with one status. The library repeats it
- *    within its time as long as it certainly was not executed (reads always
- *    may be repeated), and never otherwise: a write whose fate is not known
- *    ends COAT_UNKNOWN, and may still take effect shortly afterwards.
+ *    within its time. A write carries an id by which its group knows it again:
+ *    however often it is sent, it is executed once, and each try gets the
+ *    result of the first. When time runs out before an answer came, a write
+ *    ends COAT_UNKNOWN; it may have been executed, but never twice, and not
+ *    later than about half a minute afterwards. With the option at_most_once
+ *    writes carry no id and are repeated only if they certainly were not
+ *    executed.
  *  - Writes to one key that are submitted one after the other on one lane (see
  *    struct coat_call) are executed in that order, without waiting between
  *    them. If an earlier one has to be repeated when a later one was already
@@ -123,6 +127,8 @@ struct coat_options {
     size_t bytes_max; /* of outstanding requests, then COAT_BUSY; 256 MiB */
 
     uint64_t seed; /* of the jitter of retries; default: from the system */
+
+    unsigned at_most_once; /* 1: writes carry no ids, see above */
 };
 
 #define COAT_OPTIONS {.size = sizeof(struct coat_options)}
@@ -151,6 +157,15 @@ struct coat_reply {
                                 with every change of the key */
     const char *detail;      /* what exactly, for a person; maybe "" */
     unsigned attempts;       /* tries that were sent */
+    int has_value;           /* there is a value, maybe an empty one */
+    int64_t number;          /* of coat_incr: the new number; of coat_look,
+                                coat_append and coat_set_range: the value's
+                                size; of a failed transaction: the place of the
+                                operation that failed */
+    uint64_t deadline;       /* when the key expires, ms since 1970; 0: never.
+                                Of get, look and expire */
+    uint64_t clock;          /* the group's clock then, ms since 1970; 0: not
+                                told */
 };
 
 /* Borrows `reply` and all it points to until it returns. It is never called
@@ -195,6 +210,183 @@ enum coat_status coat_set(struct coat_client *client, struct coat_bytes key,
 enum coat_status coat_delete(struct coat_client *client, struct coat_bytes key,
                              const struct coat_call *how,
                              coat_on_reply *on_reply, void *user);
+
+/* ---- more than get, set and delete ---- */
+
+/* Conditions: all that are given have to hold, else the write ends COAT_NOT_MET
+ * and nothing has changed. */
+enum coat_flag {
+    COAT_IF_ABSENT = 1 << 0,
+    COAT_IF_PRESENT = 1 << 1,
+    COAT_IF_VERSION = 1 << 2,  /* it is `if_version`; 0: absent */
+    COAT_IF_VALUE = 1 << 3,    /* it is `if_value`, byte by byte */
+    COAT_IF_FENCE = 1 << 4,    /* no higher `fence` was presented for this key
+                                  before, else COAT_FENCED (see locks) */
+    COAT_PREVIOUS = 1 << 5,    /* the reply's value is what was before, also
+                                  when a condition failed */
+    COAT_KEEP_TTL = 1 << 6,    /* of a set: keep the key's deadline */
+    COAT_PERSIST = 1 << 9,     /* of coat_expire: no deadline any more */
+    COAT_EXPIRE_NX = 1 << 10,  /* of coat_expire: only if it has no deadline, */
+    COAT_EXPIRE_XX = 1 << 11,  /* ... has one, */
+    COAT_EXPIRE_GT = 1 << 12,  /* ... for a later one (never is the latest), */
+    COAT_EXPIRE_LT = 1 << 13,  /* ... for an earlier one */
+};
+
+/* How a write is done; NULL stands for all zero. */
+struct coat_write {
+    unsigned flags;        /* enum coat_flag */
+    uint64_t ttl;          /* ms from now on (the group's clock); 0: none */
+    uint64_t deadline;     /* or this moment, ms since 1970; 0: none */
+    uint64_t if_version;
+    struct coat_bytes if_value;
+    uint64_t fence;
+};
+
+/* As coat_set and coat_delete. A set without KEEP_TTL, ttl or deadline leaves
+ * the key without a deadline. */
+enum coat_status coat_set_with(struct coat_client *client,
+                               struct coat_bytes key, struct coat_bytes value,
+                               const struct coat_write *with,
+                               const struct coat_call *how,
+                               coat_on_reply *on_reply, void *user);
+enum coat_status coat_delete_with(struct coat_client *client,
+                                  struct coat_bytes key,
+                                  const struct coat_write *with,
+                                  const struct coat_call *how,
+                                  coat_on_reply *on_reply, void *user);
+
+/* Add to the decimal number that the value is; a missing key counts as 0. The
+ * reply has the new one, in `number` and as text in `value`. The deadline
+ * stays.
+ * COAT_NOT_A_NUMBER, COAT_OVERFLOW */
+enum coat_status coat_incr(struct coat_client *client, struct coat_bytes key,
+                           int64_t delta, const struct coat_write *with,
+                           const struct coat_call *how,
+                           coat_on_reply *on_reply, void *user);
+/* The same for floating numbers; the new one only as text, in `value`. */
+enum coat_status coat_incr_float(struct coat_client *client,
+                                 struct coat_bytes key, double delta,
+                                 const struct coat_write *with,
+                                 const struct coat_call *how,
+                                 coat_on_reply *on_reply, void *user);
+
+/* Put bytes behind the value, or over it from `offset` on (what lies between
+ * becomes zeros). A missing key counts as empty; the deadline stays. */
+enum coat_status coat_append(struct coat_client *client, struct coat_bytes key,
+                             struct coat_bytes value,
+                             const struct coat_write *with,
+                             const struct coat_call *how,
+                             coat_on_reply *on_reply, void *user);
+enum coat_status coat_set_range(struct coat_client *client,
+                                struct coat_bytes key, uint64_t offset,
+                                struct coat_bytes value,
+                                const struct coat_write *with,
+                                const struct coat_call *how,
+                                coat_on_reply *on_reply, void *user);
+
+/* Change only the deadline: `with` has a ttl, a deadline or COAT_PERSIST. One
+ * that has passed removes the key. COAT_NOT_FOUND, COAT_NOT_MET */
+enum coat_status coat_expire(struct coat_client *client, struct coat_bytes key,
+                             const struct coat_write *with,
+                             const struct coat_call *how,
+                             coat_on_reply *on_reply, void *user);
+
+/* A get without the value: version, size (`number`) and deadline. */
+enum coat_status coat_look(struct coat_client *client, struct coat_bytes key,
+                           const struct coat_call *how,
+                           coat_on_reply *on_reply, void *user);
+
+/* ---- transactions over the keys of one group ---- */
+
+/* If all conditions hold the first list of operations is executed, else the
+ * second; all of it at once or nothing. Keys that share a hash tag ("{cart7}a",
+ * "{cart7}b") share a group; else the answer may be COAT_CROSS_GROUP. At most
+ * 128 conditions and operations and 4 MiB together: COAT_TOO_LARGE. An
+ * operation that fails (a condition of its own, no number, ...) undoes the
+ * whole: the transaction ends with its status.
+ *
+ *     struct coat_transaction *t = coat_transaction_new();
+ *     coat_transaction_if_version(t, key, COAT_EQUAL, 17);
+ *     coat_transaction_set(t, key, value, NULL);
+ *     coat_transaction_else(t);
+ *     coat_transaction_get(t, key);
+ *     coat_transact(client, t, NULL, on_reply, user);
+ *     coat_transaction_free(t);
+ *
+ * Building never fails; what is wrong is told by coat_transact. */
+struct coat_transaction;
+enum coat_relation { COAT_EQUAL = 1, COAT_NOT_EQUAL, COAT_LESS, COAT_GREATER };
+
+struct coat_transaction *coat_transaction_new(void);
+void coat_transaction_free(struct coat_transaction *t); /* NULL is legal */
+
+/* Conditions. An absent key has version 0, and no value: only COAT_NOT_EQUAL
+ * holds for it. */
+void coat_transaction_if_version(struct coat_transaction *t,
+                                 struct coat_bytes key,
+                                 enum coat_relation relation,
+                                 uint64_t version);
+void coat_transaction_if_value(struct coat_transaction *t,
+                               struct coat_bytes key,
+                               enum coat_relation relation,
+                               struct coat_bytes value);
+/* What follows belongs to the second list. */
+void coat_transaction_else(struct coat_transaction *t);
+/* Operations; each sees what those before it did. */
+void coat_transaction_get(struct coat_transaction *t, struct coat_bytes key);
+void coat_transaction_set(struct coat_transaction *t, struct coat_bytes key,
+                          struct coat_bytes value,
+                          const struct coat_write *with);
+void coat_transaction_delete(struct coat_transaction *t, struct coat_bytes key,
+                             const struct coat_write *with);
+void coat_transaction_incr(struct coat_transaction *t, struct coat_bytes key,
+                           int64_t delta, const struct coat_write *with);
+void coat_transaction_append(struct coat_transaction *t, struct coat_bytes key,
+                             struct coat_bytes value,
+                             const struct coat_write *with);
+void coat_transaction_expire(struct coat_transaction *t, struct coat_bytes key,
+                             const struct coat_write *with);
+
+/* Borrowed until it returns. The reply's value is to be read with the next
+ * function. */
+enum coat_status coat_transact(struct coat_client *client,
+                               const struct coat_transaction *t,
+                               const struct coat_call *how,
+                               coat_on_reply *on_reply, void *user);
+
+/* The results of a transaction that ended COAT_OK: how many, and in `*first`
+ * (may be NULL) whether it was the first list; into `out` (may be NULL) those
+ * of the operations 0 .. n-1, borrowing from `value`. A negative number: these
+ * are not the results of a transaction. */
+int coat_transaction_results(struct coat_bytes value, int *first,
+                             struct coat_reply *out, unsigned n);
+
+/* ---- many keys at once, of any groups; NOT atomic ---- */
+
+/* Each key is a request of its own, sent to its group at once and in parallel;
+ * `on_each` tells each one's end, in any order, with its place; `on_done` (may
+ * be NULL) comes after the last. Submitting ends early with a status of
+ * coat_get's; then only those before `*submitted` (may be NULL) will be told,
+ * and `on_done` comes all the same. n may be 0. */
+typedef void coat_on_each(size_t place, const struct coat_reply *reply,
+                          void *user);
+enum coat_status coat_mget(struct coat_client *client,
+                           const struct coat_bytes *keys, size_t n,
+                           const struct coat_call *how, coat_on_each *on_each,
+                           coat_on_close *on_done, void *user,
+                           size_t *submitted);
+enum coat_status coat_mset(struct coat_client *client,
+                           const struct coat_bytes *keys,
+                           const struct coat_bytes *values, size_t n,
+                           const struct coat_write *with,
+                           const struct coat_call *how, coat_on_each *on_each,
+                           coat_on_close *on_done, void *user,
+                           size_t *submitted);
+enum coat_status coat_mdelete(struct coat_client *client,
+                              const struct coat_bytes *keys, size_t n,
+                              const struct coat_call *how,
+                              coat_on_each *on_each, coat_on_close *on_done,
+                              void *user, size_t *submitted);
 
 /* Requests that were submitted and have not ended. */
 unsigned coat_outstanding(const struct coat_client *client);
@@ -244,6 +436,87 @@ enum coat_status coat_delete_wait(struct coat_session *session,
                                   struct coat_bytes key,
                                   const struct coat_call *how,
                                   uint64_t *version);
+
+/* Any request: submit it with coat_session_reply as on_reply and the session as
+ * user, on coat_session_client(); then wait. The reply is kept until the next
+ * call:
+ *
+ *     rv = coat_incr(coat_session_client(s), key, 1, NULL, NULL,
+ *                    coat_session_reply, s);
+ *     rv = coat_session_wait(s, rv, &reply); */
+struct coat_client *coat_session_client(struct coat_session *session);
+void coat_session_reply(const struct coat_reply *reply, void *session);
+enum coat_status coat_session_wait(struct coat_session *session,
+                                   enum coat_status submitted,
+                                   const struct coat_reply **reply);
+
+enum coat_status coat_incr_wait(struct coat_session *session,
+                                struct coat_bytes key, int64_t delta,
+                                const struct coat_call *how, int64_t *number);
+
+/* Many keys; `statuses` has n places. The first status that is worse than
+ * COAT_NOT_FOUND, else COAT_OK. values[i] as of coat_get_wait. */
+enum coat_status coat_mget_wait(struct coat_session *session,
+                                const struct coat_bytes *keys, size_t n,
+                                const struct coat_call *how,
+                                struct coat_value *values,
+                                enum coat_status *statuses);
+enum coat_status coat_mset_wait(struct coat_session *session,
+                                const struct coat_bytes *keys,
+                                const struct coat_bytes *values, size_t n,
+                                const struct coat_write *with,
+                                const struct coat_call *how,
+                                enum coat_status *statuses);
+enum coat_status coat_mdelete_wait(struct coat_session *session,
+                                   const struct coat_bytes *keys, size_t n,
+                                   const struct coat_call *how,
+                                   enum coat_status *statuses);
+
+/* ---- locks ---- */
+
+/* A lock is a key with a deadline: whoever created it holds it until it expires
+ * or is released. Its version is the fencing TOKEN, which only grows: present
+ * it with each write that the lock protects (COAT_IF_FENCE), then a holder that
+ * slept past its deadline is refused as soon as its successor wrote. Within one
+ * group (hash tags) a transaction that asks for the lock's version is exact
+ * even before that.
+ *
+ * coat_lock_wait takes it, waiting for at most `patience` ms (0: not at all)
+ * while somebody else has it: COAT_OK, COAT_NOT_MET (it is taken; `*token` is
+ * the holder's), or how the requests failed. `owner` is what the key holds, for
+ * people. `ttl` is at least 10 ms.
+ *
+ * Keep it before the time is over; release it: COAT_NOT_MET when it is not
+ * ours any more. */
+enum coat_status coat_lock_wait(struct coat_session *session,
+                                struct coat_bytes name,
+                                struct coat_bytes owner, uint64_t ttl,
+                                uint64_t patience, uint64_t *token);
+enum coat_status coat_lock_keep(struct coat_session *session,
+                                struct coat_bytes name, uint64_t token,
+                                uint64_t ttl);
+enum coat_status coat_unlock(struct coat_session *session,
+                             struct coat_bytes name, uint64_t token);
+
+/* Leader election among clients: a lock that is taken when it is free, kept
+ * while its owner lives, and given up when it cannot be kept in time. Runs by
+ * itself on the client's loop.
+ *
+ * `on_change` is called with the token when we are the leader, and with 0 when
+ * we are not any more, at the latest when our time is over by this machine's
+ * clock (the lock's ttl minus a tenth, from when the keeping request was
+ * sent). coat_election_end gives the lock back and calls `on_end` (may be NULL)
+ * when nothing of it is left; it has to end before the client is closed. NULL:
+ * the name is not legal or ttl below 100 ms. */
+struct coat_election;
+typedef void coat_on_election(uint64_t token, void *user);
+struct coat_election *coat_election_new(struct coat_client *client,
+                                        struct coat_bytes name,
+                                        struct coat_bytes owner, uint64_t ttl,
+                                        coat_on_election *on_change,
+                                        void *user);
+void coat_election_end(struct coat_election *election, coat_on_close *on_end,
+                       void *user);
 
 /* What exactly went wrong in the last call, in one line; "" if nothing more is
  * known. Valid until the next call. */

@@ -1,6 +1,7 @@
 /* engine.c - where a request goes next, and how it ends. */
 #include <assert.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "client/engine.h"
 #include "client/retry.h"
@@ -141,16 +142,41 @@ static void leave_order(struct coat_client *c, struct request *r,
     engine_wake_key(c, r->order.hash);
 }
 
+/* A refusal is true of the last try only. */
+static enum status status_for_caller(const struct request *r,
+                                     enum status status)
+{
+    if (r->maybe_executed && status_retry(status) == RETRY_SAFE)
+        return STATUS_UNKNOWN;
+    return status;
+}
+
+/* The new number of an incr comes as text; the others' are numbers. */
+static int64_t number_of(const struct request *r, const struct outcome *o)
+{
+    char text[32];
+
+    if (r->op != REQUEST_OPERATE || r->operation != OP_INCR)
+        return (int64_t)o->argument;
+    return o->status ? 0 : strtoll(text_of(o->value, text, sizeof text), NULL,
+                                   10);
+}
+
 void engine_finish(struct coat_client *c, struct request *r,
                    const struct outcome *o)
 {
     char detail[COAT_ERROR_MAX];
+    enum status status = status_for_caller(r, o->status);
     struct coat_reply reply = {
-        .status = (enum coat_status)o->status,
+        .status = (enum coat_status)status,
         .value = {o->value.data, o->value.size},
         .version = o->version,
         .detail = text_of(o->detail, detail, sizeof detail),
         .attempts = r->attempts,
+        .has_value = o->has_value,
+        .number = number_of(r, o),
+        .deadline = o->expire_at,
+        .clock = o->clock,
     };
     coat_on_reply *on_reply = r->on_reply;
     void *user = r->user;
@@ -162,7 +188,8 @@ void engine_finish(struct coat_client *c, struct request *r,
         return;
     }
     if (request_is_write(r))
-        leave_order(c, r, o->status);
+        leave_order(c, r, status);
+    identity_forget(&c->identity, &r->session);
     assert(c->outstanding > 0 && c->bytes >= r->payload.size);
     c->outstanding--;
     c->bytes -= r->payload.size;
@@ -184,13 +211,16 @@ static void refused(struct coat_client *c, struct request *r,
                     const struct outcome *o, bool elsewhere)
 {
     bool is_write = request_is_write(r);
-    enum verdict verdict = retry_verdict(o->status, is_write);
+    bool repeatable = request_is_repeatable(r);
+    enum verdict verdict = retry_verdict(o->status, repeatable);
 
     /* There is a cluster, for we have its map: that one node was made blank. */
     if (o->status == STATUS_NOT_INITIALISED && c->routes.map) {
         verdict = VERDICT_ROUTE;
         map_fetch_want(c);
     }
+    if (is_write && status_retry(o->status) == RETRY_UNSAFE)
+        r->maybe_executed = true;
     if (verdict == VERDICT_DONE || r->attempts >= c->settings.attempts_max) {
         engine_finish(c, r, o);
         return;
@@ -244,6 +274,8 @@ void engine_reply(struct coat_client *c, struct link *l, uint64_t id,
         map_fetch_failed(c, o);
         return;
     }
+    if (o->clock && request_is_write(r))
+        identity_told(&c->identity, engine_now(c), o->clock);
     if (o->status == STATUS_OK || o->status == STATUS_NOT_FOUND) {
         engine_finish(c, r, o);
         return;

@@ -12,6 +12,7 @@
 
 #include <uv.h>
 
+#include "client/identity.h"
 #include "client/options.h"
 #include "client/request.h"
 #include "client/routes.h"
@@ -67,6 +68,7 @@ struct coat_client {
     struct calls calls; /* all requests, by id and deadline */
     struct order order;
     struct request_pool pool;
+    struct identity identity;
     struct request_list ready, unrouted, parked, delayed;
     unsigned outstanding; /* the caller's */
     size_t bytes;         /* their payloads */
@@ -91,6 +93,8 @@ struct outcome {
     uint64_t version;
     struct hint hint;
     struct slice detail;
+    bool has_value;
+    uint64_t argument, expire_at, clock;
 };
 
 static inline instant engine_now(const struct coat_client *c)

@@ -15,6 +15,7 @@ static const uint16_t types[] = {
     [REQUEST_GET] = MESSAGE_GET,
     [REQUEST_SET] = MESSAGE_SET,
     [REQUEST_DELETE] = MESSAGE_DELETE,
+    [REQUEST_OPERATE] = MESSAGE_OPERATE,
     [REQUEST_MAP] = MESSAGE_MAP,
     [REQUEST_SCAN] = MESSAGE_SCAN,
     [REQUEST_WATCH] = MESSAGE_WATCH,
@@ -42,9 +43,15 @@ static bool link_send(struct link *l, struct request *r)
         .type = types[r->op],
         .kind = FRAME_REQUEST,
     };
-    struct slice payload = buf_slice(&r->payload);
+    struct slice payload;
 
-    if (!conn || conn_send(conn, &header, &payload, 1, CONN_NORMAL))
+    if (!conn)
+        return false;
+    if (r->session.sequence)
+        identity_stamp(&c->identity, &r->session, &r->payload, now,
+                       header.remaining);
+    payload = buf_slice(&r->payload);
+    if (conn_send(conn, &header, &payload, 1, CONN_NORMAL))
         return false;
     c->counters.retries += r->attempts > 0 && r->op != REQUEST_MAP;
     r->attempts++;
@@ -105,6 +112,7 @@ static bool read_reply(const struct frame_header *header, struct slice payload,
     struct get_reply get;
     struct write_reply write;
     struct scan_reply scan;
+    struct operate_reply operate;
     struct error_reply error;
 
     switch (header->type) {
@@ -112,13 +120,23 @@ static bool read_reply(const struct frame_header *header, struct slice payload,
         if (get_reply_decode(payload, &get))
             return false;
         *o = (struct outcome){get.status, get.value, get.version, get.hint,
-                              get.detail};
+                              get.detail, .has_value = !get.status};
         return true;
     case MESSAGE_WRITE_REPLY:
         if (write_reply_decode(payload, &write))
             return false;
-        *o = (struct outcome){write.status, {NULL, 0}, write.version,
-                              write.hint, write.detail};
+        *o = (struct outcome){.status = write.status,
+                              .version = write.version, .hint = write.hint,
+                              .detail = write.detail};
+        return true;
+    case MESSAGE_OPERATE_REPLY:
+        if (operate_reply_decode(payload, &operate))
+            return false;
+        *o = (struct outcome){
+            operate.reply.status, operate.reply.value, operate.reply.version,
+            operate.hint, operate.detail, operate.reply.has_value,
+            operate.reply.argument, operate.reply.expire_at,
+            operate.reply.clock};
         return true;
     case MESSAGE_SCAN_REPLY:
         if (scan_reply_decode(payload, &scan))
@@ -129,8 +147,8 @@ static bool read_reply(const struct frame_header *header, struct slice payload,
     case MESSAGE_ERROR:
         if (error_reply_decode(payload, &error))
             return false;
-        *o = (struct outcome){error.status, {NULL, 0}, 0, error.hint,
-                              error.detail};
+        *o = (struct outcome){.status = error.status, .hint = error.hint,
+                              .detail = error.detail};
         return true;
     default:
         return false;
@@ -145,6 +163,8 @@ static bool type_answers(const struct request *r, uint16_t type)
         return type == MESSAGE_GET_REPLY;
     if (r->op == REQUEST_SCAN || r->op == REQUEST_WATCH)
         return r->op == REQUEST_SCAN && type == MESSAGE_SCAN_REPLY;
+    if (r->op == REQUEST_OPERATE)
+        return type == MESSAGE_OPERATE_REPLY;
     return r->op != REQUEST_MAP && type == MESSAGE_WRITE_REPLY;
 }
 
@@ -355,9 +375,11 @@ static void link_check(struct link *l, instant too_old)
 
     for (; r && r->since.ms < too_old.ms; r = next) {
         next = r->next;
-        if ((r->op != REQUEST_GET && r->op != REQUEST_SCAN) ||
+        if (r->op == REQUEST_MAP || r->op == REQUEST_WATCH ||
+            !request_is_repeatable(r) ||
             r->attempts >= c->settings.attempts_max)
             continue; /* its deadline ends it */
+        r->maybe_executed = r->maybe_executed || request_is_write(r);
         peer_suspect(c, l->peer, SUSPECT_SILENT);
         map_fetch_want(c);
         engine_ready(c, r);

@@ -226,6 +226,8 @@ void map_fetch_reply(struct coat_client *c, struct link *l, uint64_t id,
         map_fetch_failed(c, &o);
     } else {
         engine_finish(c, r, &o);
+        if (m.clock_ms)
+            identity_told(&c->identity, engine_now(c), m.clock_ms);
         take_reply(c, &m);
     }
     arena_release(&arena);

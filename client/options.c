@@ -61,7 +61,10 @@ enum status settings_from(const struct coat_options *options,
         .requests_max = or_default(o.requests_max, 65536),
         .bytes_max = o.bytes_max ? o.bytes_max : (size_t)256 << 20,
         .seed = o.seed,
+        .at_most_once = o.at_most_once,
     };
+    if (o.at_most_once > 1)
+        return refuse(error, "at_most_once is 0 or 1");
     if ((unsigned)o.consistency > COAT_STALE)
         return refuse(error, "the consistency is none of the listed ones");
     keyspace = slice_str(o.keyspace ? o.keyspace : "");

@@ -21,6 +21,7 @@ struct settings {
     unsigned attempts_max, connections_per_node, requests_max;
     size_t bytes_max;
     uint64_t seed; /* 0: the caller has to find one */
+    bool at_most_once;
 };
 
 /* STATUS_INVALID: `error` (COAT_ERROR_MAX bytes) says which option is wrong.

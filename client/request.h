@@ -15,14 +15,23 @@
 #define CLIENT_REQUEST_H
 
 #include "client/coatcheck.h"
+#include "client/identity.h"
 #include "client/order.h"
 #include "proto/base/bytes.h"
 #include "proto/base/status.h"
 #include "proto/base/time.h"
 #include "proto/message.h"
+#include "proto/operation.h"
 
-enum request_op { REQUEST_GET, REQUEST_SET, REQUEST_DELETE, REQUEST_MAP,
-                  REQUEST_SCAN, REQUEST_WATCH };
+enum request_op {
+    REQUEST_GET,
+    REQUEST_SET,
+    REQUEST_DELETE,
+    REQUEST_OPERATE,
+    REQUEST_MAP,
+    REQUEST_SCAN,
+    REQUEST_WATCH,
+};
 
 enum request_place {
     REQUEST_FREE,
@@ -40,6 +49,7 @@ struct request {
     enum request_op op;
     enum request_place place;
     enum consistency consistency;
+    enum op operation; /* of OPERATE */
     uint16_t slot;
     unsigned lane;
     unsigned attempts; /* times sent */
@@ -53,6 +63,8 @@ struct request {
     struct order_write order; /* of writes */
     enum status refusal;      /* the last one, OK if none */
     char refusal_detail[96];
+    bool maybe_executed;      /* an earlier try may have been */
+    struct request_id session; /* of writes that carry an id */
     struct buf payload; /* the encoded request */
     coat_on_reply *on_reply;
     void *user;
@@ -71,7 +83,14 @@ void request_move(struct request *r, enum request_place place,
 /* Whether it changes something. */
 static inline bool request_is_write(const struct request *r)
 {
-    return r->op == REQUEST_SET || r->op == REQUEST_DELETE;
+    return r->op == REQUEST_SET || r->op == REQUEST_DELETE ||
+           (r->op == REQUEST_OPERATE && operation_is_write(r->operation));
+}
+
+/* May it be sent again although an earlier try may have been executed? */
+static inline bool request_is_repeatable(const struct request *r)
+{
+    return !request_is_write(r) || r->session.sequence;
 }
 
 struct request_pool {

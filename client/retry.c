@@ -3,7 +3,7 @@
 
 enum { PAUSE_MIN = 4, DOUBLINGS_MAX = 7 };
 
-enum verdict retry_verdict(enum status status, bool is_write)
+enum verdict retry_verdict(enum status status, bool repeatable)
 {
     switch (status) {
     case STATUS_NOT_LEADER:
@@ -22,7 +22,7 @@ enum verdict retry_verdict(enum status status, bool is_write)
     case STATUS_UNKNOWN:
     case STATUS_IO_ERROR:
     case STATUS_INTERNAL:
-        return is_write ? VERDICT_DONE : VERDICT_ROUTE;
+        return repeatable ? VERDICT_ROUTE : VERDICT_DONE;
     default:
         /* TIMEOUT: no time is left. DISK_FULL, NOT_INITIALISED: an operator
          * has to act. The others do not change. */

@@ -16,10 +16,11 @@ enum verdict {
     VERDICT_WAIT,  /* the same again, a little later */
 };
 
-/* A write is repeated only if it certainly was not executed; a read always may
- * be, if that can change the answer. What only an operator can change is not
- * repeated although it would be safe. */
-enum verdict retry_verdict(enum status status, bool is_write);
+/* What may be repeated although it may have been executed (`repeatable`: a
+ * read, a write with an id) is repeated if that can change the answer; what
+ * may not, only if it certainly was not executed. What only an operator can
+ * change is not repeated although it would be safe. */
+enum verdict retry_verdict(enum status status, bool repeatable);
 
 /* How long to wait before try number `attempt` (from 1): 4 ms doubling up to
  * 512 ms, a random part of the upper half. */

@@ -16,6 +16,8 @@ struct coat_session {
     struct coat_value *value; /* where a get puts it */
     uint64_t version;
     char detail[COAT_ERROR_MAX];
+    struct coat_reply reply; /* of coat_session_reply; value in `kept` */
+    struct buf kept;
 };
 
 struct coat_session *session_new(const struct coat_options *options,
@@ -48,6 +50,7 @@ void coat_disconnect(struct coat_session *s)
         ;
     if (uv_loop_close(&s->loop))
         abort(); /* a handle of ours was left open */
+    buf_release(&s->kept);
     free(s);
 }
 
@@ -74,16 +77,10 @@ struct coat_session *coat_connect(const struct coat_options *options,
     return NULL;
 }
 
-static void on_reply(const struct coat_reply *reply, void *user)
+/* What a get found; the memory grows as needed. */
+static void value_keep(struct coat_value *v, const struct coat_reply *reply)
 {
-    struct coat_session *s = user;
-    struct coat_value *v = s->value;
-
-    s->waiting = false;
-    s->status = reply->status;
-    s->version = reply->version;
-    snprintf(s->detail, sizeof s->detail, "%s", reply->detail);
-    if (reply->status != COAT_OK || !v)
+    if (reply->status != COAT_OK)
         return;
     if (reply->value.size > v->capacity) {
         v->data = xrealloc(v->data, reply->value.size);
@@ -93,6 +90,19 @@ static void on_reply(const struct coat_reply *reply, void *user)
         memcpy(v->data, reply->value.data, reply->value.size);
     v->size = reply->value.size;
     v->version = reply->version;
+}
+
+static void on_reply(const struct coat_reply *reply, void *user)
+{
+    struct coat_session *s = user;
+    struct coat_value *v = s->value;
+
+    s->waiting = false;
+    s->status = reply->status;
+    s->version = reply->version;
+    snprintf(s->detail, sizeof s->detail, "%s", reply->detail);
+    if (v)
+        value_keep(v, reply);
 }
 
 /* The loop has slept since the last call: let it see the time, and what has
@@ -180,6 +190,141 @@ enum coat_status coat_delete_wait(struct coat_session *s,
     if (version)
         *version = s->version;
     return rv;
+}
+
+/* ---- any request ---- */
+
+struct coat_client *coat_session_client(struct coat_session *s)
+{
+    catch_up(s);
+    s->value = NULL;
+    return s->client;
+}
+
+void coat_session_reply(const struct coat_reply *reply, void *session)
+{
+    struct coat_session *s = session;
+
+    on_reply(reply, s);
+    buf_clear(&s->kept);
+    if (reply->value.size)
+        buf_append(&s->kept, reply->value.data, reply->value.size);
+    s->reply = *reply;
+    s->reply.value = (struct coat_bytes){s->kept.data, s->kept.size};
+    s->reply.detail = s->detail;
+}
+
+enum coat_status coat_session_wait(struct coat_session *s,
+                                   enum coat_status submitted,
+                                   const struct coat_reply **reply)
+{
+    if (submitted)
+        s->reply = (struct coat_reply){.status = submitted, .detail = ""};
+    if (reply)
+        *reply = &s->reply;
+    return wait_for(s, submitted);
+}
+
+enum coat_status coat_incr_wait(struct coat_session *s, struct coat_bytes key,
+                                int64_t delta, const struct coat_call *how,
+                                int64_t *number)
+{
+    const struct coat_reply *reply;
+    enum coat_status rv = coat_incr(coat_session_client(s), key, delta, NULL,
+                                    how, coat_session_reply, s);
+
+    rv = coat_session_wait(s, rv, &reply);
+    if (number)
+        *number = reply->number;
+    return rv;
+}
+
+/* ---- many keys ---- */
+
+struct many {
+    struct coat_session *session;
+    enum coat_status *statuses;
+    struct coat_value *values; /* NULL: nobody wants them */
+    enum coat_status worst;
+};
+
+static void on_each(size_t place, const struct coat_reply *reply, void *user)
+{
+    struct many *m = user;
+    struct coat_session *s = m->session;
+
+    m->statuses[place] = reply->status;
+    if (reply->status > COAT_NOT_FOUND && !m->worst) {
+        m->worst = reply->status;
+        snprintf(s->detail, sizeof s->detail, "%s", reply->detail);
+    }
+    if (m->values)
+        value_keep(&m->values[place], reply);
+}
+
+static void on_many_done(void *user)
+{
+    struct many *m = user;
+
+    m->session->waiting = false;
+}
+
+/* Those that were not submitted have the status of that. */
+static enum coat_status many_wait(struct many *m, enum coat_status submitted,
+                                  size_t from, size_t n)
+{
+    struct coat_session *s = m->session;
+
+    for (size_t i = from; i < n; i++)
+        m->statuses[i] = submitted;
+    s->waiting = true;
+    while (s->waiting)
+        uv_run(&s->loop, UV_RUN_ONCE);
+    return submitted ? submitted : m->worst;
+}
+
+enum coat_status coat_mget_wait(struct coat_session *s,
+                                const struct coat_bytes *keys, size_t n,
+                                const struct coat_call *how,
+                                struct coat_value *values,
+                                enum coat_status *statuses)
+{
+    struct many m = {s, statuses, values, COAT_OK};
+    size_t submitted;
+    enum coat_status rv =
+        coat_mget(coat_session_client(s), keys, n, how, on_each, on_many_done,
+                  &m, &submitted);
+
+    return many_wait(&m, rv, submitted, n);
+}
+
+enum coat_status coat_mset_wait(struct coat_session *s,
+                                const struct coat_bytes *keys,
+                                const struct coat_bytes *values, size_t n,
+                                const struct coat_write *with,
+                                const struct coat_call *how,
+                                enum coat_status *statuses)
+{
+    struct many m = {s, statuses, NULL, COAT_OK};
+    size_t submitted;
+    enum coat_status rv =
+        coat_mset(coat_session_client(s), keys, values, n, with, how, on_each,
+                  on_many_done, &m, &submitted);
+
+    return many_wait(&m, rv, submitted, n);
+}
+
+enum coat_status coat_mdelete_wait(struct coat_session *s,
+                                   const struct coat_bytes *keys, size_t n,
+                                   const struct coat_call *how,
+                                   enum coat_status *statuses)
+{
+    struct many m = {s, statuses, NULL, COAT_OK};
+    size_t submitted;
+    enum coat_status rv = coat_mdelete(coat_session_client(s), keys, n, how,
+                                       on_each, on_many_done, &m, &submitted);
+
+    return many_wait(&m, rv, submitted, n);
 }
 
 const char *coat_session_detail(const struct coat_session *session)

@@ -5,8 +5,8 @@ RAFT_VERSION_MIN=0.22.1
 BUILD_PACKAGES=(
     gcc g++ make cmake ninja-build pkg-config ca-certificates
     libuv1-dev libprotobuf-c-dev protobuf-c-compiler librocksdb-dev
-    libcyaml-dev libyaml-dev libjansson-dev libsmartcols-dev libisal-dev
-    libxxhash-dev
+    libcyaml-dev libyaml-dev libjansson-dev libsmartcols-dev libedit-dev
+    libisal-dev libxxhash-dev
     uthash-dev libbsd-dev libjemalloc-dev libsystemd-dev
 )
 TEST_PACKAGES=(

@@ -156,10 +156,48 @@ static bool choose_get(struct worker *w)
 {
     const struct bench_plan *p = w->plan;
 
-    if (p->load || p->op == BENCH_SET)
+    if (p->load || (p->op != BENCH_GET && p->op != BENCH_MIXED))
         return false;
     return p->op == BENCH_GET ||
            rng_below(&w->rng, 100) < p->reads_percent;
+}
+
+static enum coat_status begin_txn(struct worker *w, struct coat_bytes key,
+                                  struct coat_bytes value,
+                                  const struct coat_call *how, struct op *op)
+{
+    struct coat_transaction *t = coat_transaction_new();
+    enum coat_status rv;
+
+    coat_transaction_if_version(t, key, COAT_GREATER, 0);
+    coat_transaction_set(t, key, value, NULL);
+    coat_transaction_else(t);
+    coat_transaction_set(t, key, value, NULL);
+    rv = coat_transact(w->client, t, how, on_reply, op);
+    coat_transaction_free(t);
+    return rv;
+}
+
+static enum coat_status begin_write(struct worker *w, struct coat_bytes key,
+                                    const struct coat_call *how,
+                                    struct op *op)
+{
+    static const struct coat_write present = {.flags = COAT_IF_PRESENT};
+    const struct bench_plan *p = w->plan;
+    struct coat_bytes value = {w->values + rng_below(&w->rng, VALUE_POOL),
+                               p->value_size};
+
+    switch (p->load ? BENCH_SET : p->op) {
+    case BENCH_INCR:
+        return coat_incr(w->client, key, 1, NULL, how, on_reply, op);
+    case BENCH_SETIF:
+        return coat_set_with(w->client, key, value, &present, how, on_reply,
+                             op);
+    case BENCH_TXN:
+        return begin_txn(w, key, value, how, op);
+    default:
+        return coat_set(w->client, key, value, how, on_reply, op);
+    }
 }
 
 /* Begin a request in the place `op`, whose `since` is set. */
@@ -177,9 +215,9 @@ static void begin(struct worker *w, struct op *op)
         how.consistency = p->stale ? COAT_STALE : COAT_LINEARIZABLE;
         rv = coat_get(w->client, k, &how, on_reply, op);
     } else {
-        const char *value = w->values + rng_below(&w->rng, VALUE_POOL);
-        rv = coat_set(w->client, k, COAT_BYTES(value, p->value_size), &how,
-                      on_reply, op);
+        if (p->op == BENCH_INCR && !p->load)
+            memcpy(key, "num", 3);
+        rv = begin_write(w, k, &how, op);
     }
     if (rv) { /* cannot be: limits fit the plan */
         fprintf(stderr, "coatcheck: bench: %s\n", coat_status_text(rv));

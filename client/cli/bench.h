@@ -18,7 +18,14 @@
 #include "client/coatcheck.h"
 #include "proto/base/rng.h"
 
-enum bench_op { BENCH_GET, BENCH_SET, BENCH_MIXED };
+enum bench_op {
+    BENCH_GET,
+    BENCH_SET,
+    BENCH_MIXED,
+    BENCH_INCR,  /* of keys of their own: "num:..." */
+    BENCH_SETIF, /* a set, if the key is there */
+    BENCH_TXN,   /* if the key is there, set it, else set it */
+};
 enum { BENCH_STATUSES = 64, BENCH_KEY_MAX = 32 };
 
 struct bench_plan {

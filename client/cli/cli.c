@@ -10,11 +10,33 @@ static const struct command commands[] = {
     {"set", "write a value", cmd_set},
     {"get", "read a value", cmd_get},
     {"del", "delete keys", cmd_del},
+    {"mget", "read many keys", cmd_mget},
+    {"mset", "write many keys", cmd_mset},
+    {"incr", "add to a number", cmd_incr},
+    {"append", "put bytes behind a value", cmd_append},
+    {"expire", "let a key expire", cmd_expire},
+    {"persist", "let a key never expire", cmd_persist},
+    {"ttl", "how long a key has left", cmd_ttl},
+    {"scan", "keys in order, by prefix, pattern or range", cmd_scan},
+    {"count", "how many keys there are", cmd_count},
+    {"load", "JSON lines into the cluster", cmd_load},
+    {"dump", "keys as JSON lines", cmd_dump},
+    {"txn", "compare, then or else, atomically", cmd_txn},
+    {"lock", "take a lock, maybe for a command", cmd_lock},
+    {"unlock", "release a lock", cmd_unlock},
     {"status", "nodes, groups and leaders as they are", cmd_status},
     {"map", "the cluster map: who keeps what", cmd_map},
     {"cluster", "cluster init: make a cluster of blank nodes", cmd_cluster},
     {"bench", "measure throughput and latency", cmd_bench},
+    {"shell", "many commands, one per line", cmd_shell},
+    {"help", "what a command does", cmd_help},
+    {"completion", "completion for bash, zsh or fish", cmd_completion},
 };
+
+const char *cli_command_name(unsigned i)
+{
+    return i < ARRAY_LEN(commands) ? commands[i].name : NULL;
+}
 
 enum exit_code exit_code_of(enum coat_status status)
 {
@@ -219,10 +241,11 @@ static error_t take_behind(int key, char *arg, struct argp_state *state)
     return take_common(behind_command, key, arg, state);
 }
 
-static const struct argp behind = {.options = options, .parser = take_behind};
+const struct argp cli_common_argp = {.options = options,
+                                     .parser = take_behind};
 
 const struct argp_child cli_common[] = {
-    {&behind, 0, "Common options, before or behind the command:", 10},
+    {&cli_common_argp, 0, CLI_COMMON_TITLE, 10},
     {0},
 };
 
@@ -239,7 +262,9 @@ static error_t take(int key, char *arg, struct argp_state *state)
         state->next = state->argc; /* the rest belongs to the command */
         return 0;
     case ARGP_KEY_NO_ARGS:
-        argp_error(state, "which command?");
+        p->command = command_named("shell");
+        if (!p->cli->in_is_terminal)
+            argp_error(state, "which command?");
         return 0;
     default:
         return take_common(p->cli, key, arg, state);
@@ -261,8 +286,9 @@ static char *help_filter(int key, const char *text, void *input UNUSED)
     fprintf(f, "Commands:\n");
     for (size_t i = 0; i < ARRAY_LEN(commands); i++)
         fprintf(f, "  %-10s %s\n", commands[i].name, commands[i].summary);
-    fprintf(f, "\nExit codes: 0 done, 1 not found, 2 usage, 3 unavailable or "
-               "timed out, 4 refused, 5 outcome unknown.\n"
+    fprintf(f, "\nExit codes: 0 done, 1 not found or condition not met, "
+               "2 usage,\n3 unavailable or timed out, 4 refused, 5 outcome "
+               "unknown.\n"
                "`coatcheck COMMAND --help` tells more; so does docs/CLI.md.");
     fclose(f);
     return list;
@@ -288,7 +314,11 @@ int cli_main(struct cli *cli, int argc, char **argv)
     if (argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &p) || !p.command)
         return EXIT_USAGE;
     snprintf(name, sizeof name, "coatcheck %s", p.command->name);
-    argv[p.at] = name;
     behind_command = cli;
+    if (!p.at) { /* no command: the shell */
+        char *alone[] = {name, NULL};
+        return p.command->run(cli, 1, alone);
+    }
+    argv[p.at] = name;
     return p.command->run(cli, argc - p.at, argv + p.at);
 }

@@ -25,7 +25,9 @@ enum exit_code {
 
 /* The common options as children of a command's own argp: -e, -k, -o and
  * --timeout behind the command. */
-extern const struct argp_child cli_common[];
+extern const struct argp cli_common_argp;
+#define CLI_COMMON_TITLE "Common options, before or behind the command:"
+extern const struct argp_child cli_common[]; /* only these */
 
 /* The exit code that a request's status becomes. */
 enum exit_code exit_code_of(enum coat_status status);
@@ -41,7 +43,7 @@ struct cli {
     unsigned timeout;     /* ms */
     FILE *out;            /* results; stdout */
     FILE *err;            /* one line per error; stderr */
-    bool out_is_terminal;
+    bool out_is_terminal, err_is_terminal, in_is_terminal;
 };
 
 struct command {
@@ -53,13 +55,33 @@ struct command {
 int cmd_set(struct cli *cli, int argc, char **argv);
 int cmd_get(struct cli *cli, int argc, char **argv);
 int cmd_del(struct cli *cli, int argc, char **argv);
+int cmd_mget(struct cli *cli, int argc, char **argv);
+int cmd_mset(struct cli *cli, int argc, char **argv);
+int cmd_incr(struct cli *cli, int argc, char **argv);
+int cmd_append(struct cli *cli, int argc, char **argv);
+int cmd_expire(struct cli *cli, int argc, char **argv);
+int cmd_persist(struct cli *cli, int argc, char **argv);
+int cmd_ttl(struct cli *cli, int argc, char **argv);
+int cmd_scan(struct cli *cli, int argc, char **argv);
+int cmd_count(struct cli *cli, int argc, char **argv);
+int cmd_load(struct cli *cli, int argc, char **argv);
+int cmd_dump(struct cli *cli, int argc, char **argv);
+int cmd_txn(struct cli *cli, int argc, char **argv);
+int cmd_lock(struct cli *cli, int argc, char **argv);
+int cmd_unlock(struct cli *cli, int argc, char **argv);
 int cmd_status(struct cli *cli, int argc, char **argv);
 int cmd_map(struct cli *cli, int argc, char **argv);
 int cmd_cluster(struct cli *cli, int argc, char **argv);
 int cmd_bench(struct cli *cli, int argc, char **argv);
+int cmd_shell(struct cli *cli, int argc, char **argv);
+int cmd_help(struct cli *cli, int argc, char **argv);
+int cmd_completion(struct cli *cli, int argc, char **argv);
+
+/* The name of command `i`, NULL behind the last one. */
+const char *cli_command_name(unsigned i);
 
 /* `coatcheck` with these arguments; gives the exit code. `cli` has out, err
- * and out_is_terminal set; the rest is filled in. */
+ * and what is a terminal set; the rest is filled in. */
 int cli_main(struct cli *cli, int argc, char **argv);
 
 /* Options for the library, from the command line's. */

@@ -11,10 +11,14 @@
 #include "proto/limits.h"
 
 enum { KEY_VALUE = 300, KEY_KEYS, KEY_CONSISTENCY, KEY_LOAD, KEY_SEED,
-       KEY_READS, KEY_THREADS };
+       KEY_READS, KEY_THREADS, KEY_AT_MOST_ONCE };
 
 static const struct argp_option options[] = {
-    {"op", 't', "get|set|mixed", 0, "What to do (default: set)", 0},
+    {"op", 't', "get|set|mixed|incr|setif|txn", 0,
+     "What to do (default: set); setif sets keys that are there, txn does the "
+     "same as a transaction", 0},
+    {"at-most-once", KEY_AT_MOST_ONCE, NULL, 0,
+     "Writes without ids: not repeated when their outcome is unknown", 0},
     {"clients", 'c', "N", 0, "Independent users (default: 50)", 0},
     {"pipeline", 'P', "N", 0, "Requests each has under way (default: 1)", 0},
     {"connections", 'C', "N", 0,
@@ -42,7 +46,7 @@ static const struct argp_option options[] = {
 struct bench_args {
     struct cli *cli;
     struct bench_plan plan;
-    bool load;
+    bool load, at_most_once;
 };
 
 static double number(const char *arg, double min, double max, const char *name,
@@ -79,14 +83,15 @@ static unsigned one_of(const char *arg, const char *const *names, unsigned n,
 
 static error_t take(int key, char *arg, struct argp_state *state)
 {
-    static const char *const ops[] = {"get", "set", "mixed"};
+    static const char *const ops[] = {"get",  "set",   "mixed",
+                                      "incr", "setif", "txn"};
     static const char *const kinds[] = {"linearizable", "stale"};
     struct bench_args *a = state->input;
     struct bench_plan *p = &a->plan;
 
     switch (key) {
     case 't':
-        p->op = (enum bench_op)one_of(arg, ops, 3, "op", state);
+        p->op = (enum bench_op)one_of(arg, ops, ARRAY_LEN(ops), "op", state);
         return 0;
     case 'c':
         p->clients = whole(arg, 1, 100000, "clients", state);
@@ -117,6 +122,9 @@ static error_t take(int key, char *arg, struct argp_state *state)
         return 0;
     case KEY_LOAD:
         a->load = true;
+        return 0;
+    case KEY_AT_MOST_ONCE:
+        a->at_most_once = true;
         return 0;
     case KEY_THREADS:
         p->threads = whole(arg, 1, 256, "threads", state);
@@ -203,7 +211,8 @@ static json_t *result_json(const struct bench_result *r, double seconds)
 
 static json_t *plan_json(const struct bench_plan *p)
 {
-    static const char *const ops[] = {"get", "set", "mixed"};
+    static const char *const ops[] = {"get",  "set",   "mixed",
+                                      "incr", "setif", "txn"};
     json_t *j = json_object();
 
     json_object_set_new(j, "op", json_string(ops[p->op]));
@@ -278,6 +287,7 @@ static void settle(struct bench_args *a)
     struct bench_plan *p = &a->plan;
 
     p->options = cli_options(a->cli);
+    p->options.at_most_once = a->at_most_once;
     p->threads = MIN_OF(p->threads, p->clients);
     if (!p->connections)
         p->connections = p->clients;

@@ -1,63 +1,27 @@
 /* cmd_keys.c - the commands set, get and del. */
 #include <argp.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "client/cli/cli.h"
-#include "client/cli/report.h"
-#include "client/session.h"
+#include "client/cli/keys.h"
+#include "client/cli/range_options.h"
+#include "client/cli/write_options.h"
 #include "proto/limits.h"
-
-/* ---- what the three share ---- */
-
-struct keys {
-    struct cli *cli;
-    struct coat_session *session;
-};
-
-static bool keys_open(struct keys *k, struct cli *cli)
-{
-    struct coat_options o = cli_options(cli);
-    char error[COAT_ERROR_MAX];
-
-    k->cli = cli;
-    k->session = session_new(&o, error, sizeof error);
-    if (!k->session)
-        (void)cli_error(cli, EXIT_USAGE, "%s", error);
-    return k->session != NULL;
-}
-
-static int keys_fail(struct keys *k, const char *verb, const char *key,
-                     enum coat_status status)
-{
-    char what[128];
-
-    snprintf(what, sizeof what, "%s %.100s", verb, key);
-    return cli_fail(k->cli, what, status, coat_session_detail(k->session));
-}
-
-/* {"key": ..., "status": "OK"}, with a version if there is one. */
-static json_t *key_object(const char *key, enum coat_status status,
-                          uint64_t version)
-{
-    json_t *j = json_object();
-
-    json_set_bytes(j, "key", slice_str(key));
-    json_object_set_new(j, "status", json_string(coat_status_name(status)));
-    if (version)
-        json_object_set_new(j, "version", json_u64(version));
-    return j;
-}
 
 /* ---- set ---- */
 
 struct set_args {
     const char *key, *value, *file;
+    struct coat_write with;
 };
+
+enum { KEY_KEEP_TTL = 300 };
 
 static const struct argp_option set_options[] = {
     {"file", 'f', "PATH", 0, "The value is this file's content", 0},
+    {"keep-ttl", KEY_KEEP_TTL, NULL, 0, "Keep the deadline the key has", 0},
     {0},
 };
 
@@ -66,8 +30,14 @@ static error_t set_take(int key, char *arg, struct argp_state *state)
     struct set_args *a = state->input;
 
     switch (key) {
+    case ARGP_KEY_INIT:
+        state->child_inputs[0] = state->child_inputs[1] = &a->with;
+        return 0;
     case 'f':
         a->file = arg;
+        return 0;
+    case KEY_KEEP_TTL:
+        a->with.flags |= COAT_KEEP_TTL;
         return 0;
     case ARGP_KEY_ARG:
         if (state->arg_num == 0)
@@ -82,6 +52,8 @@ static error_t set_take(int key, char *arg, struct argp_state *state)
             argp_error(state, "which key?");
         if (!a->value == !a->file)
             argp_error(state, "the value is an argument, - or a --file");
+        if (a->with.flags & COAT_KEEP_TTL && (a->with.ttl || a->with.deadline))
+            argp_error(state, "--keep-ttl contradicts --ttl and --deadline");
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -90,7 +62,7 @@ static error_t set_take(int key, char *arg, struct argp_state *state)
 
 static const struct argp set_argp = {
     set_options, set_take, "KEY VALUE|-",
-    "Write VALUE, or what comes on standard input, under KEY.", cli_common,
+    "Write VALUE, or what comes on standard input, under KEY.", set_children,
     NULL, NULL};
 
 /* All of a stream; one byte above the limit is enough to refuse it. */
@@ -128,13 +100,32 @@ static int read_value(struct cli *cli, const struct set_args *a, struct buf *b)
     return 0;
 }
 
+/* What a write answered; with --previous the old value. */
+static void write_print(struct keys *k, struct slice key,
+                        const struct coat_reply *r, const char *done)
+{
+    struct slice value = slice_of(r->value.data, r->value.size);
+    json_t *j;
+
+    if (k->cli->output == OUTPUT_JSON) {
+        j = key_object(key, r->status, r->version);
+        if (r->has_value)
+            json_set_bytes(j, "previous", value);
+        json_print(j, k->cli->out);
+    } else if (r->has_value) {
+        keys_print_value(k->cli, value);
+    } else if (k->cli->output == OUTPUT_TABLE && r->status == COAT_OK) {
+        fprintf(k->cli->out, "%s\n", done);
+    }
+}
+
 int cmd_set(struct cli *cli, int argc, char **argv)
 {
     struct set_args a = {0};
     struct keys k = {0};
     struct buf value = {0};
+    const struct coat_reply *reply;
     enum coat_status rv;
-    uint64_t version = 0;
     int code = EXIT_USAGE;
 
     if (argp_parse(&set_argp, argc, argv, 0, NULL, &a))
@@ -144,15 +135,15 @@ int cmd_set(struct cli *cli, int argc, char **argv)
         buf_release(&value);
         return code ? code : EXIT_USAGE;
     }
-    rv = coat_set_wait(k.session, COAT_STR(a.key),
-                       COAT_BYTES(value.data, value.size), NULL, &version);
+    rv = coat_set_with(coat_session_client(k.session), COAT_STR(a.key),
+                       COAT_BYTES(value.data, value.size), &a.with, NULL,
+                       coat_session_reply, k.session);
+    rv = keys_wait(&k, rv, &reply);
+    if (rv == COAT_OK || reply->has_value)
+        write_print(&k, slice_str(a.key), reply, "ok");
     if (rv)
-        code = keys_fail(&k, "set", a.key, rv);
-    else if (cli->output == OUTPUT_JSON)
-        json_print(key_object(a.key, rv, version), cli->out);
-    else if (cli->output == OUTPUT_TABLE)
-        fprintf(cli->out, "ok\n");
-    coat_disconnect(k.session);
+        code = keys_fail(&k, "set", slice_str(a.key), rv);
+    keys_close(&k);
     buf_release(&value);
     return code;
 }
@@ -200,18 +191,16 @@ static const struct argp get_argp = {
 static void get_print(struct cli *cli, const char *key,
                       const struct coat_value *value)
 {
+    struct slice bytes = slice_of(value->data, value->size);
     json_t *j;
 
-    if (cli->output == OUTPUT_JSON) {
-        j = key_object(key, COAT_OK, value->version);
-        json_set_bytes(j, "value", slice_of(value->data, value->size));
-        json_print(j, cli->out);
+    if (cli->output != OUTPUT_JSON) {
+        keys_print_value(cli, bytes);
         return;
     }
-    if (value->size)
-        fwrite(value->data, 1, value->size, cli->out);
-    if (cli->output == OUTPUT_TABLE && cli->out_is_terminal)
-        fputc('\n', cli->out);
+    j = key_object(slice_str(key), COAT_OK, value->version);
+    json_set_bytes(j, "value", bytes);
+    json_print(j, cli->out);
 }
 
 int cmd_get(struct cli *cli, int argc, char **argv)
@@ -228,19 +217,37 @@ int cmd_get(struct cli *cli, int argc, char **argv)
     how.consistency = a.stale ? COAT_STALE : COAT_DEFAULT;
     rv = coat_get_wait(k.session, COAT_STR(a.key), &how, &value);
     if (rv)
-        code = keys_fail(&k, "get", a.key, rv);
+        code = keys_fail(&k, "get", slice_str(a.key), rv);
     else
         get_print(cli, a.key, &value);
     coat_value_release(&value);
-    coat_disconnect(k.session);
+    keys_close(&k);
     return code;
 }
 
 /* ---- del ---- */
 
+enum { KEY_DRY_RUN = 310 };
+
+static const struct argp_option del_options[] = {
+    {"dry-run", KEY_DRY_RUN, NULL, 0,
+     "Only count what --prefix, --match, --from and --to would delete", 0},
+    {0},
+};
+
+static const struct argp_child del_children[] = {
+    {&write_conditions, 0, "Conditions, for single keys:", 5},
+    {&range_argp, 0, "Or all keys of a range:", 6},
+    {&cli_common_argp, 0, CLI_COMMON_TITLE, 10},
+    {0},
+};
+
 struct del_args {
     char **keys;
-    int n;
+    size_t n;
+    struct coat_write with;
+    struct range_options range;
+    bool dry_run;
 };
 
 static error_t del_take(int key, char *arg UNUSED, struct argp_state *state)
@@ -248,12 +255,24 @@ static error_t del_take(int key, char *arg UNUSED, struct argp_state *state)
     struct del_args *a = state->input;
 
     switch (key) {
+    case ARGP_KEY_INIT:
+        state->child_inputs[0] = &a->with;
+        state->child_inputs[1] = &a->range;
+        return 0;
+    case KEY_DRY_RUN:
+        a->dry_run = true;
+        return 0;
     case ARGP_KEY_ARGS:
         a->keys = state->argv + state->next;
-        a->n = state->argc - state->next;
+        a->n = (size_t)(state->argc - state->next);
         return 0;
-    case ARGP_KEY_NO_ARGS:
-        argp_error(state, "which keys?");
+    case ARGP_KEY_END:
+        if (!a->n && !range_given(&a->range))
+            argp_error(state, "which keys?");
+        if (a->n && (range_given(&a->range) || a->dry_run))
+            argp_error(state, "keys or a range, not both");
+        if (!a->n && a->with.flags)
+            argp_error(state, "conditions are for single keys");
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -261,37 +280,145 @@ static error_t del_take(int key, char *arg UNUSED, struct argp_state *state)
 }
 
 static const struct argp del_argp = {
-    NULL, del_take, "KEY...",
-    "Delete each KEY; exits with 1 if one of them was not there.", cli_common,
-    NULL, NULL};
+    del_options, del_take, "[KEY...]",
+    "Delete each KEY; exits with 1 if one of them was not there. With a "
+    "condition, one by one. Or delete all keys of a prefix, pattern or range: "
+    "key by key, not at one moment.", del_children, NULL, NULL};
+
+static int delete_range(struct keys *k, const struct del_args *a)
+{
+    struct coat_scan_options o = range_scan(&a->range);
+    struct cli *cli = k->cli;
+    uint64_t count = 0;
+    enum coat_status rv =
+        coat_delete_range_wait(k->session, &o, a->dry_run, &count);
+
+    if (cli->output == OUTPUT_JSON) {
+        json_t *j = json_object();
+        json_object_set_new(j, a->dry_run ? "would_delete" : "deleted",
+                            json_u64(count));
+        json_print(j, cli->out);
+    } else if (cli->output == OUTPUT_TABLE) {
+        fprintf(cli->out, "%" PRIu64 " %s\n", count,
+                a->dry_run ? "would be deleted" : "deleted");
+    }
+    return rv ? cli_fail(cli, "del", rv, coat_session_detail(k->session))
+              : EXIT_DONE;
+}
+
+/* What became of one key. */
+struct deleted {
+    enum coat_status status;
+    uint64_t version;
+    struct buf detail, previous;
+    bool has_previous;
+};
+
+static void on_deleted(size_t place, const struct coat_reply *r, void *user)
+{
+    struct deleted *d = (struct deleted *)user + place;
+
+    d->status = r->status;
+    d->version = r->version;
+    d->has_previous = r->has_value;
+    buf_append(&d->detail, r->detail, strlen(r->detail) + 1);
+    if (r->value.size)
+        buf_append(&d->previous, r->value.data, r->value.size);
+}
+
+/* One after the other, each with the conditions. */
+static void delete_each(struct keys *k, const struct del_args *a,
+                        struct deleted *d)
+{
+    const struct coat_reply *r;
+
+    for (size_t i = 0; i < a->n; i++) {
+        enum coat_status rv = coat_delete_with(
+            coat_session_client(k->session), COAT_STR(a->keys[i]), &a->with,
+            NULL, coat_session_reply, k->session);
+        (void)keys_wait(k, rv, &r);
+        on_deleted(i, r, d);
+    }
+}
+
+/* All at once; in pieces, so that the library is never asked too much. */
+static void delete_all(struct keys *k, const struct del_args *a,
+                       struct deleted *d)
+{
+    enum { AT_ONCE = 1024 };
+    struct coat_bytes keys[AT_ONCE];
+    enum coat_status statuses[AT_ONCE];
+
+    for (size_t from = 0; from < a->n; from += AT_ONCE) {
+        size_t n = MIN_OF(a->n - from, (size_t)AT_ONCE);
+        for (size_t i = 0; i < n; i++)
+            keys[i] = COAT_STR(a->keys[from + i]);
+        (void)coat_mdelete_wait(k->session, keys, n, NULL, statuses);
+        for (size_t i = 0; i < n; i++)
+            d[from + i].status = statuses[i];
+    }
+}
+
+/* One line on stderr for each that was not deleted; the worst exit code. */
+static int deleted_print(struct keys *k, const struct del_args *a,
+                         struct deleted *d)
+{
+    struct cli *cli = k->cli;
+    json_t *list = json_array();
+    unsigned deleted = 0;
+    int code = EXIT_DONE;
+
+    for (size_t i = 0; i < a->n; i++) {
+        json_t *j = key_object(slice_str(a->keys[i]), d[i].status,
+                               d[i].version);
+        char what[128];
+        deleted += d[i].status == COAT_OK;
+        if (d[i].has_previous)
+            json_set_bytes(j, "previous", buf_slice(&d[i].previous));
+        if (d[i].has_previous && cli->output != OUTPUT_JSON)
+            keys_print_value(cli, buf_slice(&d[i].previous));
+        json_array_append_new(list, j);
+        if (!d[i].status)
+            continue;
+        snprintf(what, sizeof what, "del %.100s", a->keys[i]);
+        code = worse(code, cli_fail(cli, what, d[i].status,
+                                    d[i].detail.size
+                                        ? (const char *)d[i].detail.data
+                                        : ""));
+    }
+    if (cli->output == OUTPUT_JSON)
+        json_print(json_incref(list), cli->out);
+    else if (cli->output == OUTPUT_TABLE && !(a->with.flags & COAT_PREVIOUS))
+        fprintf(cli->out, "%u deleted\n", deleted);
+    json_decref(list);
+    return code;
+}
 
 int cmd_del(struct cli *cli, int argc, char **argv)
 {
     struct del_args a = {0};
+    struct deleted *d;
     struct keys k;
-    json_t *list;
-    unsigned deleted = 0;
-    int code = EXIT_DONE;
+    int code;
 
     if (argp_parse(&del_argp, argc, argv, 0, NULL, &a) || !keys_open(&k, cli))
         return EXIT_USAGE;
-    list = json_array();
-    for (int i = 0; i < a.n; i++) {
-        uint64_t version;
-        enum coat_status rv =
-            coat_delete_wait(k.session, COAT_STR(a.keys[i]), NULL, &version);
-        deleted += rv == COAT_OK;
-        json_array_append_new(list, key_object(a.keys[i], rv, version));
-        if (rv) {
-            int worse = keys_fail(&k, "del", a.keys[i], rv);
-            code = MAX_OF(code, worse);
-        }
+    if (!a.n) {
+        code = delete_range(&k, &a);
+        keys_close(&k);
+        return code;
     }
-    if (cli->output == OUTPUT_JSON)
-        json_print(json_incref(list), cli->out);
-    else if (cli->output == OUTPUT_TABLE)
-        fprintf(cli->out, "%u deleted\n", deleted);
-    json_decref(list);
-    coat_disconnect(k.session);
+    d = xcalloc(a.n, sizeof *d);
+    if (a.with.flags)
+        delete_each(&k, &a, d);
+    else
+        delete_all(&k, &a, d);
+    code = deleted_print(&k, &a, d);
+    for (size_t i = 0; i < a.n; i++) {
+        buf_release(&d[i].detail);
+        buf_release(&d[i].previous);
+    }
+    free(d);
+    keys_close(&k);
     return code;
 }

@@ -13,6 +13,8 @@ int main(int argc, char **argv)
 
     signal(SIGPIPE, SIG_IGN); /* a lost connection is a status */
     cli.out_is_terminal = isatty(STDOUT_FILENO);
+    cli.err_is_terminal = isatty(STDERR_FILENO);
+    cli.in_is_terminal = isatty(STDIN_FILENO);
     rv = cli_main(&cli, argc, argv);
     if (fclose(stdout) && !rv)
         return cli_error(&cli, EXIT_REFUSED, "cannot write the output: %s",

@@ -106,6 +106,13 @@ void json_print(json_t *j, FILE *out)
     json_decref(j);
 }
 
+void json_print_line(json_t *j, FILE *out)
+{
+    json_dumpf(j, out, JSON_COMPACT | JSON_PRESERVE_ORDER);
+    fputc('\n', out);
+    json_decref(j);
+}
+
 /* ---- texts ---- */
 
 void id_format(const uint8_t *id, char *text)

@@ -37,6 +37,9 @@ void json_set_bytes(json_t *object, const char *name, struct slice bytes);
 /* Prints with an end of line and gives the reference back. */
 void json_print(json_t *j, FILE *out);
 
+/* The same on one line. */
+void json_print_line(json_t *j, FILE *out);
+
 /* ID as 32 hexadecimal digits into text[33]. */
 void id_format(const uint8_t *id, char *text);
 /* "1.2 GiB", "17 B" into text[16]. */

@@ -32,7 +32,9 @@ static void answer(struct conn *c, const struct frame_header *to,
         fake_scan_answer(c, to, status, hint);
         return;
     }
-    if (to->type == MESSAGE_GET) {
+    if (to->type == MESSAGE_OPERATE) {
+        fake_operate_answer(c, to, (struct slice){0}, status, hint);
+    } else if (to->type == MESSAGE_GET) {
         struct get_reply m = {status, value, version, hint, {NULL, 0}};
         get_reply_encode(&m, &b);
         fake_send(c, to, MESSAGE_GET_REPLY, &b);
@@ -66,8 +68,14 @@ static struct slice key_of(const struct frame_header *h, struct slice payload,
     struct get_request get;
     struct set_request set;
     struct delete_request del;
+    struct operate_request operate;
 
     *value = slice_of(NULL, 0);
+    if (h->type == MESSAGE_OPERATE) {
+        assert_int_equal(operate_request_decode(payload, &operate, NULL),
+                         STATUS_OK);
+        return operate.operation.key;
+    }
     if (h->type == MESSAGE_GET) {
         assert_int_equal(get_request_decode(payload, &get), STATUS_OK);
         return get.key;
@@ -124,6 +132,8 @@ static void serve(struct fake_node *n, struct conn *c,
     struct fake_cluster *f = n->cluster;
     char key[64];
     struct slice value;
+    struct operate_request operate;
+    struct hint hint = {0};
     unsigned group;
 
     if (h->type == MESSAGE_SCAN) {
@@ -132,13 +142,20 @@ static void serve(struct fake_node *n, struct conn *c,
     }
     copy(key, key_of(h, payload, &value));
     group = fake_group(f, key);
-    if (n->mode == FAKE_FORWARD)
-        execute(n, c, h, key, value, fake_hint(f, group));
-    else if (f->leaders[group] == n->id)
-        execute(n, c, h, key, value, (struct hint){0});
-    else
+    if (n->mode == FAKE_FORWARD || f->leaders[group] == n->id) {
+        if (n->mode == FAKE_FORWARD)
+            hint = fake_hint(f, group);
+        if (h->type != MESSAGE_OPERATE) {
+            execute(n, c, h, key, value, hint);
+            return;
+        }
+        assert_int_equal(operate_request_decode(payload, &operate, NULL),
+                         STATUS_OK);
+        fake_operate(n, c, h, &operate, hint);
+    } else {
         answer(c, h, STATUS_NOT_LEADER, slice_str(""), 0,
                n->hint_none ? (struct hint){0} : fake_hint(f, group));
+    }
 }
 
 /* ---- requests ---- */
@@ -341,6 +358,8 @@ void fake_cluster_close(struct fake_cluster *f)
         if (n->listener)
             fake_stop(n);
     }
+    for (unsigned i = 0; i < f->n_results; i++)
+        buf_release(&f->results[i].reply);
     conn_set_free(f->set);
     map_free(f->map);
 }
@@ -394,6 +413,9 @@ void answer_take(const struct coat_reply *reply, void *user)
     a->version = reply->version;
     snprintf(a->detail, sizeof a->detail, "%s", reply->detail);
     a->attempts = reply->attempts;
+    a->has_value = reply->has_value;
+    a->number = reply->number;
+    a->deadline = reply->deadline;
 }
 
 void run_until(uv_loop_t *loop, const bool *done)

@@ -41,6 +41,7 @@ struct fake_node {
     enum fake_mode mode;
     enum status refusal;
     unsigned refusals;
+    unsigned forgets;    /* executes, then closes instead of answering */
     bool hint_none;      /* NOT_LEADER without a hint */
     bool map_silent;     /* does not answer map requests */
     bool not_initialised;
@@ -64,6 +65,7 @@ struct fake_node {
 struct fake_write {
     uint32_t node;
     bool is_delete;
+    uint64_t deadline;
     char key[64];
     char value[64];
 };
@@ -77,6 +79,13 @@ struct fake_cluster {
     unsigned n_nodes;
     struct fake_write log[FAKE_LOG_MAX];
     unsigned n_log;
+    struct fake_result {
+        uint8_t client[16];
+        uint64_t sequence;
+        struct buf reply;
+    } results[FAKE_LOG_MAX]; /* of writes with a session */
+    unsigned n_results, repeated;
+    uint64_t acknowledged, not_after; /* as told last */
     pthread_t thread;
     uv_async_t stop;
     char endpoints[FAKE_NODES_MAX * 300]; /* all nodes */
@@ -105,6 +114,15 @@ void fake_scan_answer(struct conn *c, const struct frame_header *h,
                       enum status status, struct hint hint);
 /* Write a key directly, as if somebody else had. */
 void fake_put(struct fake_cluster *f, const char *key, const char *value);
+
+/* Executes an OPERATE, once; fake_operate.c. The second answers it with encoded
+ * bytes, or if there are none with a status. */
+void fake_operate(struct fake_node *n, struct conn *c,
+                  const struct frame_header *h,
+                  const struct operate_request *q, struct hint hint);
+void fake_operate_answer(struct conn *c, const struct frame_header *h,
+                         struct slice reply, enum status status,
+                         struct hint hint);
 
 /* Answers STATUS and INIT; fake_admin.c. */
 void fake_status(struct fake_node *n, struct conn *c,
@@ -138,6 +156,9 @@ struct answer {
     uint64_t version;
     char detail[COAT_ERROR_MAX];
     unsigned attempts;
+    bool has_value;
+    int64_t number;
+    uint64_t deadline;
 };
 void answer_take(const struct coat_reply *reply, void *answer);
 /* Run the loop until `*done`. */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
+#include "proto/glob.h"
 #include "proto/scan.h"
 #include "tests/unit/client/fake_cluster.h"
 
@@ -48,6 +49,7 @@ static const char *next_key(const struct fake_cluster *f, unsigned group,
         const char *key = f->log[i].key;
         if (!inside(s, slice_str(key)) || fake_group(f, key) != group ||
             !fake_value(f, key) ||
+            (s->pattern.size && !glob_match(s->pattern, slice_str(key))) ||
             (last && sign * strcmp(key, last) <= 0) ||
             (best && sign * strcmp(key, best) >= 0))
             continue;

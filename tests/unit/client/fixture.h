@@ -51,7 +51,8 @@ static inline void stop(struct fixture *t)
     free(t);
 }
 
-static inline struct fixture *begin(unsigned nodes)
+/* Writes carry ids: what the library does unless told otherwise. */
+static inline struct fixture *begin_once(unsigned nodes)
 {
     struct fixture *t = calloc(1, sizeof *t);
 
@@ -59,12 +60,19 @@ static inline struct fixture *begin(unsigned nodes)
     return t;
 }
 
+/* They carry none. */
 static inline struct fixture *begin_with(unsigned nodes, struct coat_options o)
 {
     struct fixture *t = calloc(1, sizeof *t);
 
+    o.at_most_once = 1;
     start(t, nodes, o);
     return t;
+}
+
+static inline struct fixture *begin(unsigned nodes)
+{
+    return begin_with(nodes, (struct coat_options)COAT_OPTIONS);
 }
 
 static inline void set_start(struct fixture *t, const char *key,

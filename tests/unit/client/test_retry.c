@@ -20,20 +20,20 @@ static void only_safe_statuses_repeat_a_write(void **state)
     (void)state;
     for (unsigned i = 0; i < ARRAY_LEN(all); i++)
         if (status_retry(all[i]) != RETRY_SAFE)
-            assert_int_equal(retry_verdict(all[i], true), VERDICT_DONE);
-    assert_int_equal(retry_verdict((enum status)999, true), VERDICT_DONE);
-    assert_int_equal(retry_verdict(STATUS_BUSY, true), VERDICT_WAIT);
-    assert_int_equal(retry_verdict(STATUS_NOT_LEADER, true), VERDICT_ROUTE);
+            assert_int_equal(retry_verdict(all[i], false), VERDICT_DONE);
+    assert_int_equal(retry_verdict((enum status)999, false), VERDICT_DONE);
+    assert_int_equal(retry_verdict(STATUS_BUSY, false), VERDICT_WAIT);
+    assert_int_equal(retry_verdict(STATUS_NOT_LEADER, false), VERDICT_ROUTE);
 }
 
 /* Broken: reads would fail where a second try helps, or go on without end. */
 static void reads_repeat_what_may_change(void **state)
 {
     (void)state;
-    assert_int_equal(retry_verdict(STATUS_UNKNOWN, false), VERDICT_ROUTE);
-    assert_int_equal(retry_verdict(STATUS_CONNECTION, false), VERDICT_ROUTE);
-    assert_int_equal(retry_verdict(STATUS_INVALID, false), VERDICT_DONE);
-    assert_int_equal(retry_verdict(STATUS_NOT_INITIALISED, false),
+    assert_int_equal(retry_verdict(STATUS_UNKNOWN, true), VERDICT_ROUTE);
+    assert_int_equal(retry_verdict(STATUS_CONNECTION, true), VERDICT_ROUTE);
+    assert_int_equal(retry_verdict(STATUS_INVALID, true), VERDICT_DONE);
+    assert_int_equal(retry_verdict(STATUS_NOT_INITIALISED, true),
                      VERDICT_DONE);
 }
 
