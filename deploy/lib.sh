@@ -114,7 +114,8 @@ start_node() { # N
     # Descriptor 9 is the lock of `up`: a daemon must not keep it.
     setsid "$daemon" --data "$dir/data" \
         --listen "127.0.0.1:$(port_of "$1" 0)" \
-        --peer-listen "127.0.0.1:$(port_of "$1" 1)" --threads "$threads" \
+        --peer-listen "127.0.0.1:$(port_of "$1" 1)" \
+        --redis-listen "127.0.0.1:$(port_of "$1" 2)" --threads "$threads" \
         >>"$dir/log" 2>&1 </dev/null 9>&- &
     echo $! >"$dir/pid"
     disown

@@ -15,7 +15,7 @@
 struct file {
     char *data;
     char *listen, *peer_listen, *redis_listen, *http_listen;
-    char *advertise_client, *advertise_peer;
+    char *advertise_client, *advertise_peer, *advertise_redis;
     char *log_level;
     char *unsafe_disk;
     char *segment_mib, *cache_mib, *connections_max, *election_ms;
@@ -34,6 +34,7 @@ static const cyaml_schema_field_t fields[] = {
     TEXT("http-listen", http_listen),
     TEXT("advertise-client", advertise_client),
     TEXT("advertise-peer", advertise_peer),
+    TEXT("advertise-redis", advertise_redis),
     TEXT("log-level", log_level),
     TEXT("unsafe-disk", unsafe_disk),
     TEXT("segment-mib", segment_mib),
@@ -57,6 +58,7 @@ enum {
     OPT_HTTP_LISTEN,
     OPT_ADVERTISE_CLIENT,
     OPT_ADVERTISE_PEER,
+    OPT_ADVERTISE_REDIS,
     OPT_LOG_LEVEL,
     OPT_UNSAFE_DISK,
     OPT_SEGMENT_MIB,
@@ -76,13 +78,15 @@ static const struct argp_option options[] = {
     {"peer-listen", OPT_PEER_LISTEN, "HOST:PORT", 0,
      "where other nodes connect (127.0.0.1:7411)", 0},
     {"redis-listen", OPT_REDIS_LISTEN, "HOST:PORT", 0,
-     "reserved for the Redis door; nothing listens there yet", 0},
+     "where Redis clients connect (nowhere, if it is not given)", 0},
     {"http-listen", OPT_HTTP_LISTEN, "HOST:PORT", 0,
      "reserved for health and metrics; nothing listens there yet", 0},
     {"advertise-client", OPT_ADVERTISE_CLIENT, "HOST:PORT", 0,
      "address that clients are told (as --listen)", 0},
     {"advertise-peer", OPT_ADVERTISE_PEER, "HOST:PORT", 0,
      "address that other nodes are told (as --peer-listen)", 0},
+    {"advertise-redis", OPT_ADVERTISE_REDIS, "HOST:PORT", 0,
+     "address that Redis clients are told (as --redis-listen)", 0},
     {"log-level", OPT_LOG_LEVEL, "LEVEL", 0, "debug, info, warn or error", 0},
     {"unsafe-disk", OPT_UNSAFE_DISK, NULL, 0,
      "accept a file system that does not keep what is synced", 0},
@@ -120,6 +124,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case OPT_HTTP_LISTEN: f->http_listen = arg; break;
     case OPT_ADVERTISE_CLIENT: f->advertise_client = arg; break;
     case OPT_ADVERTISE_PEER: f->advertise_peer = arg; break;
+    case OPT_ADVERTISE_REDIS: f->advertise_redis = arg; break;
     case OPT_LOG_LEVEL: f->log_level = arg; break;
     case OPT_UNSAFE_DISK: f->unsafe_disk = yes; break;
     case OPT_CHECK: r->check = true; break;
@@ -186,6 +191,7 @@ static void take_over(const struct file *f, struct file *over)
     TAKE(http_listen);
     TAKE(advertise_client);
     TAKE(advertise_peer);
+    TAKE(advertise_redis);
     TAKE(log_level);
     TAKE(unsafe_disk);
     TAKE(segment_mib);
@@ -228,6 +234,17 @@ static bool take_advertised(const char *name, const char *text,
                          "shall use");
     address_format(&a, out);
     return true;
+}
+
+static bool take_redis(const struct file *f, struct node_options *o)
+{
+    if (!f->redis_listen)
+        return !f->advertise_redis ||
+               bad("advertise-redis", "there is no Redis door: redis-listen "
+                                      "says where it shall be");
+    return take_address("redis-listen", f->redis_listen, &o->redis_listen) &&
+           take_advertised("advertise-redis", f->advertise_redis,
+                           &o->redis_listen, o->redis_advertise);
 }
 
 static bool take_level(const char *text, enum log_level *out)
@@ -315,8 +332,7 @@ static bool take(const struct file *f, struct config *c)
         !take_address("peer-listen",
                       f->peer_listen ? f->peer_listen : "127.0.0.1:7411",
                       &o->peer_listen) ||
-        (f->redis_listen &&
-         !take_address("redis-listen", f->redis_listen, &unused)) ||
+        !take_redis(f, o) ||
         (f->http_listen &&
          !take_address("http-listen", f->http_listen, &unused)) ||
         !take_advertised("advertise-client", f->advertise_client,

@@ -481,7 +481,8 @@ void requests_publish_self(struct shard *s, struct effects *fx)
 
     if (!known || !self->id || s->stopping || s->o.shard ||
         (!strcmp(known->client_address, self->client_address) &&
-         !strcmp(known->peer_address, self->peer_address)))
+         !strcmp(known->peer_address, self->peer_address) &&
+         !strcmp(known->redis_address, self->redis_address)))
         return;
     map_node_encode(self, &value);
     update.value = buf_slice(&value);

@@ -150,7 +150,7 @@ static void on_frame(struct conn *conn, const struct frame_header *h,
     enum status st = STATUS_OK;
     const char *why;
 
-    q.from.conn = (uint64_t)(c->generation & 0x3fffffff) << 32 | c->place;
+    q.from.conn = origin_conn(c->generation, c->place, false);
     q.from.id = h->id;
     if (h->kind != FRAME_REQUEST) {
         admin_error(l, q.from.conn, h->id, STATUS_BAD_MESSAGE,
@@ -284,11 +284,12 @@ static struct hint hint_of(struct loop *l, const struct reply *r)
 /* The client that an origin's `conn` names; NULL when it has gone. */
 static struct client *client_of(const struct native *d, uint64_t conn)
 {
-    uint32_t place = (uint32_t)conn;
+    uint32_t place = (uint32_t)conn >> 1;
     struct client *c = place < d->count ? d->v[place] : NULL;
 
-    return c && c->conn && (c->generation & 0x3fffffff) == conn >> 32 ? c
-                                                                      : NULL;
+    return c && c->conn && origin_conn(c->generation, place, false) == conn
+               ? c
+               : NULL;
 }
 
 static void cut_off(struct client *c)

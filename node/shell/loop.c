@@ -251,14 +251,14 @@ static void carry_out(struct loop *l, const struct effect *e)
         stores_apply(l, e);
         break;
     case EFFECT_READ:
-        if (!native_hold_read(l, e))
+        if (!doors_hold_read(l, e))
             stores_read(l, e);
         break;
     case EFFECT_SCAN:
         scans_begin(l, e);
         break;
     case EFFECT_REPLY:
-        native_reply(l, e);
+        doors_reply(l, e);
         break;
     case EFFECT_FLUSH:
         stores_flush(l, e);
@@ -318,7 +318,7 @@ void loop_step_replies(struct loop *l, const struct event *e)
     for (unsigned i = begin; i < l->fx.n; i++) {
         struct effect one = l->fx.v[i];
         if (one.type == EFFECT_REPLY)
-            native_reply(l, &one);
+            doors_reply(l, &one);
         else
             l->fx.v[kept++] = one;
     }
@@ -374,7 +374,7 @@ static void arm(struct loop *l)
     instant wake = l->shard ? shard_wake_at(l->shard) : INSTANT_NEVER;
     wal_instant log = wal ? wal_wake_at(wal) : WAL_NEVER;
 
-    if (native_wants_turn(l))
+    if (doors_want_turn(l))
         wake = (instant){0};
     if (log.us != WAL_NEVER.us)
         wake = instant_min(wake, (instant){(log.us + 999) / 1000});
@@ -408,7 +408,7 @@ static void turn(uv_check_t *c)
         conn_set_flush(n->peer_conns);
     }
     conn_set_flush(l->conns);
-    native_turn(l);
+    doors_turn(l);
     conn_set_flush(l->conns);
     arm(l);
 }
@@ -418,7 +418,7 @@ static void on_tick(uv_timer_t *t)
     struct loop *l = t->data;
 
     l->ticks++;
-    native_tick(l);
+    doors_tick(l);
     if (l->shard)
         stores_tick(l);
 }
@@ -442,6 +442,7 @@ void loop_init(struct loop *l, struct node *n, unsigned index)
     clients.pending_max = CLIENT_PENDING_MAX;
     l->conns = conn_set_new(l->uv, clients);
     l->native = native_new(l);
+    l->redis = redis_new(l);
     l->stores = stores_new(l);
     l->checkpoints = checkpoints_new(l);
     uv_check_init(l->uv, &l->check);
@@ -466,7 +467,7 @@ void loop_quiesce(struct loop *l)
 {
     enum { TRIES = 100, TRY_US = 20000 };
 
-    native_stop(l);
+    doors_stop(l);
     l->ended = l->shard; /* what workers still point to lives on */
     l->shard = NULL;
     uv_walk(l->uv, unref, NULL);

@@ -154,7 +154,7 @@ static bool listen_all(struct node *n)
     bool ok = links_listen(n, error);
 
     for (unsigned i = 0; ok && i < n->n_loops; i++)
-        ok = native_listen(&n->loops[i], error);
+        ok = doors_listen(&n->loops[i], error);
     if (!ok)
         fprintf(stderr, "coatcheckd: %s\n", error);
     return ok;

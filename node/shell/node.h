@@ -40,6 +40,8 @@ struct node_options {
     char data[4000];
     struct address client_listen, peer_listen;
     char client_advertise[ADDRESS_MAX + 1], peer_advertise[ADDRESS_MAX + 1];
+    struct address redis_listen;  /* no host: no Redis door */
+    char redis_advertise[ADDRESS_MAX + 1];
     bool unsafe_disk;
     unsigned threads;             /* loops; 0: 1 */
     uint32_t segment_bytes;       /* of the log; 0: 64 MiB */
@@ -53,6 +55,7 @@ struct disk;     /* disk.c: the log's writer */
 struct stores;   /* stores.c: the replicas' stores of a loop */
 struct links;    /* links.c: connections to other nodes */
 struct native;   /* front/native.c: the door for clients, of a loop */
+struct redis;    /* front/redis.c: the Redis door, of a loop */
 struct relief;   /* relief.c: the log kept short and checked */
 struct checkpoints; /* checkpoints.c: snapshots on disk, of a loop */
 
@@ -77,6 +80,7 @@ struct loop {
 
     struct stores *stores;
     struct native *native;
+    struct redis *redis;
     struct checkpoints *checkpoints;
     struct conn_set *conns;       /* of clients */
 
@@ -315,25 +319,63 @@ void links_break(struct loop *l, const struct effect *e);
 void links_tick(struct node *n);
 void links_stop(struct node *n);
 
-/* ---- front/native.c, front/admin.c, front/status.c ---- */
+/* ---- front/doors.c: all doors of a loop ---- */
+
+MUST_CHECK bool doors_listen(struct loop *l, char *error);
+/* EFFECT_REPLY */
+void doors_reply(struct loop *l, const struct effect *e);
+/* EFFECT_READ: false, and it can be carried out now; or its client has so much
+ * to take already that it is kept (copied) until there is room. */
+bool doors_hold_read(struct loop *l, const struct effect *e);
+/* A read for `from` went to a worker, or came back. */
+void doors_reading(struct loop *l, struct origin from, bool begins);
+/* Once a turn: carry out held reads there is room for now. */
+void doors_turn(struct loop *l);
+/* After the turn's output left: is there room for more at once? */
+bool doors_want_turn(const struct loop *l);
+void doors_tick(struct loop *l);
+void doors_stop(struct loop *l);
+
+/* ---- front/native.c, front/admin.c, front/status.c; as doors.c ---- */
 
 struct native *native_new(struct loop *l);
 MUST_CHECK bool native_listen(struct loop *l, char *error);
 void native_reply(struct loop *l, const struct effect *e);
-/* EFFECT_READ: false, and it can be carried out now; or its client has so much
- * to take already that it is kept (copied) until there is room. */
 bool native_hold_read(struct loop *l, const struct effect *e);
-/* A read for `from` went to a worker, or came back. */
 void native_reading(struct loop *l, struct origin from, bool begins);
-/* Once a turn: carry out held reads there is room for now. */
 void native_turn(struct loop *l);
-/* After the turn's output left: is there room for more at once? */
 bool native_wants_turn(const struct loop *l);
 void native_tick(struct loop *l);
 /* Send a frame to the client that `conn` names, if it is still there. */
 void native_send(struct loop *l, uint64_t conn, uint64_t id, uint16_t type,
                  struct slice payload);
 void native_stop(struct loop *l);
+
+/* ---- front/redis.c; as doors.c ---- */
+
+struct redis *redis_new(struct loop *l);
+MUST_CHECK bool redis_listen(struct loop *l, char *error);
+void redis_reply(struct loop *l, const struct effect *e);
+bool redis_hold_read(struct loop *l, const struct effect *e);
+void redis_reading(struct loop *l, struct origin from, bool begins);
+void redis_turn(struct loop *l);
+bool redis_wants_turn(const struct loop *l);
+void redis_tick(struct loop *l);
+void redis_stop(struct loop *l);
+
+/* Both doors' connections have places of their own; which door an origin's
+ * `conn` belongs to is its lowest bit. (Origins that are no door's have one of
+ * the two highest bits.) */
+static inline uint64_t origin_conn(uint32_t generation, uint32_t place,
+                                   bool redis)
+{
+    return (uint64_t)(generation & 0x3fffffff) << 32 | (uint64_t)place << 1 |
+           redis;
+}
+static inline bool origin_is_redis(uint64_t conn)
+{
+    return conn & 1 && !(conn >> 62);
+}
 
 /* Requests to the node itself, from the client `conn`. */
 void admin_map(struct loop *l, uint64_t conn, uint64_t id,

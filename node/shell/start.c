@@ -275,6 +275,8 @@ static void make_shard(struct loop *l)
              n->o.client_advertise);
     snprintf(o.self.peer_address, sizeof o.self.peer_address, "%s",
              n->o.peer_advertise);
+    snprintf(o.self.redis_address, sizeof o.self.redis_address, "%s",
+             n->o.redis_advertise);
     l->prepared = shard_new(&o, map);
 }
 

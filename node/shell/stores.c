@@ -242,14 +242,11 @@ static void read_done(uv_work_t *w, int canceled)
     struct event e = {.type = EVENT_READ, .now = node_now()};
 
     (void)canceled;
-    native_reading(j->l, j->from, false);
+    doors_reading(j->l, j->from, false);
     e.read.token = j->token;
     e.read.status = j->status;
     e.read.record = j->value.bytes;
     loop_step(j->l, &e);
-    if (j->status == STATUS_OK)
-        store_keep(store_view_store(j->view), j->view, buf_slice(&j->key),
-                   j->value.bytes);
     store_value_release(&j->value);
     store_view_unref(j->view);
     buf_release(&j->key);
@@ -266,7 +263,7 @@ static void read_on_worker(struct loop *l, struct store *store,
     j->group = e->group;
     j->token = e->read.token;
     j->from = e->read.from;
-    native_reading(l, j->from, true);
+    doors_reading(l, j->from, true);
     j->view = store_view_take(store);
     buf_append(&j->key, e->read.key.data, e->read.key.size);
     if (uv_queue_work(l->uv, &j->work, read_work, read_done))

@@ -59,6 +59,9 @@ struct daemon *daemon_new(void)
     do
         d->peer_port = free_port();
     while (d->peer_port == d->port);
+    do
+        d->redis_port = free_port();
+    while (d->redis_port == d->port || d->redis_port == d->peer_port);
     pthread_mutex_init(&d->lock, NULL);
     pthread_cond_init(&d->more, NULL);
     return d;
@@ -144,18 +147,20 @@ void daemon_wait_said(struct daemon *d, const char *text)
 /* In the child. */
 static void become(struct daemon *d, int err, pid_t parent)
 {
-    char listen_at[32], peer[32];
+    char listen_at[32], peer[32], redis[32];
     const char *argv[16 + DAEMON_ARGS_MAX] = {
         COATCHECKD, "--data", d->data, "--listen", listen_at,
-        "--peer-listen", peer, "--segment-mib", "32", "--unsafe-disk",
+        "--peer-listen", peer, "--redis-listen", redis,
+        "--segment-mib", "32", "--unsafe-disk",
     };
-    unsigned n = 10;
+    unsigned n = 12;
 
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent)
         _exit(126);
     snprintf(listen_at, sizeof listen_at, "127.0.0.1:%u", d->port);
     snprintf(peer, sizeof peer, "127.0.0.1:%u", d->peer_port);
+    snprintf(redis, sizeof redis, "127.0.0.1:%u", d->redis_port);
     for (unsigned i = 0; d->args[i]; i++)
         argv[n++] = d->args[i];
     dup2(err, STDERR_FILENO);

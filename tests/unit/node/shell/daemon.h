@@ -15,7 +15,7 @@ enum { DAEMON_LOG = 256 * 1024, DAEMON_ARGS_MAX = 8 };
 struct daemon {
     char root[SCRATCH_PATH]; /* removed at the end */
     char data[SCRATCH_PATH + 8];
-    uint16_t port, peer_port;
+    uint16_t port, peer_port, redis_port;
     const char *args[DAEMON_ARGS_MAX + 1]; /* more of them; NULL at the end */
     pid_t pid;               /* 0: does not run */
 
