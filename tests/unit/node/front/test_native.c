@@ -282,6 +282,8 @@ static void answers_of_one_gone_reach_nobody_else(void **state)
         ask_get(&next, "ready", "yes"); /* checks the id of what it gets */
         ask_close(&next);
     }
+    /* Behind all of them in the same group's log. */
+    ask_must_set(a, "{left}", "is decided");
     ask_get(a, "left", "behind");
     buf_release(&b);
 }
