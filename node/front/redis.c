@@ -25,6 +25,14 @@ bool redis_is(struct slice text, const char *word)
     return !word[text.size];
 }
 
+struct slice redis_keyspace(unsigned database, char *text)
+{
+    int n = database ? snprintf(text, REDIS_KEYSPACE_SIZE, "db%u", database)
+                     : 0;
+
+    return slice_of(text, (size_t)n);
+}
+
 void redis_error(struct buf *out, const char *text)
 {
     resp_error(out, slice_str(text));

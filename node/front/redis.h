@@ -57,6 +57,10 @@ static inline bool redis_arg_is(const struct redis_args *a, uint32_t i,
     return redis_is(redis_arg(a, i), word);
 }
 
+/* The name of a database's keyspace; empty: the default one. */
+enum { REDIS_KEYSPACE_SIZE = 16 };
+struct slice redis_keyspace(unsigned database, char *text);
+
 /* ---- the table of commands: redis_table.c ---- */
 
 enum redis_flag {

@@ -273,13 +273,7 @@ static enum status check(const struct loop *l, const struct operation *o)
         return STATUS_NOT_INITIALISED;
     if (post_behind(l->node))
         return STATUS_BUSY;
-    if (!o->key.size)
-        return STATUS_KEY_EMPTY;
-    if (o->key.size > KEY_BYTES_MAX)
-        return STATUS_KEY_TOO_LARGE;
-    if (o->value.size > VALUE_BYTES_MAX)
-        return STATUS_VALUE_TOO_LARGE;
-    return STATUS_OK;
+    return o->op == OP_SCAN ? STATUS_OK : operation_check(o, NULL);
 }
 
 /* May answer at once: `cmd` may be gone on return. */
@@ -290,24 +284,20 @@ static void submit(struct redis_cmd *cmd, uint32_t part,
     struct loop *l = c->door->l;
     struct event e = {.type = EVENT_REQUEST, .now = cmd->begun};
     struct operation_reply refused = {.status = check(l, o)};
+    char keyspace[REDIS_KEYSPACE_SIZE];
     struct request q = {
         .from = {origin_conn(c->generation, c->place, true),
-                 id_of(cmd, part)},
-        .op = o->op,
-        .key = o->key,
-        .value = o->value,
+                 id_of(cmd, part), 0},
+        .operation = *o,
         .deadline = instant_add(cmd->begun, MS(DEADLINE_MS)),
     };
 
-    if (refused.status == STATUS_OK && o->op != OP_GET && o->op != OP_SET &&
-        o->op != OP_DELETE)
-        refused.status = STATUS_INVALID;
-    if (refused.status == STATUS_OK && o->flags & ~(unsigned)OPERATION_META)
-        refused.status = STATUS_INVALID;
     if (refused.status != STATUS_OK) {
         on_result(cmd, part, &refused);
         return;
     }
+    if (cmd->database)
+        q.keyspace = redis_keyspace(cmd->database, keyspace);
     e.request = &q;
     loop_step(l, &e);
 }
@@ -551,9 +541,11 @@ void redis_reply(struct loop *l, const struct effect *e)
     struct operation_reply result = {
         .status = r->status,
         .version = r->version,
-        .has_value = r->status == STATUS_OK,
+        .expire_at = r->expire_at,
+        .clock = r->clock,
+        .argument = r->argument,
+        .has_value = r->has_value,
         .value = r->value,
-        .argument = r->value.size,
     };
 
     if (!cmd)

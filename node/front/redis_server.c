@@ -83,12 +83,12 @@ void redis_auth(struct redis_client *c, const struct redis_args *a,
  * "db<n>", which has to exist. */
 static bool database_exists(const struct redis_client *c, int64_t n)
 {
-    char name[16];
+    char name[REDIS_KEYSPACE_SIZE];
 
     if (n <= 0 || n >= REDIS_DATABASES || !c->door->l->shard)
         return n == 0;
-    snprintf(name, sizeof name, "db%d", (int)n);
-    return map_keyspace_named(shard_map(c->door->l->shard), slice_str(name));
+    return map_keyspace_named(shard_map(c->door->l->shard),
+                              redis_keyspace((unsigned)n, name));
 }
 
 void redis_select(struct redis_client *c, const struct redis_args *a,
