@@ -4,8 +4,10 @@
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/random.h>
 #include <sys/resource.h>
 
+#include "node/front/redis_cursor.h"
 #include "proto/base/log.h"
 #include "proto/slot.h"
 
@@ -360,9 +362,15 @@ static void on_accept(struct listener *l, struct stream *stream, void *user)
 struct redis *redis_new(struct loop *l)
 {
     struct redis *d = xcalloc(1, sizeof *d);
+    uint64_t seed;
 
     redis_table_init(); /* the main loop's is made first, before any thread */
     d->l = l;
+    if (getrandom(&seed, sizeof seed, 0) != sizeof seed)
+        seed = node_now_us().us;
+    rng_init(&d->rng, seed);
+    if (!l->index)
+        l->node->redis_cursors = redis_cursors_new(rng_next(&d->rng));
     TAILQ_INIT(&d->free_cmds);
     TAILQ_INIT(&d->retrying);
     TAILQ_INIT(&d->holding);

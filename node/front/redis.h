@@ -26,6 +26,7 @@
 #include <sys/queue.h>
 
 #include "node/shell/node.h"
+#include "proto/base/rng.h"
 #include "proto/operation.h"
 #include "rpc/resp.h"
 
@@ -178,7 +179,8 @@ struct redis_part {
  * expects; else a general error text is made of the status. */
 typedef bool redis_answer(struct redis_cmd *cmd,
                           const struct operation_reply *r, struct buf *out);
-/* The same of one of many; nothing is written before redis_joined. */
+/* The same of one of many; nothing is written before redis_joined. With
+ * cmd->repeat set the part is asked for once more (redis_part_of says how). */
 typedef bool redis_gather(struct redis_cmd *cmd, uint32_t part,
                           const struct operation_reply *r);
 /* All parts have been answered, none with an error. */
@@ -186,6 +188,8 @@ typedef void redis_joined(struct redis_cmd *cmd, struct buf *out);
 /* The operation that part `i` of a command stands for. */
 typedef void redis_part_of(struct redis_cmd *cmd, uint32_t i,
                            struct operation *out);
+
+typedef void redis_release(struct redis_cmd *cmd);
 
 struct redis_cmd {
     TAILQ_ENTRY(redis_cmd) next;        /* of its client; in the free list */
@@ -220,7 +224,9 @@ struct redis_cmd {
     int64_t sum;
     uint64_t number;                    /* of the command's own */
     uint32_t flags;                     /* of the command's own */
+    bool repeat;                        /* set by gather: this part again */
     void *state;                        /* of the command's own; malloc'ed */
+    redis_release *release;             /* what `state` holds; NULL: nothing */
 };
 
 /* ---- the door ---- */
@@ -242,6 +248,7 @@ struct redis {
     uv_timer_t retry;
     TAILQ_HEAD(, redis_client) holding;
     size_t early;           /* of all clients */
+    struct rng rng;         /* of RANDOMKEY */
     struct buf sink;        /* replies that nobody will read */
 };
 
@@ -310,6 +317,8 @@ redis_start redis_get, redis_set, redis_setex, redis_psetex, redis_setnx,
 redis_start redis_del, redis_exists, redis_type, redis_expire, redis_pexpire,
     redis_expireat, redis_pexpireat, redis_ttl, redis_pttl, redis_expiretime,
     redis_pexpiretime, redis_persist;
+redis_start redis_keys, redis_scan, redis_dbsize, redis_randomkey,
+    redis_flushdb, redis_flushall;
 redis_now redis_ping, redis_echo, redis_hello, redis_select, redis_quit,
     redis_reset, redis_command, redis_info, redis_config, redis_client_command,
     redis_readonly, redis_auth;

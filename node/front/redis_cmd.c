@@ -55,6 +55,8 @@ static void pool_give(struct redis *d, struct redis_cmd *cmd)
     struct redis_cmd empty = {.place = cmd->place,
                               .generation = cmd->generation + 1};
 
+    if (cmd->release)
+        cmd->release(cmd);
     free(cmd->parts);
     free(cmd->again);
     free(cmd->state);
@@ -527,9 +529,17 @@ static void on_result(struct redis_cmd *cmd, uint32_t part,
         redis_end(cmd);
         return;
     }
-    cmd->answered++;
+    cmd->repeat = false;
     if (!cmd->gather(cmd, part, r) && cmd->failed == STATUS_OK)
-        cmd->failed = r->status;
+        cmd->failed = r->status == STATUS_OK ? STATUS_INTERNAL : r->status;
+    if (cmd->repeat && cmd->failed == STATUS_OK) {
+        struct operation o;
+        cmd->begun = node_now(); /* it gets on */
+        part_operation(cmd, part, &o);
+        submit(cmd, part, &o);
+        return;
+    }
+    cmd->answered++;
     issue(cmd);
 }
 

@@ -157,7 +157,8 @@ static void expire(struct redis_cmd *cmd, const struct redis_args *a,
         redis_fail(cmd, "ERR value is not an integer or out of range");
         return;
     }
-    if (seconds && (v > INT64_MAX / 1000 || v < INT64_MIN / 1000)) {
+    if (v > (int64_t)OPERATION_EXPIRE_MAX / (seconds ? 1000 : 1) ||
+        (seconds && v < INT64_MIN / 1000)) {
         snprintf(text, sizeof text, "ERR invalid expire time in '%s' command",
                  cmd->what->name);
         redis_fail(cmd, text);

@@ -67,7 +67,7 @@ static bool take_time(struct operation *o, struct slice text, bool seconds,
         memcpy(error, NOT_AN_INTEGER, sizeof NOT_AN_INTEGER);
         return false;
     }
-    if (v <= 0 || (seconds && v > INT64_MAX / 1000)) {
+    if (v <= 0 || v > (int64_t)OPERATION_EXPIRE_MAX / (seconds ? 1000 : 1)) {
         static const char head[] = "ERR invalid expire time in '";
         size_t n = sizeof head - 1, k = strlen(name);
         memcpy(error, head, n);

@@ -100,6 +100,7 @@ struct node {
 
     struct loop *loops;           /* the array does not move */
     unsigned n_loops;
+    struct redis_cursors *redis_cursors; /* front/redis_cursor.c */
     struct store_env *env;        /* of all stores; any thread */
 
     /* The main loop's. */
