@@ -178,7 +178,7 @@ uint32_t wal_record_encode(uint8_t *at, const struct wal_record *r,
     return crc;
 }
 
-/* Does the record say something that we write? */
+/* Does the record say something that we write? Its size is checked already. */
 static bool record_fits(const struct wal_record *r)
 {
     if (r->flags & ~WAL_RECORD_REWRITTEN ||
@@ -190,8 +190,7 @@ static bool record_fits(const struct wal_record *r)
         return false;
     switch (r->kind) {
     case WAL_ENTRY:
-        return r->data.size <= WAL_ENTRY_BYTES_MAX && r->index > 0 &&
-               r->term > 0 && r->prev_term <= r->term &&
+        return r->index > 0 && r->term > 0 && r->prev_term <= r->term &&
                (r->index == 1) == (r->prev_term == 0);
     case WAL_TRUNCATE:
         return !r->data.size && r->index > 0 &&

@@ -333,7 +333,8 @@ static void apply(struct wal_replay *p, const struct wal_header *h,
     case WAL_VOTE:
         ok = apply_vote(g, r);
         break;
-    case WAL_RESET:
+    default:
+        assert(r->kind == WAL_RESET); /* no other is left (format.c) */
         apply_reset(g, r);
         break;
     }

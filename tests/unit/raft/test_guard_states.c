@@ -608,6 +608,34 @@ static void L25_who_is_refused_hears_the_term(void **state)
     assert_int_equal(guard_refusal_term(false, false, 3, 5), 3);
 }
 
+/* L3, L17: only what they are for; everything else stays as libraft left it. */
+static void states_that_are_no_hazard_are_left_alone(void **state)
+{
+    struct raft_server self = {.id = 4, .role = RAFT_STANDBY};
+    struct raft r = {.id = 4, .state = RAFT_CANDIDATE,
+                     .configuration = {.servers = &self, .n = 1}};
+    (void)state;
+
+    /* A cluster without pre-vote asks for the vote itself. */
+    r.candidate_state.disrupt_leader = true;
+    guard_ask_first(&r);
+    assert_false(r.candidate_state.in_pre_vote);
+    assert_true(r.candidate_state.disrupt_leader);
+    r.pre_vote = true;
+    guard_ask_first(&r);
+    assert_true(r.candidate_state.in_pre_vote);
+    assert_false(r.candidate_state.disrupt_leader);
+    /* Only a follower is lent a vote. */
+    assert_int_equal(guard_vote_anyway(&r), -1);
+    r.state = RAFT_LEADER;
+    assert_int_equal(guard_vote_anyway(&r), -1);
+    r.state = RAFT_FOLLOWER;
+    assert_int_equal(guard_vote_anyway(&r), RAFT_STANDBY);
+    assert_int_equal(self.role, RAFT_VOTER);
+    guard_vote_done(&r, RAFT_STANDBY);
+    assert_int_equal(self.role, RAFT_STANDBY);
+}
+
 static void the_version_is_pinned(void **state)
 {
     (void)state;
@@ -636,6 +664,7 @@ int main(void)
         cmocka_unit_test(L23_an_old_append_begins_at_our_snapshot),
         cmocka_unit_test(L24_no_snapshot_at_the_first_entry),
         cmocka_unit_test(L25_who_is_refused_hears_the_term),
+        cmocka_unit_test(states_that_are_no_hazard_are_left_alone),
         cmocka_unit_test(the_version_is_pinned),
     };
 

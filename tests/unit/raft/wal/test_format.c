@@ -204,6 +204,8 @@ static void records_that_say_nonsense_are_refused(void **state)
         {.kind = WAL_VOTE, .flags = WAL_RECORD_REWRITTEN},
         {.kind = WAL_VOTE, .data = {(const uint8_t *)"x", 1}},
         {.kind = WAL_TRUNCATE, .index = 0},
+        {.kind = WAL_TRUNCATE, .index = 2, .prev_term = 1,
+         .data = {(const uint8_t *)"x", 1}},
         {.kind = WAL_TRUNCATE, .index = 1, .prev_term = 1},
         {.kind = WAL_TRUNCATE, .index = 2, .prev_term = 0},
         {.kind = WAL_TRUNCATE, .index = 2, .prev_term = WAL_NUMBER_MAX},
@@ -226,6 +228,45 @@ static void records_that_say_nonsense_are_refused(void **state)
         if (wal_record_decode(slice_of(at, sizeof at), 1, 1, 0, &got, &crc))
             fail_msg("record %u was believed", i);
     }
+}
+
+/* Fewer bytes than a record has: read on, and it would be out of bounds. */
+static void a_cut_record_is_refused(void **state)
+{
+    struct wal_record r = {.kind = WAL_VOTE, .term = 1}, got;
+    uint8_t at[WAL_RECORD_BYTES];
+    uint32_t crc;
+    (void)state;
+
+    wal_record_encode(at, &r, 1, 1, 0);
+    for (size_t n = 0; n < sizeof at; n++) {
+        assert_int_equal(wal_record_read(slice_of(at, n), &got), 0);
+        assert_int_equal(
+            wal_record_decode(slice_of(at, n), 1, 1, 0, &got, &crc), 0);
+    }
+}
+
+/* Each record is good, and one is missing: the header counts them. */
+static void a_body_with_another_number_of_records_is_refused(void **state)
+{
+    struct wal_record r = {.kind = WAL_VOTE, .term = 1};
+    uint8_t at[WAL_BLOCK] = {0};
+    struct wal_header h = a_header();
+    uint32_t crc;
+    (void)state;
+
+    h.groups = 0;
+    h.body = WAL_RECORD_BYTES;
+    h.records = 1;
+    crc = wal_record_encode(at + WAL_HEADER_BYTES, &r, 1, h.segment,
+                            h.offset + WAL_HEADER_BYTES);
+    h.body_crc = crc32c(0, &crc, sizeof crc);
+    assert_true(wal_body_good(&h, at, 1));
+    h.records = 2;
+    assert_false(wal_body_good(&h, at, 1));
+    h.records = 1;
+    h.body_crc++;
+    assert_false(wal_body_good(&h, at, 1));
 }
 
 /* A vote may be any number: replica ids are not bounded by us. */
@@ -277,6 +318,8 @@ int main(void)
         cmocka_unit_test(record_comes_back_as_written),
         cmocka_unit_test(record_is_good_in_its_own_place_only),
         cmocka_unit_test(records_that_say_nonsense_are_refused),
+        cmocka_unit_test(a_cut_record_is_refused),
+        cmocka_unit_test(a_body_with_another_number_of_records_is_refused),
         cmocka_unit_test(votes_may_be_any_number),
         cmocka_unit_test(state_and_foot_come_back_as_written),
     };

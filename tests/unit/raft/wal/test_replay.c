@@ -87,6 +87,13 @@ static struct wal_record copy(uint64_t index, uint64_t term, uint64_t prev)
     return r;
 }
 
+static struct wal_record with(struct wal_record r, uint16_t type, size_t size)
+{
+    r.type = type;
+    r.data = slice_of("x", size);
+    return r;
+}
+
 static struct wal_record cut(uint64_t index, uint64_t prev)
 {
     return (struct wal_record){.kind = WAL_TRUNCATE, .index = index,
@@ -235,6 +242,8 @@ static void contradictions_quarantine(void **state)
         {copy(401, 4, 3), vote(3)},            /* of what never was */
         {entry(401, 4, 3), copy(401, 5, 3)},   /* not a copy */
         {entry(401, 4, 3), copy(401, 4, 2)},   /* another past */
+        {entry(401, 4, 3), with(copy(401, 4, 3), 0, 1)}, /* another size */
+        {entry(401, 4, 3), with(copy(401, 4, 3), 7, 0)}, /* another type */
         {copy(399, 3, 3), copy(400, 4, 3)},    /* not what the opening says */
         {reset(500, 5), copy(499, 5, 5)},      /* before the reset */
         {reset(500, 5), cut(490, 5)},
@@ -349,6 +358,67 @@ static void opening_heals_what_follows_a_gap(void **state)
     whole(455, 455, 6);
 }
 
+/* Entries that were seen behind a gap stay only if the opening ends the log
+ * where they end, and has not reset it there. */
+static void opening_that_ends_elsewhere_drops_what_follows_a_gap(void **state)
+{
+    struct wal_state s = usual();
+    (void)state;
+
+    start();
+    one(999, entry(450, 5, 5));
+    s = (struct wal_state){.batch = 1002, .term = 9, .vote = 1, .base = 440,
+                           .base_term = 5, .last = 455, .last_term = 6};
+    opening(s);
+    assert_false(group()->gap);
+    assert_int_equal(group()->log.count, 0);
+    whole(456, 455, 6);
+}
+
+static void opening_with_a_reset_drops_what_follows_a_gap(void **state)
+{
+    struct wal_state s = usual();
+    (void)state;
+
+    start();
+    one(999, entry(450, 5, 5));
+    s = (struct wal_state){.batch = 1002, .term = 9, .vote = 1, .base = 450,
+                           .base_term = 5, .last = 450, .last_term = 5,
+                           .reset_index = 450, .reset_term = 5};
+    opening(s);
+    assert_int_equal(group()->log.count, 0);
+    whole(451, 450, 5);
+}
+
+/* What an opening says of a quarantined group is checked like the rest. */
+static void quarantine_with_impossible_numbers_is_a_contradiction(void **state)
+{
+    struct wal_state s = usual();
+    (void)state;
+
+    number = 1000;
+    s.quarantined = true;
+    s.last = WAL_NUMBER_MAX;
+    opening(s);
+    assert_int_equal(replay.damage[0].kind, WAL_DAMAGE_ORDER);
+    bad();
+}
+
+/* The first reason stays: a second one would hide what really happened. */
+static void quarantine_keeps_its_first_reason(void **state)
+{
+    const char *reason;
+    (void)state;
+
+    start();
+    one(900, entry(403, 4, 3)); /* leaves a hole */
+    reason = group()->reason;
+    one(999, vote(9)); /* and its sequence breaks */
+    assert_true(group()->gap);
+    bad();
+    assert_ptr_equal(group()->reason, reason);
+}
+
 static void truncation_behind_a_gap_begins_anew(void **state)
 {
     (void)state;
@@ -409,6 +479,19 @@ static void unlisted_group_is_gone(void **state)
     end(false);
     assert_null(wal_groups_find(&replay.groups, 1));
     assert_int_equal(replay.damage[0].kind, WAL_DAMAGE_ORDER);
+}
+
+/* Damage that is known already explains it: it is told once. */
+static void unlisted_group_behind_damage_is_not_told_twice(void **state)
+{
+    (void)state;
+    start();
+    wal_replay_note(&replay, WAL_DAMAGE_BODY, 1, 0, 0);
+    begin();
+    batch->flags = WAL_BATCH_OPENING;
+    end(false);
+    assert_null(wal_groups_find(&replay.groups, 1));
+    assert_int_equal(replay.n_damage, 1);
 }
 
 /* Quarantine ends with the replica, not before. */
@@ -481,10 +564,15 @@ int main(void)
         TEST(disagreeing_openings_quarantine),
         TEST(broken_sequence_is_a_gap),
         TEST(opening_heals_what_follows_a_gap),
+        TEST(opening_that_ends_elsewhere_drops_what_follows_a_gap),
+        TEST(opening_with_a_reset_drops_what_follows_a_gap),
+        TEST(quarantine_with_impossible_numbers_is_a_contradiction),
+        TEST(quarantine_keeps_its_first_reason),
         TEST(truncation_behind_a_gap_begins_anew),
         TEST(second_gap_drops_what_the_first_left),
         TEST(damaged_batch_breaks_the_named_groups),
         TEST(unlisted_group_is_gone),
+        TEST(unlisted_group_behind_damage_is_not_told_twice),
         TEST(quarantine_ends_with_forget),
         TEST(unproven_group_is_quarantined),
         TEST(proven_group_is_not),
