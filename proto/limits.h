@@ -7,6 +7,7 @@ enum {
     VALUE_BYTES_MAX = 16 * 1024 * 1024,
     KEYSPACE_NAME_MAX = 64,
     KEYSPACE_COUNT_MAX = 1024,
+    KEYSPACE_DROPPING_MAX = 64, /* being dropped at the same time */
 
     SLOT_COUNT = 16384,
     GROUP_COUNT_MAX = 1024,  /* data groups; group 0 is the meta group */

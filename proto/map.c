@@ -25,6 +25,7 @@ struct cluster_map *map_copy(const struct cluster_map *map)
     m->groups = copy_of(map->groups, map->n_groups, sizeof *m->groups);
     m->keyspaces =
         copy_of(map->keyspaces, map->n_keyspaces, sizeof *m->keyspaces);
+    m->purged = copy_of(map->purged, map->n_purged, sizeof *m->purged);
     return m;
 }
 
@@ -35,6 +36,7 @@ void map_free(struct cluster_map *map)
     free(map->nodes);
     free(map->groups);
     free(map->keyspaces);
+    free(map->purged);
     free(map);
 }
 
@@ -137,9 +139,20 @@ static const char *check_keyspaces(const struct cluster_map *m)
             return "a keyspace's name is not allowed";
         if (i && m->keyspaces[i].id <= m->keyspaces[i - 1].id)
             return "keyspace ids are double or not sorted";
+        if (m->keyspaces[i].id >= m->next_keyspace)
+            return "a keyspace id is out of range";
         for (unsigned j = 0; j < i; j++)
-            if (!strcmp(m->keyspaces[j].name, m->keyspaces[i].name))
+            if (m->keyspaces[j].state == m->keyspaces[i].state &&
+                !m->keyspaces[i].state &&
+                !strcmp(m->keyspaces[j].name, m->keyspaces[i].name))
                 return "two keyspaces have one name";
+    }
+    for (unsigned i = 0; i < m->n_purged; i++) {
+        const struct map_keyspace *k =
+            map_keyspace_find(m, m->purged[i].keyspace);
+        if (!k || k->state != KEYSPACE_DROPPING ||
+            !map_group_find(m, m->purged[i].group))
+            return "a group purged what is not being dropped";
     }
     return NULL;
 }
@@ -254,9 +267,27 @@ const struct map_keyspace *map_keyspace_named(const struct cluster_map *map,
     if (!name.size)
         return map->n_keyspaces ? &map->keyspaces[0] : NULL;
     for (unsigned i = 0; i < map->n_keyspaces; i++)
-        if (slice_equal(slice_str(map->keyspaces[i].name), name))
+        if (map->keyspaces[i].state == KEYSPACE_ACTIVE &&
+            slice_equal(slice_str(map->keyspaces[i].name), name))
             return &map->keyspaces[i];
     return NULL;
+}
+
+const struct map_keyspace *map_keyspace_find(const struct cluster_map *map,
+                                             uint32_t keyspace)
+{
+    unsigned lo = 0, hi = map->n_keyspaces;
+
+    while (lo < hi) {
+        unsigned mid = lo + (hi - lo) / 2;
+        if (map->keyspaces[mid].id < keyspace)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo < map->n_keyspaces && map->keyspaces[lo].id == keyspace
+               ? &map->keyspaces[lo]
+               : NULL;
 }
 
 unsigned map_slots_of(const struct cluster_map *map, uint32_t group)

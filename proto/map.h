@@ -6,11 +6,12 @@
  * see as constant: copy, change the copy, publish. Pure; a map is not shared
  * between threads while it changes.
  *
- * Invariants (map_check): nodes, groups, keyspaces are sorted by id, ids and
- * names unique; group 0 (the meta group) and a data group exist; a group's
- * replicas are on different nodes of the map; replica ids are unique in the
- * whole cluster and below next_replica; every slot belongs to a data group of
- * the map; keyspace 0 is "default". */
+ * Invariants (map_check): nodes, groups, keyspaces are sorted by id, ids
+ * unique, and so are the names of keyspaces that are not being dropped; group 0
+ * (the meta group) and a data group exist; a group's replicas are on different
+ * nodes of the map; replica ids are unique in the whole cluster and below
+ * next_replica; every slot belongs to a data group of the map; keyspace 0 is
+ * "default". */
 #ifndef PROTO_MAP_H
 #define PROTO_MAP_H
 
@@ -49,19 +50,37 @@ struct map_group {
     struct map_replica replicas[REPLICA_COUNT_MAX]; /* [0]: preferred leader */
 };
 
+enum keyspace_state {
+    KEYSPACE_ACTIVE = 0,
+    KEYSPACE_DROPPING = 1, /* nobody finds it; its data is being removed */
+};
+
+/* See keyspace.h. */
 struct map_keyspace {
-    uint32_t id; /* 0 is "default" */
+    uint32_t id; /* 0 is "default"; never reused */
     char name[KEYSPACE_NAME_MAX + 1];
+    enum keyspace_state state;
+    bool counted;            /* created with limits: its keys are counted */
+    uint64_t keys_max, bytes_max; /* 0: no limit */
+    uint64_t default_ttl_ms; /* 0: none */
+    uint64_t changed;        /* the epoch of its last change */
+};
+
+/* This group has removed the data of a keyspace that is being dropped. */
+struct map_purged {
+    uint32_t keyspace, group;
 };
 
 struct cluster_map {
     uint8_t cluster[ID_BYTES];
     uint64_t epoch;        /* 1... */
     uint64_t next_replica; /* the next replica id to give */
-    unsigned n_nodes, n_groups, n_keyspaces;
+    uint32_t next_keyspace; /* the next keyspace id to give */
+    unsigned n_nodes, n_groups, n_keyspaces, n_purged;
     struct map_node *nodes;         /* sorted by id; so are the others */
     struct map_group *groups;
     struct map_keyspace *keyspaces;
+    struct map_purged *purged;
     uint32_t owner[SLOT_COUNT]; /* each slot's group, never 0 */
 };
 
@@ -93,9 +112,12 @@ const struct map_replica *map_replica_on(const struct map_group *group,
 /* The group's replica with this Raft server id. */
 const struct map_replica *map_replica_find(const struct map_group *group,
                                            uint64_t replica);
-/* By name; the empty name is "default". */
+/* By name; the empty name is "default". Not one that is being dropped. */
 const struct map_keyspace *map_keyspace_named(const struct cluster_map *map,
                                               struct slice name);
+/* By id, also one that is being dropped. O(log n). */
+const struct map_keyspace *map_keyspace_find(const struct cluster_map *map,
+                                             uint32_t keyspace);
 
 /* Slots that `group` owns. O(SLOT_COUNT). */
 unsigned map_slots_of(const struct cluster_map *map, uint32_t group);

@@ -93,12 +93,44 @@ static void slots_fill(struct arena *a, const struct cluster_map *from,
     to->n_slots = n;
 }
 
+static void keyspaces_fill(struct arena *a, const struct cluster_map *from,
+                           Coat__Wire__ClusterMap *to)
+{
+    Coat__Wire__MapKeyspace *rows = take(a, from->n_keyspaces, sizeof *rows);
+    Coat__Wire__MapPurged *purged = take(a, from->n_purged, sizeof *purged);
+
+    to->n_keyspaces = from->n_keyspaces;
+    to->keyspaces = take(a, from->n_keyspaces, sizeof *to->keyspaces);
+    for (unsigned i = 0; i < from->n_keyspaces; i++) {
+        const struct map_keyspace *k = &from->keyspaces[i];
+        Coat__Wire__MapKeyspace *row = &rows[i];
+        coat__wire__map_keyspace__init(row);
+        row->id = k->id;
+        row->name = text_of(k->name);
+        row->has_dropping = row->dropping = k->state == KEYSPACE_DROPPING;
+        row->has_counted = row->counted = k->counted;
+        row->has_keys_max = (row->keys_max = k->keys_max) != 0;
+        row->has_bytes_max = (row->bytes_max = k->bytes_max) != 0;
+        row->has_default_ttl = (row->default_ttl = k->default_ttl_ms) != 0;
+        row->has_changed = (row->changed = k->changed) != 0;
+        to->keyspaces[i] = row;
+    }
+    to->has_next_keyspace = 1;
+    to->next_keyspace = from->next_keyspace;
+    to->n_purged = from->n_purged;
+    to->purged = take(a, from->n_purged, sizeof *to->purged);
+    for (unsigned i = 0; i < from->n_purged; i++) {
+        coat__wire__map_purged__init(&purged[i]);
+        purged[i].keyspace = from->purged[i].keyspace;
+        purged[i].group = from->purged[i].group;
+        to->purged[i] = &purged[i];
+    }
+}
+
 static void lists_fill(struct arena *a, const struct cluster_map *from,
                        Coat__Wire__ClusterMap *to)
 {
     Coat__Wire__MapNode *nodes = take(a, from->n_nodes, sizeof *nodes);
-    Coat__Wire__MapKeyspace *keyspaces =
-        take(a, from->n_keyspaces, sizeof *keyspaces);
 
     to->n_nodes = from->n_nodes;
     to->nodes = take(a, from->n_nodes, sizeof *to->nodes);
@@ -110,14 +142,7 @@ static void lists_fill(struct arena *a, const struct cluster_map *from,
     to->groups = take(a, from->n_groups, sizeof *to->groups);
     for (unsigned i = 0; i < from->n_groups; i++)
         to->groups[i] = group_fill(a, &from->groups[i]);
-    to->n_keyspaces = from->n_keyspaces;
-    to->keyspaces = take(a, from->n_keyspaces, sizeof *to->keyspaces);
-    for (unsigned i = 0; i < from->n_keyspaces; i++) {
-        coat__wire__map_keyspace__init(&keyspaces[i]);
-        keyspaces[i].id = from->keyspaces[i].id;
-        keyspaces[i].name = text_of(from->keyspaces[i].name);
-        to->keyspaces[i] = &keyspaces[i];
-    }
+    keyspaces_fill(a, from, to);
 }
 
 void map_encode(const struct cluster_map *map, struct buf *out)
@@ -202,12 +227,44 @@ static bool slots_read(const Coat__Wire__ClusterMap *from,
     return next == SLOT_COUNT;
 }
 
+static bool keyspaces_read(const Coat__Wire__ClusterMap *from,
+                           struct cluster_map *to)
+{
+    if (from->n_keyspaces > KEYSPACE_COUNT_MAX ||
+        from->n_purged > KEYSPACE_DROPPING_MAX * GROUP_COUNT_MAX)
+        return false;
+    to->n_keyspaces = (unsigned)from->n_keyspaces;
+    to->keyspaces = xcalloc(to->n_keyspaces, sizeof *to->keyspaces);
+    for (unsigned i = 0; i < to->n_keyspaces; i++) {
+        const Coat__Wire__MapKeyspace *k = from->keyspaces[i];
+        to->keyspaces[i] = (struct map_keyspace){
+            .id = k->id,
+            .state = k->dropping ? KEYSPACE_DROPPING : KEYSPACE_ACTIVE,
+            .counted = k->counted,
+            .keys_max = k->keys_max,
+            .bytes_max = k->bytes_max,
+            .default_ttl_ms = k->default_ttl,
+            .changed = k->changed,
+        };
+        if (!text_read(k->name, to->keyspaces[i].name, KEYSPACE_NAME_MAX))
+            return false;
+        to->next_keyspace = MAX_OF(to->next_keyspace, k->id + 1);
+    }
+    if (from->has_next_keyspace)
+        to->next_keyspace = from->next_keyspace;
+    to->n_purged = (unsigned)from->n_purged;
+    to->purged = xcalloc(to->n_purged, sizeof *to->purged);
+    for (unsigned i = 0; i < to->n_purged; i++)
+        to->purged[i] = (struct map_purged){from->purged[i]->keyspace,
+                                            from->purged[i]->group};
+    return true;
+}
+
 static bool map_read(const Coat__Wire__ClusterMap *from,
                      struct cluster_map *to)
 {
     if (from->n_nodes > NODE_COUNT_MAX ||
-        from->n_groups > GROUP_COUNT_MAX + 1 ||
-        from->n_keyspaces > KEYSPACE_COUNT_MAX)
+        from->n_groups > GROUP_COUNT_MAX + 1)
         return false;
     to->epoch = from->epoch;
     to->next_replica = from->next_replica;
@@ -215,21 +272,14 @@ static bool map_read(const Coat__Wire__ClusterMap *from,
     to->nodes = xcalloc(to->n_nodes, sizeof *to->nodes);
     to->n_groups = (unsigned)from->n_groups;
     to->groups = xcalloc(to->n_groups, sizeof *to->groups);
-    to->n_keyspaces = (unsigned)from->n_keyspaces;
-    to->keyspaces = xcalloc(to->n_keyspaces, sizeof *to->keyspaces);
     for (unsigned i = 0; i < to->n_nodes; i++)
         if (!node_read(from->nodes[i], &to->nodes[i]))
             return false;
     for (unsigned i = 0; i < to->n_groups; i++)
         if (!group_read(from->groups[i], &to->groups[i]))
             return false;
-    for (unsigned i = 0; i < to->n_keyspaces; i++) {
-        to->keyspaces[i].id = from->keyspaces[i]->id;
-        if (!text_read(from->keyspaces[i]->name, to->keyspaces[i].name,
-                       KEYSPACE_NAME_MAX))
-            return false;
-    }
-    return id_read(from->cluster, to->cluster) && slots_read(from, to);
+    return keyspaces_read(from, to) && id_read(from->cluster, to->cluster) &&
+           slots_read(from, to);
 }
 
 enum status map_decode(struct slice bytes, struct cluster_map **out)

@@ -104,6 +104,7 @@ static struct cluster_map *build(const struct map_plan *p)
     m->n_keyspaces = 1;
     m->keyspaces = xcalloc(1, sizeof *m->keyspaces);
     memcpy(m->keyspaces[0].name, "default", sizeof "default");
+    m->next_keyspace = 1;
     m->n_groups = p->data_groups + 1;
     m->groups = xcalloc(m->n_groups, sizeof *m->groups);
     /* The meta group is led by the node whose turn it is after the others. */

@@ -32,6 +32,8 @@
  *   TRANSACT   `value` is a transaction (below); `key` is any of its keys, it
  *              routes. CROSS_GROUP if a key is in a slot of another group
  *
+ *   KEYSPACE   create, change or drop the keyspace named `key`: keyspace.h
+ *
  *   GET        read. With META the value is left out, its size is in the
  *              reply's argument. Not a command: never in the log, but inside of
  *              transactions

@@ -3,6 +3,8 @@
 
 #include <math.h>
 
+#include "proto/keyspace.h"
+
 enum {
     CONDITIONS = OPERATION_IF_ABSENT | OPERATION_IF_PRESENT |
                  OPERATION_IF_VERSION | OPERATION_IF_VALUE |
@@ -39,6 +41,9 @@ static bool allowed(enum op op, uint32_t *flags)
         return true;
     case OP_TRANSACT:
         *flags = OPERATION_IF_FENCE;
+        return true;
+    case OP_KEYSPACE:
+        *flags = 0;
         return true;
     default:
         return false;
@@ -104,7 +109,7 @@ static const char *check_argument(const struct operation *o)
 static bool takes_value(enum op op)
 {
     return op == OP_SET || op == OP_APPEND || op == OP_SET_RANGE ||
-           op == OP_TRANSACT;
+           op == OP_TRANSACT || op == OP_KEYSPACE;
 }
 
 static enum status check_key(struct slice key, const char **why)
@@ -150,8 +155,8 @@ static enum status check_inside(const struct operation *o, const char **why)
 {
     enum status st;
 
-    if (o->op == OP_TRANSACT) {
-        *why = "a transaction inside of a transaction";
+    if (o->op == OP_TRANSACT || o->op == OP_KEYSPACE) {
+        *why = "a transaction or a keyspace's change in a transaction";
         return STATUS_INVALID;
     }
     st = check_one(o, why);
@@ -210,6 +215,11 @@ enum status operation_check(const struct operation *o, const char **why)
     const char *reason = NULL;
     enum status st = check_one(o, &reason);
 
+    if (st == STATUS_OK && o->op == OP_KEYSPACE) {
+        struct keyspace_change change;
+        reason = "a malformed change of a keyspace";
+        st = keyspace_change_decode(o->value, true, &change);
+    }
     if (st == STATUS_OK && o->op == OP_TRANSACT)
         st = check_transaction(o->value, &reason);
     if (why)

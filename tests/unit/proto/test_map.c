@@ -133,6 +133,7 @@ static void keyspaces_are_unique(void **state)
     (void)state;
     m->keyspaces = realloc(m->keyspaces, 2 * sizeof *m->keyspaces);
     m->n_keyspaces = 2;
+    m->next_keyspace = 5;
     m->keyspaces[1] = (struct map_keyspace){4, "sessions"};
     assert_int_equal(map_check(m, NULL), STATUS_OK);
     assert_int_equal(map_keyspace_named(m, slice_str("sessions"))->id, 4);

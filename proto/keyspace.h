@@ -1,0 +1,75 @@
+/* keyspace.h - creating, changing and dropping keyspaces.
+ *
+ * An operation OP_KEYSPACE for the meta group: its key is the keyspace's name,
+ * its value
+ *
+ *   u8 action | u8 0 | u16 set | u64 keys max | u64 bytes max |
+ *   u64 default ttl | then, with PURGED: u32 keyspace | u32 group
+ *
+ * `set` says which of the three fields are given. Its reply's argument is the
+ * keyspace's id; its version the map's epoch. All actions may be repeated.
+ *
+ *   CREATE  OK, also if it exists with the same settings; EXISTS with others;
+ *           INVALID: a name that is not allowed; TOO_LARGE: too many keyspaces
+ *   ALTER   changes the fields given. NO_KEYSPACE. INVALID: limits for a
+ *           keyspace that was created without: nobody has counted its keys
+ *   DROP    from now on nobody finds it, its name is free; its data is removed
+ *           behind it. NO_KEYSPACE. INVALID: "default". BUSY: many at once
+ *   PURGED  internal: a group has removed the data of a dropped keyspace; when
+ *           all have the map forgets it
+ *
+ * LIMITS are shared out: of G data groups each takes up to its limit divided by
+ * G, rounded up, of keys and of bytes (key and value sizes). A write that would
+ * go over its group's share is refused with QUOTA; so the whole never exceeds
+ * the limit by more than G - 1, and a keyspace with few keys, or with hash tags
+ * that favour a group, may be refused earlier. Deletes are never refused.
+ *
+ * The DEFAULT TTL is given to a SET that creates or replaces a key without a
+ * deadline of its own or KEEP_TTL; also inside of transactions.
+ *
+ * Pure. */
+#ifndef PROTO_KEYSPACE_H
+#define PROTO_KEYSPACE_H
+
+#include "proto/map.h"
+
+enum keyspace_action {
+    KEYSPACE_CREATE = 1,
+    KEYSPACE_ALTER = 2,
+    KEYSPACE_DROP = 3,
+    KEYSPACE_PURGED = 4,
+};
+enum keyspace_set {
+    KEYSPACE_SET_KEYS = 1,
+    KEYSPACE_SET_BYTES = 2,
+    KEYSPACE_SET_TTL = 4,
+};
+
+struct keyspace_change {
+    enum keyspace_action action;
+    uint32_t set;
+    uint64_t keys_max, bytes_max; /* 0: no limit */
+    uint64_t default_ttl_ms;      /* 0: none */
+    uint32_t keyspace, group;     /* of PURGED */
+};
+
+void keyspace_change_encode(const struct keyspace_change *c, struct buf *out);
+/* BAD_MESSAGE; INVALID: a client may not ask for it (`client`), or a field
+ * beyond its bounds. */
+MUST_CHECK enum status keyspace_change_decode(struct slice bytes, bool client,
+                                              struct keyspace_change *out);
+
+/* Change `map`, its epoch by one if anything changed. Statuses as above;
+ * `*id` is the keyspace's. */
+MUST_CHECK enum status keyspace_apply(struct cluster_map *map,
+                                      struct slice name,
+                                      const struct keyspace_change *c,
+                                      uint32_t *id);
+
+/* A group's share of a limit; 0 stays 0 (none). */
+static inline uint64_t keyspace_share(uint64_t limit, unsigned data_groups)
+{
+    return limit / data_groups + (limit % data_groups != 0);
+}
+
+#endif
