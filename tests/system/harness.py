@@ -16,6 +16,16 @@ _tests = []
 _shared = []
 
 
+class Skipped(Exception):
+    """This machine cannot do what the test needs; the text says what."""
+
+
+def skip(why):
+    """End the test: it counts as passed, with a line that says why it was not
+    carried out."""
+    raise Skipped(why)
+
+
 def test(function=None, long=False):
     def register(f):
         _tests.append((f, long))
@@ -64,6 +74,10 @@ def _run_one(f):
         f()
     except KeyboardInterrupt:
         raise
+    except Skipped as e:
+        print(f"skipped {time.monotonic() - start:5.1f} s  {name}: {e}",
+              flush=True)
+        return True
     except BaseException as e:
         print(f"FAILED {time.monotonic() - start:6.1f} s  {name}")
         if isinstance(e, cluster.Failure):
