@@ -247,6 +247,9 @@ static void read_done(uv_work_t *w, int canceled)
     e.read.status = j->status;
     e.read.record = j->value.bytes;
     loop_step(j->l, &e);
+    if (j->status == STATUS_OK)
+        store_keep(store_view_store(j->view), j->view, buf_slice(&j->key),
+                   j->value.bytes);
     store_value_release(&j->value);
     store_view_unref(j->view);
     buf_release(&j->key);

@@ -130,6 +130,7 @@ enum status store_open(struct store_env *env,
     s->dir = xstrdup(options->dir);
     s->tag = options->tag;
     s->active = table_new();
+    s->rows = row_cache_new(&env->rows, env->row_seed ^ options->tag);
     s->base = store_base_new(s);
     pthread_mutex_init(&s->lock, NULL);
     pthread_cond_init(&s->flush_ended, NULL);
@@ -160,6 +161,7 @@ static void close_now(struct store *s)
     atomic_store(&s->closing, true);
     store_pool_cancel(s->env, s);
     assert(!s->view_now);
+    row_cache_free(s->rows);
     store_base_unref(s->base);
     table_view_unref(s->immutable_view);
     table_unref(s->immutable);
@@ -268,6 +270,21 @@ static void fill(struct table *t, const struct write_set *w)
     }
 }
 
+/* What is changed must not be found in the row cache any more. */
+static void forget(struct row_cache *rows, const struct write_set *w)
+{
+    struct write_record r;
+    size_t at = 0;
+
+    row_cache_share(rows);
+    while (row_cache_count(rows) && write_set_next(w, &at, &r)) {
+        if (r.op == WRITE_DELETE_RANGE)
+            row_cache_clear(rows);
+        else
+            row_cache_remove(rows, r.key);
+    }
+}
+
 enum status store_apply(struct store *s, const struct write_set *w)
 {
     struct store_view *old;
@@ -278,6 +295,7 @@ enum status store_apply(struct store *s, const struct write_set *w)
     status = store_budget_status(s);
     if (status != STATUS_OK)
         return status;
+    forget(s->rows, w);
     pthread_mutex_lock(&s->lock);
     fill(s->active, w);
     atomic_fetch_add(&s->unflushed_bytes, write_set_bytes(w));

@@ -39,6 +39,7 @@
 
 struct store;
 struct store_view;
+struct row_segment;
 struct table;
 
 /* ---- open and close ---- */
@@ -118,6 +119,7 @@ struct store_value {
     struct slice bytes;
     void *pin;           /* RocksDB's */
     struct table *table; /* or the table that it lies in */
+    struct row_segment *rows; /* or the piece of the row cache */
 };
 
 /* Release the pin; a zero-initialised or released value is legal. Any
@@ -145,6 +147,12 @@ MUST_CHECK enum status store_multi_get(struct store *s,
                                        enum store_tier tier,
                                        struct store_value *values,
                                        enum status *statuses);
+
+/* A worker has read `value` of `key` in `view`: keep it in memory for the next
+ * reader, if it still is the value and small. Owner only; copies. What
+ * store_get reads without a view is kept by itself. */
+void store_keep(struct store *s, const struct store_view *view,
+                struct slice key, struct slice value);
 
 /* Read the group record as of the last store_apply (`view` NULL; owner only)
  * or of a view. `bytes` is cleared and filled; out->members borrows from it.

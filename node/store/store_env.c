@@ -6,6 +6,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <sys/random.h>
 
 #include "node/store/store_private.h"
 #include "proto/base/bytes.h"
@@ -29,6 +30,8 @@ static struct store_env_options with_defaults(
         o = *given;
     if (!o.cache_bytes)
         o.cache_bytes = 64 * MIB;
+    if (!o.row_cache_bytes)
+        o.row_cache_bytes = 64 * MIB;
     if (!o.group_flush_bytes)
         o.group_flush_bytes = 32 * MIB;
     if (!o.node_flush_bytes)
@@ -190,6 +193,12 @@ struct store_env *store_env_new(const struct store_env_options *options)
     rocksdb_ingestexternalfileoptions_set_move_files(e->ingest, 1);
     pthread_mutex_init(&e->mutex, NULL);
     store_pool_init(e);
+    e->rows.bytes_max = e->options.row_cache_bytes;
+    if (getrandom(&e->row_seed, sizeof e->row_seed, 0) !=
+        sizeof e->row_seed) {
+        log_error("store_random", "no random numbers");
+        abort();
+    }
     return e;
 }
 
@@ -201,6 +210,7 @@ void store_env_free(struct store_env *e)
     store_pool_release(e);
     assert(atomic_load(&e->active_bytes) == 0);
     assert(atomic_load(&e->flushing_bytes) == 0);
+    assert(atomic_load(&e->rows.bytes) == 0);
     rocksdb_ingestexternalfileoptions_destroy(e->ingest);
     rocksdb_envoptions_destroy(e->files);
     rocksdb_writeoptions_destroy(e->write);
@@ -291,6 +301,7 @@ void store_env_stats(struct store_env *e, struct store_env_stats *out)
     *out = (struct store_env_stats){
         .cache_bytes = rocksdb_cache_get_usage(e->cache),
         .cache_pinned_bytes = rocksdb_cache_get_pinned_usage(e->cache),
+        .row_cache_bytes = atomic_load(&e->rows.bytes),
         .memtable_bytes = atomic_load(&e->active_bytes) +
                           atomic_load(&e->flushing_bytes),
     };

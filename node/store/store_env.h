@@ -1,9 +1,9 @@
 /* store_env.h - what all stores of one node share.
  *
- * One block cache with a byte budget, one pool of background threads, one rate
- * limit, and the account of table bytes by which flushes are chosen. Memory
- * is bounded by cache_bytes + about node_flush_bytes (twice that while flushes
- * lag, then store_apply answers STATUS_STALLED).
+ * One block cache and one budget of row caches, one pool of background threads,
+ * one rate limit, and the account of table bytes by which flushes are chosen.
+ * Memory is bounded by cache_bytes + row_cache_bytes + node_flush_bytes (twice
+ * that while flushes lag, then store_apply answers STATUS_STALLED).
  *
  * Thread rules: every function may be called from any thread. A store_env must
  * outlive its stores. RocksDB's background threads belong to the process: with
@@ -29,6 +29,8 @@ enum store_flush_step {
 struct store_env_options {
     uint64_t cache_bytes;        /* block cache, index and filter blocks
                                   * included; default 64 MiB */
+    uint64_t row_cache_bytes;    /* values that were read; default 64 MiB, taken
+                                  * as they are read */
     uint64_t group_flush_bytes;  /* a store wants a flush; default 32 MiB of
                                   * table; see README.md */
     uint64_t node_flush_bytes;   /* the largest one wants it; default 128 MiB */
@@ -62,6 +64,7 @@ unsigned store_env_open_count(struct store_env *env);
 struct store_env_stats {
     uint64_t cache_bytes;          /* in the block cache */
     uint64_t cache_pinned_bytes;   /* of them in use right now */
+    uint64_t row_cache_bytes;      /* in the row caches of all stores */
     uint64_t memtable_bytes;       /* unflushed, all stores */
     uint64_t largest_tag;          /* the store with the largest table */
     uint64_t largest_bytes;        /* that is not flushing; 0: there is none */

@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 
 #include "node/store/rocks_error.h"
+#include "node/store/row_cache.h"
 #include "node/store/store.h"
 #include "node/store/store_pool.h"
 #include "node/store/store_view.h"
@@ -26,6 +27,9 @@ struct store_env {
     rocksdb_writeoptions_t *write;
     rocksdb_envoptions_t *files;
     rocksdb_ingestexternalfileoptions_t *ingest;
+
+    struct row_budget rows;
+    uint64_t row_seed;
 
     /* The sums of all stores' table bytes. */
     atomic_uint_fast64_t active_bytes;
@@ -66,6 +70,9 @@ struct store {
     atomic_int last_error;
     atomic_uint views;
     atomic_bool closing; /* a running flush gives up */
+
+    /* Owner only. */
+    struct row_cache *rows;
 
     /* Of the tables: the active one's, and what a flush is writing. Changed
      * under the lock, read by all. */

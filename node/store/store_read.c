@@ -1,7 +1,9 @@
 /* store_read.c - see store.h: point reads.
  *
  * A key is looked for in the active table, in the immutable one, and then in
- * RocksDB; the first that knows it, as there or as deleted, answers. */
+ * RocksDB; the first that knows it, as there or as deleted, answers. Before all
+ * of them the owner looks into the row cache, which is always right: writes
+ * take their keys out of it. */
 #include <assert.h>
 
 #include "node/store/store_private.h"
@@ -13,6 +15,7 @@ void store_value_release(struct store_value *v)
     if (v->pin)
         rocksdb_pinnableslice_destroy(v->pin);
     table_unref(v->table);
+    row_segment_unref(v->rows);
     *v = (struct store_value){0};
 }
 
@@ -41,7 +44,7 @@ static enum table_answer view_tables(const struct store_view *v,
 static enum table_answer own_tables(struct store *s, struct slice key,
                                     struct store_value *out)
 {
-    struct table *t = s->active;
+    struct table *t;
     enum table_answer answer;
 
     pthread_mutex_lock(&s->lock);
@@ -57,14 +60,17 @@ static enum table_answer own_tables(struct store *s, struct slice key,
     return answer;
 }
 
-/* Do the tables decide? Sets `out` and `status` if so. */
-static bool get_from_tables(struct store *s, const struct store_view *view,
+/* Does memory of our own decide? Sets `out` and `status` if so. */
+static bool get_from_memory(struct store *s, const struct store_view *view,
                             struct slice key, struct store_value *out,
                             enum status *status)
 {
     enum table_answer answer;
 
     *out = (struct store_value){0};
+    *status = STATUS_OK;
+    if (!view && row_cache_get(s->rows, key, &out->bytes, &out->rows))
+        return true;
     answer = view ? view_tables(view, key, &out->bytes)
                   : own_tables(s, key, out);
     *status = answer == TABLE_FOUND ? STATUS_OK : STATUS_NOT_FOUND;
@@ -80,7 +86,7 @@ enum status store_get(struct store *s, const struct store_view *view,
     enum status status;
 
     assert(!view || view->store == s);
-    if (get_from_tables(s, view, key, out, &status))
+    if (get_from_memory(s, view, key, out, &status))
         return status;
     pin = rocksdb_get_pinned(s->db, store_read_options(s, view, tier),
                              (const char *)key.data, key.size, &err);
@@ -91,7 +97,28 @@ enum status store_get(struct store *s, const struct store_view *view,
     if (!pin)
         return STATUS_NOT_FOUND;
     value_set(out, pin);
+    if (!view)
+        row_cache_put(s->rows, key, out->bytes);
     return STATUS_OK;
+}
+
+void store_keep(struct store *s, const struct store_view *view,
+                struct slice key, struct slice value)
+{
+    struct store_value now;
+    enum status status;
+    bool known, same;
+
+    assert(view->store == s);
+    /* A write since the view was taken is in one of the tables; unless a flush
+     * has ended, which is asked last. */
+    known = get_from_memory(s, NULL, key, &now, &status);
+    pthread_mutex_lock(&s->lock);
+    same = view->base == s->base;
+    pthread_mutex_unlock(&s->lock);
+    if (!known && same)
+        row_cache_put(s->rows, key, value);
+    store_value_release(&now);
 }
 
 /* At most MULTI_GET_CHUNK keys; see store_multi_get. */
@@ -106,7 +133,7 @@ static void multi_get_chunk(struct store *s, const struct store_view *view,
     char *errs[MULTI_GET_CHUNK] = {NULL};
 
     for (size_t i = 0; i < n; i++) {
-        if (get_from_tables(s, view, keys[i], &values[i], &statuses[i]))
+        if (get_from_memory(s, view, keys[i], &values[i], &statuses[i]))
             continue;
         data[below] = (const char *)keys[i].data;
         sizes[below] = keys[i].size;
@@ -126,6 +153,8 @@ static void multi_get_chunk(struct store *s, const struct store_view *view,
         } else if (pins[j]) {
             statuses[i] = STATUS_OK;
             value_set(&values[i], pins[j]);
+            if (!view)
+                row_cache_put(s->rows, keys[i], values[i].bytes);
         } else {
             statuses[i] = STATUS_NOT_FOUND;
         }

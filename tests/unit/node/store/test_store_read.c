@@ -151,6 +151,92 @@ static void deletes_hide_what_lies_below(void **state)
     expect(f->store, NULL, "c", "2");
 }
 
+/* A key in the row cache that is written, deleted, or in a deleted range: the
+ * old value would come back as soon as the table that hides it is flushed. */
+static void the_row_cache_forgets_what_is_written(void **state)
+{
+    struct fixture *f = *state;
+    struct store_env_stats stats;
+
+    put(f->store, "a", "1");
+    put(f->store, "b", "1");
+    put(f->store, "c", "1");
+    put(f->store, "d", "1");
+    assert_int_equal(store_flush_wait(f->store), STATUS_OK);
+    for (int i = 0; i < 2; i++) {
+        expect(f->store, NULL, "a", "1");
+        expect(f->store, NULL, "b", "1");
+        expect(f->store, NULL, "c", "1");
+        expect(f->store, NULL, "d", "1");
+    }
+    store_env_stats(f->env, &stats);
+    assert_true(stats.row_cache_bytes > 0);
+    put(f->store, "a", "2");
+    del(f->store, "b");
+    for (int i = 0; i < 2; i++) {
+        expect(f->store, NULL, "a", "2");
+        expect(f->store, NULL, "b", NULL);
+        expect(f->store, NULL, "d", "1");
+        if (i == 0)
+            assert_int_equal(store_flush_wait(f->store), STATUS_OK);
+    }
+    del_range(f->store, "c", "d");
+    assert_int_equal(store_flush_wait(f->store), STATUS_OK);
+    expect(f->store, NULL, "c", NULL);
+    expect(f->store, NULL, "d", "1");
+}
+
+/* A worker's answer comes back when the key has been written meanwhile, and
+ * perhaps flushed: it was right for its view only. */
+static void a_workers_value_is_kept_only_while_it_is_true(void **state)
+{
+    struct fixture *f = *state;
+    struct slice k = slice_str("k"), old = slice_str("old");
+    struct store_view *v;
+    struct store_value got;
+
+    for (int written = 0; written < 2; written++) {
+        for (int flushed = 0; flushed < 2; flushed++) {
+            put(f->store, "k", "old");
+            assert_int_equal(store_flush_wait(f->store), STATUS_OK);
+            v = store_view_take(f->store);
+            if (written)
+                put(f->store, "k", "new");
+            if (flushed)
+                assert_int_equal(store_flush_wait(f->store), STATUS_OK);
+            store_keep(f->store, v, k, old);
+            store_view_unref(v);
+            assert_int_equal(store_get(f->store, NULL, k, STORE_ANY, &got),
+                             STATUS_OK);
+            assert_true(slice_equal(got.bytes, written ? slice_str("new")
+                                                       : old));
+            store_value_release(&got);
+        }
+    }
+}
+
+/* Once it is kept no disk is needed. */
+static void a_kept_value_is_read_from_memory(void **state)
+{
+    struct fixture *f = *state;
+    struct slice k = slice_str("k0007");
+    struct store_view *v;
+    struct store_value got;
+
+    put_many(f->store, "k", 100);
+    assert_int_equal(store_flush_wait(f->store), STATUS_OK);
+    fixture_reopen(f);
+    assert_int_equal(store_get(f->store, NULL, k, STORE_CACHE_ONLY, &got),
+                     STATUS_INCOMPLETE);
+    v = store_view_take(f->store);
+    store_keep(f->store, v, k, slice_str("what a worker read"));
+    store_view_unref(v);
+    assert_int_equal(store_get(f->store, NULL, k, STORE_CACHE_ONLY, &got),
+                     STATUS_OK);
+    assert_true(slice_equal(got.bytes, slice_str("what a worker read")));
+    store_value_release(&got);
+}
+
 #define WITH_STORE(t)                                                          \
     cmocka_unit_test_setup_teardown(t, fixture_setup, fixture_teardown)
 
@@ -163,6 +249,9 @@ int main(void)
         WITH_STORE(the_group_record_is_read_and_checked),
         WITH_STORE(a_held_value_survives_writes_and_flushes),
         WITH_STORE(deletes_hide_what_lies_below),
+        WITH_STORE(the_row_cache_forgets_what_is_written),
+        WITH_STORE(a_workers_value_is_kept_only_while_it_is_true),
+        WITH_STORE(a_kept_value_is_read_from_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
