@@ -196,11 +196,23 @@ struct slice stranger_answer(enum stranger s)
     /* A fatal alert protocol_version, in a record of version 3.1: RFC 8446,
      * section 6. */
     static const uint8_t alert[] = {0x15, 0x03, 0x01, 0x00, 0x02, 0x02, 0x46};
+#define TOLD                                                                   \
+    "coatcheck: this is the native port; it speaks neither HTTP nor the "      \
+    "Redis protocol\r\n"
 
-    if (s == STRANGER_TLS)
+    switch (s) {
+    case STRANGER_TLS:
         return slice_of(alert, sizeof alert);
-    return slice_str("coatcheck: this is the native port; it speaks neither "
-                     "HTTP nor the Redis protocol\r\n");
+    case STRANGER_HTTP:
+        return slice_str("HTTP/1.1 400 Bad Request\r\nConnection: close\r\n"
+                         "Content-Type: text/plain\r\n\r\n" TOLD);
+    case STRANGER_REDIS:
+        return slice_str("-ERR " TOLD);
+    case STRANGER_TEXT:
+        break;
+    }
+    return slice_str(TOLD);
+#undef TOLD
 }
 
 const char *stranger_name(enum stranger s)

@@ -89,8 +89,8 @@ enum stranger { STRANGER_TEXT, STRANGER_HTTP, STRANGER_REDIS, STRANGER_TLS };
 /* For bytes that gave FRAME_STRANGER. */
 enum stranger frame_stranger(struct slice bytes);
 
-/* What to tell him before closing: a line of text, to a TLS client a TLS
- * alert. Static. */
+/* What to tell him before closing, in terms that he understands: a line of
+ * text, an HTTP response, a Redis error, a TLS alert. Static. */
 struct slice stranger_answer(enum stranger s);
 
 /* Who it was, for a log ("an HTTP client"). Static text. */

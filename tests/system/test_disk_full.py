@@ -182,3 +182,29 @@ def a_followers_full_disk_does_not_stop_the_others():
             expect(node.running() and node.process.pid == pid,
                    "without a restart")
             check(c, range(80), "when all is well again")
+
+
+@test
+def a_start_on_a_full_disk_is_refused_and_harms_nothing():
+    """Breaks if a node that cannot write starts, or takes what it cannot open
+    for damage: with room again it has to be whole."""
+    with Cluster(nodes=1, groups=2, start=False,
+                 options=("--unsafe-disk", "--segment-mib", "32",
+                          "--cache-mib", "8",
+                          "--disk-reserve-mib", "1")) as c:
+        with small_disk(c, 1, 400 * MIB) as node:
+            filler = os.path.join(node.data, "filler")
+            c.start()
+            for i in range(5):
+                c.set(f"k{i}", value_of(i))
+            fill(filler)
+            node.kill()
+            node.start()
+            expect(node.process.wait(30) == 1, "exit code 1")
+            last = node.said().strip().splitlines()[-1]
+            expect("full" in last or "space" in last,
+                   f"the error says what is missing: {last}")
+            os.remove(filler)
+            node.start().wait_ready()
+            c.wait_healthy()
+            check(c, range(5), "when there is room")

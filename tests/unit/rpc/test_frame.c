@@ -318,13 +318,20 @@ static void no_frame_is_taken_for_a_stranger(void **state)
 
 static void strangers_are_answered_in_their_own_terms(void **state)
 {
-    struct slice text = stranger_answer(STRANGER_HTTP);
+    struct slice text = stranger_answer(STRANGER_TEXT);
+    struct slice http = stranger_answer(STRANGER_HTTP);
+    struct slice redis = stranger_answer(STRANGER_REDIS);
     struct slice alert = stranger_answer(STRANGER_TLS);
 
     (void)state;
     assert_true(text.size > 30);
     assert_memory_equal(text.data, "coatcheck: this is the native port", 34);
     assert_memory_equal(text.data + text.size - 2, "\r\n", 2);
+    assert_memory_equal(http.data, "HTTP/1.1 400 ", 13);
+    assert_memory_equal(http.data + http.size - text.size, text.data,
+                        text.size);
+    assert_memory_equal(redis.data, "-ERR coatcheck: ", 16); /* one line */
+    assert_int_equal(redis.size, 5 + text.size);
     assert_int_equal(alert.size, 7);
     assert_int_equal(alert.data[0], 0x15); /* an alert record */
     assert_int_equal(alert.data[5], 2);    /* fatal */
