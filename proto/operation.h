@@ -19,13 +19,16 @@
  *   DELETE     remove the key. OK; NOT_FOUND if there was none
  *   INCR       add the signed 64-bit `argument` to a decimal number; a missing
  *              key counts as 0. The reply's value is the new number as text.
- *              NOT_A_NUMBER, OVERFLOW; keeps the deadline
+ *              A number is written as this makes it: no plus, no leading
+ *              zeroes. NOT_A_NUMBER, OVERFLOW; keeps the deadline
  *   INCR_FLOAT the same with `argument` as the bits of a double; shortest text
- *              that reads back as the same number; NOT_A_NUMBER (also when the
- *              result would be infinite)
+ *              that reads back as the same number, with an exponent only below
+ *              1e-7 and from 1e21; NOT_A_NUMBER (also when the result would be
+ *              infinite, or the text is longer than 64 bytes)
  *   APPEND     put `value` behind the present one (missing: empty). The reply's
  *              argument is the new length. VALUE_TOO_LARGE; keeps the deadline
- *   SET_RANGE  overwrite from offset `argument` on, zero-padded. As APPEND
+ *   SET_RANGE  overwrite from offset `argument` on, zero-padded. As APPEND; an
+ *              empty `value` changes nothing
  *   EXPIRE     change only the deadline (TTL, DEADLINE or PERSIST), if the
  *              EXPIRE_* conditions hold. OK; NOT_FOUND; NOT_MET. The version
  *              stays
@@ -40,10 +43,16 @@
  *
  * CONDITIONS are looked at before anything changes; all given must hold, else
  * NOT_MET and nothing is changed (with PREVIOUS the present value comes back
- * all the same). IF_FENCE: `fence` is a fencing token: the version that a
- * lock's key got when the lock was taken. Refused with FENCED when a higher
- * one was presented for this key before; the highest is kept for a day after
+ * all the same; the reply's version is that of what is there).
+ *
+ * IF_FENCE: `fence` is a fencing token: the version that a lock's key got when
+ * the lock was taken. Refused with FENCED when a higher one was presented for
+ * this key before, whatever came of that; the highest is kept for a day after
  * its last use, also while the key does not exist.
+ *
+ * One log entry rewrites at most 64 MiB, and looks at values up to the one that
+ * exceeds 32 MiB together: what comes behind that in the same entry gets BUSY
+ * and can be sent again.
  *
  * A DEADLINE at or before the group clock: SET stores nothing and removes the
  * key, EXPIRE removes it; both OK, as an expiry (watchers see expire).
@@ -56,8 +65,9 @@
  *             u32 value size | u64 number | key | value
  *   then, else: operations (without IF_FENCE and TRANSACT inside)
  *
- * A failed operation (NOT_A_NUMBER, NOT_MET, ...) undoes the whole transaction,
- * which ends with its status and the operation's place in the reply's argument.
+ * A failed operation (NOT_A_NUMBER, NOT_MET, ...; NOT_FOUND is no failure)
+ * undoes the whole transaction, which ends with its status and the operation's
+ * place in the reply's argument. So does a reply beyond 16 MiB: TOO_LARGE.
  * Its reply's value: u8 1 if the first list ran, else 0 | u8 0 | u16 n | n
  * times {u32 size, a reply as operation_reply_encode writes it}.
  *

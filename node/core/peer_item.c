@@ -41,6 +41,7 @@ void forward_encode(struct buf *out, const struct forward *f)
 
     buf_u64(out, f->id);
     buf_u32(out, f->remaining_ms);
+    buf_u32(out, f->seen);
     buf_u32(out, f->keyspace);
     buf_u32(out, f->session.sequence ? SESSION_BYTES : 0);
     if (f->session.sequence)
@@ -56,6 +57,7 @@ bool forward_decode(struct slice body, struct forward *out)
 
     out->id = reader_u64(&r);
     out->remaining_ms = reader_u32(&r);
+    out->seen = reader_u32(&r);
     out->keyspace = reader_u32(&r);
     session = reader_bytes(&r, reader_u32(&r));
     return !r.failed && session_decode(session, &out->session) == STATUS_OK &&
@@ -63,7 +65,8 @@ bool forward_decode(struct slice body, struct forward *out)
            !reader_left(&r);
 }
 
-void forward_reply_encode(struct buf *out, uint64_t id, const struct reply *r)
+void forward_reply_encode(struct buf *out, uint64_t id, uint32_t refused,
+                          const struct reply *r)
 {
     size_t begun = item_begin(out, ITEM_FORWARD_REPLY);
     struct operation_reply m = {
@@ -79,11 +82,13 @@ void forward_reply_encode(struct buf *out, uint64_t id, const struct reply *r)
     buf_u64(out, id);
     buf_u32(out, r->hint_group);
     buf_u32(out, r->hint_node);
+    buf_u32(out, refused);
     operation_reply_encode(&m, out);
     item_end(out, begun);
 }
 
-bool forward_reply_decode(struct slice body, uint64_t *id, struct reply *out)
+bool forward_reply_decode(struct slice body, uint64_t *id, uint32_t *refused,
+                          struct reply *out)
 {
     struct reader r = reader_of(body);
     struct operation_reply m;
@@ -92,6 +97,7 @@ bool forward_reply_decode(struct slice body, uint64_t *id, struct reply *out)
     *id = reader_u64(&r);
     out->hint_group = reader_u32(&r);
     out->hint_node = reader_u32(&r);
+    *refused = reader_u32(&r);
     if (r.failed ||
         operation_reply_decode(reader_bytes(&r, reader_left(&r)), &m))
         return false;

@@ -48,20 +48,30 @@ struct round_row {
     uint64_t term;
 };
 
-/* FORWARD: u64 id | u32 remaining ms | u32 keyspace | u32 size of the session,
- * 0 or SESSION_BYTES | session | operation (both as in proto/operation.h).
- * FORWARD_REPLY: u64 id | u32 hint group | u32 hint node | operation reply. */
+/* FORWARD: u64 id | u32 remaining ms | u32 seen | u32 keyspace | u32 size of
+ * the session, 0 or SESSION_BYTES | session | operation (both as in
+ * proto/operation.h). FORWARD_REPLY: u64 id | u32 hint group | u32 hint node |
+ * u32 refused | operation reply.
+ *
+ * `refused` counts the writes of this connection that were refused so far
+ * (they can be sent again), `seen` is the last count that the sender of a
+ * FORWARD had heard of. So a write that was sent before its sender knew that an
+ * earlier one of the same group was refused is known, and is refused too: else
+ * it would overtake the earlier one. */
 struct forward {
     uint64_t id;
     uint32_t remaining_ms;
+    uint32_t seen;
     uint32_t keyspace;
     struct operation operation;
     struct session session;
 };
 void forward_encode(struct buf *out, const struct forward *f);
 bool forward_decode(struct slice body, struct forward *out);
-void forward_reply_encode(struct buf *out, uint64_t id, const struct reply *r);
-bool forward_reply_decode(struct slice body, uint64_t *id, struct reply *out);
+void forward_reply_encode(struct buf *out, uint64_t id, uint32_t refused,
+                          const struct reply *r);
+bool forward_reply_decode(struct slice body, uint64_t *id, uint32_t *refused,
+                          struct reply *out);
 
 /* GOSSIP: u64 map epoch | u64 wall clock ms | u32 n | n x {u32 group, u64
  * term}: the groups that the sender leads. */

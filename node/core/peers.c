@@ -38,6 +38,7 @@ void peers_release(struct peer *p)
         buf_release(&p->sending[i]);
     rounds_release(&p->rounds);
     free(p->sent.seq);
+    free(p->refused_at);
 }
 
 void peers_expect(struct shard *s, uint32_t node, unsigned shards)
@@ -374,8 +375,11 @@ void peers_on_up(struct shard *s, const struct event *e)
         p->up[e->peer.channel] = p->shard < shards;
         p->number[e->peer.channel] = e->peer.number;
         p->bulk_number += e->peer.channel == CHANNEL_BULK;
-        if (e->peer.channel == CHANNEL_BULK)
+        if (e->peer.channel == CHANNEL_BULK) {
             p->full = false;
+            p->refused = p->seen = 0; /* by this connection nothing yet */
+            memset(p->refused_at, 0, p->n_refused_at * sizeof *p->refused_at);
+        }
         empty(&p->out[e->peer.channel]);
         p->map_asked = false;
     }

@@ -157,6 +157,7 @@ static void on_role(struct shard *s, struct replica *r,
     r->leader = e->role.leader;
     if (!led && r->role == GROUP_LEADER) {
         r->lead_floor = group_last(r->raft);
+        r->lead_seq = r->proposals.open.seq;
         r->led_since = s->now;
         clock_lead(&r->clock, s->now);
         s->gossip_now = true;

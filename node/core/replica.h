@@ -85,6 +85,8 @@ struct replica {
     uint64_t term;
     uint64_t leader;           /* replica id, 0 unknown */
     uint64_t lead_floor;       /* as leader: no stamp before this is applied */
+    uint64_t lead_seq;         /* as leader: batches before this one are of an
+                                  earlier leadership */
     instant led_since;
 
     uint64_t committed;

@@ -22,6 +22,7 @@ struct routed {
     instant deadline;
     uint16_t slot;
     uint32_t group;
+    uint32_t seen; /* of a forwarded one */
 };
 
 static struct peer *origin_peer(struct shard *s, uint64_t conn)
@@ -51,13 +52,35 @@ void requests_reply(struct shard *s, struct origin to, enum op op,
             return;
         if (r->value.size > (write ? VALUE_SMALL : 0) && peers_crowded(p))
             r = &instead;
-        forward_reply_encode(peers_out(p, CHANNEL_BULK), to.id, r);
+        forward_reply_encode(peers_out(p, CHANNEL_BULK), to.id, p->refused, r);
         return;
     }
     e = effects_add(fx, EFFECT_REPLY, r->hint_group);
     e->reply.to = to;
     e->reply.op = op;
     e->reply.reply = *r;
+}
+
+/* Count a write that another shard passed on and that is refused: it can be
+ * sent again, so what was sent behind it must not be executed before. */
+static void count_refused(struct shard *s, struct origin to, enum op op,
+                          uint32_t group, enum status why)
+{
+    const struct replica *r = shard_find(s, group);
+    struct peer *p =
+        to.conn & ORIGIN_PEER ? origin_peer(s, to.conn) : NULL;
+
+    if (!p || !r || to.conn != origin_of_peer(p) || !operation_is_write(op) ||
+        status_retry(why) != RETRY_SAFE)
+        return;
+    if (r->number >= p->n_refused_at) {
+        unsigned n = s->n_replicas > r->number ? s->n_replicas : r->number + 1;
+        p->refused_at = xrealloc(p->refused_at, n * sizeof *p->refused_at);
+        memset(p->refused_at + p->n_refused_at, 0,
+               (n - p->n_refused_at) * sizeof *p->refused_at);
+        p->n_refused_at = n;
+    }
+    p->refused_at[r->number] = ++p->refused;
 }
 
 /* Who should have been asked, where that is the trouble. */
@@ -76,6 +99,7 @@ void requests_refuse(struct shard *s, struct origin to, enum op op,
     struct reply r = {.status = why};
 
     add_hint(s, group, &r);
+    count_refused(s, to, op, group, why);
     requests_reply(s, to, op, &r, fx);
 }
 
@@ -96,6 +120,7 @@ void requests_answer_waiter(void *arg, const struct waiter *w,
         r.value = machine_bytes(applying_step(&a->replica->apply),
                                 result.value);
     add_hint(a->shard, a->replica->group, &r);
+    count_refused(a->shard, w->from, w->op, a->replica->group, r.status);
     requests_reply(a->shard, w->from, w->op, &r, a->fx);
 }
 
@@ -161,6 +186,31 @@ static void sent_note(struct shard *s, uint64_t conn, const struct replica *r,
         w->n = n;
     }
     w->seq[r->number] = seq;
+}
+
+/* Has this connection a write here whose fate depends on others now? It was
+ * proposed in an earlier leadership and may yet have to be sent again. */
+static bool sent_undecided(struct shard *s, uint64_t conn,
+                           const struct replica *r)
+{
+    uint64_t last = sent_last(s, conn, r);
+
+    return last > r->done_seq &&
+           (r->role != GROUP_LEADER || last < r->lead_seq);
+}
+
+/* Would this write overtake one that may have to be sent again? */
+static bool would_overtake(struct shard *s, const struct routed *q,
+                           const struct replica *r)
+{
+    uint64_t conn = q->from.conn;
+    const struct peer *p =
+        conn & ORIGIN_PEER ? origin_peer(s, conn) : NULL;
+
+    if (p && r->number < p->n_refused_at &&
+        (int32_t)(q->seen - p->refused_at[r->number]) < 0)
+        return true;
+    return sent_undecided(s, conn, r);
 }
 
 /* ---- here ---- */
@@ -267,6 +317,7 @@ static void pass_on(struct shard *s, const struct routed *q,
                           .bytes = (uint32_t)operation_bytes(q->operation)};
     struct forward f = {.keyspace = q->keyspace, .operation = *q->operation,
                         .session = *q->session};
+    bool write = operation_is_write(op);
 
     if (!p || !p->up[CHANNEL_BULK]) {
         requests_refuse(s, q->from, op, q->group, STATUS_UNAVAILABLE, fx);
@@ -282,7 +333,10 @@ static void pass_on(struct shard *s, const struct routed *q,
         requests_refuse(s, q->from, op, q->group, STATUS_BUSY, fx);
         return;
     }
+    if (write)
+        chains_sent(&s->chains, q->from.conn, q->group, node);
     s->scans_passed_on += op == OP_SCAN;
+    f.seen = p->seen;
     f.remaining_ms =
         (uint32_t)MIN_OF(instant_since(q->deadline, s->now).ms, 3600000u);
     shard_wake_by(&s->earliest, q->deadline);
@@ -296,16 +350,26 @@ static void route(struct shard *s, struct routed *q, struct effects *fx)
     struct request as_read = {.from = q->from, .operation = *q->operation,
                               .deadline = q->deadline};
 
+    bool stale = read_mode_of(q->operation) == READ_STALE;
+    bool write = operation_is_write(op);
+    bool leads = r && r->raft && r->role == GROUP_LEADER;
+    uint32_t away = chains_node(&s->chains, q->from.conn, q->group);
+
     s->requests += !(q->from.conn & ORIGIN_PEER); /* counted where it came */
-    if (r && r->raft && !operation_is_write(op) &&
-        (read_mode_of(q->operation) == READ_STALE ||
-         r->role == GROUP_LEADER)) {
+    if (!stale && away && (leads || away != shard_leader_node(s, q->group))) {
+        requests_refuse(s, q->from, op, q->group, STATUS_NOT_LEADER, fx);
+        return;
+    }
+    if (write && r && r->raft && would_overtake(s, q, r)) {
+        requests_refuse(s, q->from, op, q->group, STATUS_NOT_LEADER, fx);
+        return;
+    }
+    if (r && r->raft && !write && (stale || leads)) {
         readpath_take(s, r, &as_read, q->keyspace,
                       sent_last(s, q->from.conn, r), fx);
         return;
     }
-    if (r && r->raft && operation_is_write(op) &&
-        r->role == GROUP_LEADER && !s->stopping) {
+    if (write && leads && !s->stopping) {
         write_here(s, r, q, fx);
         return;
     }
@@ -367,7 +431,7 @@ void requests_take(struct shard *s, const struct request *q,
         requests_refuse(s, q->from, q->operation.op, 0, st, fx);
 }
 
-void requests_forwarded(struct shard *s, const struct peer *p,
+void requests_forwarded(struct shard *s, struct peer *p,
                         const struct forward *f, struct effects *fx)
 {
     struct routed q = {
@@ -375,6 +439,7 @@ void requests_forwarded(struct shard *s, const struct peer *p,
         .keyspace = f->keyspace,
         .operation = &f->operation,
         .session = &f->session,
+        .seen = f->seen,
         .deadline = instant_add(s->now, MS(f->remaining_ms)),
     };
     enum op op = f->operation.op;
@@ -392,18 +457,20 @@ void requests_forwarded(struct shard *s, const struct peer *p,
         requests_refuse(s, q.from, op, 0, st, fx);
 }
 
-bool requests_forward_reply(struct shard *s, const struct peer *p,
+bool requests_forward_reply(struct shard *s, struct peer *p,
                             struct slice body, struct effects *fx)
 {
     struct forwarded w;
     struct reply r;
     uint64_t id;
 
-    if (!forward_reply_decode(body, &id, &r))
+    if (!forward_reply_decode(body, &id, &p->seen, &r))
         return false;
     if (!forwards_take(&s->forwards, id, &w))
         return true; /* late */
     s->scans_passed_on -= w.op == OP_SCAN;
+    if (operation_is_write(w.op))
+        chains_answered(&s->chains, w.from.conn, w.group);
     if (w.node != p->node)
         r = (struct reply){.status = STATUS_UNKNOWN}; /* not whom we asked */
     if (r.status == STATUS_NOT_LEADER && w.group <= GROUP_COUNT_MAX)
@@ -422,6 +489,8 @@ static void answer_forwarded(void *arg, const struct forwarded *w,
     struct answering *a = arg;
 
     a->shard->scans_passed_on -= w->op == OP_SCAN;
+    if (operation_is_write(w->op))
+        chains_answered(&a->shard->chains, w->from.conn, w->group);
     requests_refuse(a->shard, w->from, w->op, w->group, why, a->fx);
 }
 

@@ -73,6 +73,7 @@ void shard_free(struct shard *s)
     group_effects_release(&s->raft_fx);
     read_pool_release(&s->read_pool);
     forwards_release(&s->forwards);
+    chains_release(&s->chains);
     map_free(s->map);
     free(s);
 }

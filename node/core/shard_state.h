@@ -16,6 +16,7 @@
 #ifndef NODE_CORE_SHARD_STATE_H
 #define NODE_CORE_SHARD_STATE_H
 
+#include "node/core/chains.h"
 #include "node/core/forwards.h"
 #include "node/core/peer_item.h"
 #include "node/core/replica.h"
@@ -70,6 +71,10 @@ struct peer {
     instant bulk_until;
     struct rounds rounds;
     struct sent_writes sent;
+    uint32_t refused;          /* its writes that were refused here ... */
+    uint32_t *refused_at;      /* ... and the last one, by replica.number */
+    unsigned n_refused_at;
+    uint32_t seen;             /* our writes that it refused, as it told */
     struct told_clock told;    /* its wall clock */
     uint64_t map_epoch;        /* as it told last */
     bool map_asked;
@@ -108,6 +113,7 @@ struct shard {
     unsigned scans;            /* of OP_SCAN among the reads that are out */
     unsigned scans_passed_on;
     struct forwards forwards;
+    struct chains chains;      /* of writes among them */
     struct leader_hint hints[GROUP_COUNT_MAX + 1];
 
     instant next_gossip, next_sweep, next_deadline, next_hedge, next_update;
@@ -138,9 +144,9 @@ void shard_wake_by(instant *when, instant t);
 void requests_take(struct shard *s, const struct request *q,
                    struct effects *fx);
 /* The same for one that a shard passed on: `keyspace` is known by id. */
-void requests_forwarded(struct shard *s, const struct peer *p,
+void requests_forwarded(struct shard *s, struct peer *p,
                         const struct forward *f, struct effects *fx);
-bool requests_forward_reply(struct shard *s, const struct peer *p,
+bool requests_forward_reply(struct shard *s, struct peer *p,
                             struct slice body, struct effects *fx);
 void requests_reply(struct shard *s, struct origin to, enum op op,
                     const struct reply *r, struct effects *fx);

@@ -27,12 +27,14 @@ static void requests(struct slice body)
     struct reply r;
     struct buf b = {0};
     uint64_t id;
+    uint32_t refused;
 
     if (forward_decode(body, &f)) {
         forward_encode(&b, &f);
         must_be(&b, body);
     }
-    if (forward_reply_decode(body, &id, &r) && !status_known(r.status))
+    if (forward_reply_decode(body, &id, &refused, &r) &&
+        !status_known(r.status))
         abort();
 }
 

@@ -194,7 +194,7 @@ void caller_begin(struct caller *x)
 static void refused(struct call *k, enum status st)
 {
     struct caller *x = k->owner;
-    enum verdict v = retry_verdict(st, is_write(k));
+    enum verdict v = retry_verdict(st, !is_write(k));
 
     k->sent = false;
     k->last = st;

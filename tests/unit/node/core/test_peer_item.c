@@ -109,6 +109,7 @@ static struct forward sample_forward(void)
     return (struct forward){
         .id = 0x1234567890,
         .remaining_ms = 5000,
+        .seen = 12,
         .keyspace = 9,
         .operation = {.op = OP_SET, .flags = OPERATION_TTL, .expire = 77,
                       .key = slice_str("a key"),
@@ -131,6 +132,7 @@ static void a_forward_reads_back_as_written(void **state)
     assert_int_equal(got.operation.expire, 77);
     assert_memory_equal(&got.session, &f.session, sizeof f.session);
     assert_int_equal(got.remaining_ms, 5000);
+    assert_int_equal(got.seen, 12);
     assert_int_equal(got.keyspace, 9);
     assert_slice(got.operation.key, "a key");
     assert_slice(got.operation.value, "a value");
@@ -152,13 +154,13 @@ static void a_forward_of_an_unknown_kind_is_refused(void **state)
     (void)state;
     forward_encode(&b, &f);
     body = b.data + ITEM_HEADER_BYTES;
-    body[20 + SESSION_BYTES] = 0;
+    body[24 + SESSION_BYTES] = 0;
     assert_false(forward_ok(only_item(&b, ITEM_FORWARD)));
-    body[20 + SESSION_BYTES] = OP_LAST + 1;
+    body[24 + SESSION_BYTES] = OP_LAST + 1;
     assert_false(forward_ok(only_item(&b, ITEM_FORWARD)));
-    body[20 + SESSION_BYTES] = OP_SET;
+    body[24 + SESSION_BYTES] = OP_SET;
     assert_true(forward_ok(only_item(&b, ITEM_FORWARD)));
-    body[16] = SESSION_BYTES - 1;
+    body[20] = SESSION_BYTES - 1;
     assert_false(forward_ok(only_item(&b, ITEM_FORWARD)));
     buf_release(&b);
 }
@@ -174,7 +176,7 @@ static void a_forward_with_too_large_a_value_is_refused(void **state)
     f.operation.value = slice_of(value, VALUE_BYTES_MAX);
     forward_encode(&b, &f);
     assert_true(forward_ok(only_item(&b, ITEM_FORWARD)));
-    put_u32(b.data + ITEM_HEADER_BYTES + 20 + SESSION_BYTES + 8,
+    put_u32(b.data + ITEM_HEADER_BYTES + 24 + SESSION_BYTES + 8,
             VALUE_BYTES_MAX + 1);
     buf_u8(&b, 0);
     put_u32(b.data, (uint32_t)b.size - ITEM_HEADER_BYTES);
@@ -187,8 +189,9 @@ static bool forward_reply_ok(struct slice body)
 {
     struct reply r;
     uint64_t id;
+    uint32_t refused;
 
-    return forward_reply_decode(body, &id, &r);
+    return forward_reply_decode(body, &id, &refused, &r);
 }
 
 static void a_forward_reply_reads_back_as_written(void **state)
@@ -200,12 +203,14 @@ static void a_forward_reply_reads_back_as_written(void **state)
     struct reply got;
     struct buf b = {0};
     uint64_t id;
+    uint32_t refused;
 
     (void)state;
-    forward_reply_encode(&b, 0xabcdef0123, &r);
-    assert_true(
-        forward_reply_decode(only_item(&b, ITEM_FORWARD_REPLY), &id, &got));
+    forward_reply_encode(&b, 0xabcdef0123, 456, &r);
+    assert_true(forward_reply_decode(only_item(&b, ITEM_FORWARD_REPLY), &id,
+                                     &refused, &got));
     assert_int_equal(id, 0xabcdef0123);
+    assert_int_equal(refused, 456);
     assert_int_equal(got.status, STATUS_NOT_LEADER);
     assert_int_equal(got.version, 77);
     assert_int_equal(got.hint_group, 3);
@@ -218,9 +223,9 @@ static void a_forward_reply_reads_back_as_written(void **state)
     refuse_every_truncation(only_item(&b, ITEM_FORWARD_REPLY),
                             forward_reply_ok);
     /* A status of a later version: a write may have been executed. */
-    put_u16(b.data + ITEM_HEADER_BYTES + 16, 60000);
-    assert_true(
-        forward_reply_decode(only_item(&b, ITEM_FORWARD_REPLY), &id, &got));
+    put_u16(b.data + ITEM_HEADER_BYTES + 20, 60000);
+    assert_true(forward_reply_decode(only_item(&b, ITEM_FORWARD_REPLY), &id,
+                                     &refused, &got));
     assert_int_equal(got.status, STATUS_UNKNOWN);
     buf_release(&b);
 }

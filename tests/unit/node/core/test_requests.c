@@ -162,6 +162,7 @@ static void a_forwarded_request_is_not_forwarded_again(void **state)
     struct slice body;
     struct reply reply;
     uint64_t id;
+    uint32_t refused;
 
     (void)state;
     trial_start(&t, &o);
@@ -181,13 +182,149 @@ static void a_forwarded_request_is_not_forwarded_again(void **state)
     r = reader_of(buf_slice(&p->out[CHANNEL_BULK]));
     assert_true(item_next(&r, &type, &body));
     assert_int_equal(type, ITEM_FORWARD_REPLY);
-    assert_true(forward_reply_decode(body, &id, &reply));
+    assert_true(forward_reply_decode(body, &id, &refused, &reply));
     assert_int_equal(id, 5);
     assert_int_equal(reply.status, STATUS_NOT_LEADER);
     assert_int_equal(reply.hint_node, leader->id);
     p = peers_find(follower->loops[0].shard, leader->id, 0);
     assert_int_equal(p->out[CHANNEL_BULK].size, 0);
     buf_release(&b);
+    trial_release(&t);
+}
+
+static struct reply step_forward(struct sim_node *at, uint32_t from,
+                                 struct forward *f, uint32_t *refused)
+{
+    struct shard *s = at->loops[0].shard;
+    struct event e = {.type = EVENT_PEER_FRAME};
+    struct peer *p = peers_find(s, from, 0);
+    struct buf b = {0};
+    struct reader r;
+    enum item_type type;
+    struct slice body;
+    struct reply reply = {.status = STATUS_OK}; /* no answer yet: taken */
+    uint64_t id;
+
+    buf_clear(&p->out[CHANNEL_BULK]);
+    f->id++;
+    forward_encode(&b, f);
+    e.now = (instant){t.c.now};
+    e.frame.node = from;
+    e.frame.items = buf_slice(&b);
+    shard_step(s, &e, &at->loops[0].fx);
+    r = reader_of(buf_slice(&p->out[CHANNEL_BULK]));
+    while (item_next(&r, &type, &body))
+        if (type == ITEM_FORWARD_REPLY)
+            assert_true(forward_reply_decode(body, &id, refused, &reply));
+    buf_clear(&p->out[CHANNEL_BULK]);
+    buf_release(&b);
+    return reply;
+}
+
+/* A write that was refused can be sent again; one that was sent behind it,
+ * before anybody could know, must not be executed before it. */
+static void what_was_sent_behind_a_refused_write_is_refused_too(void **state)
+{
+    struct cluster_options o = trial_three();
+    struct forward f = {.remaining_ms = 1000,
+                        .operation = {.op = OP_SET, .value = slice_str("v")}};
+    struct sim_node *leader;
+    struct shard *s;
+    uint32_t from, refused = 0;
+
+    (void)state;
+    trial_start(&t, &o);
+    leader = trial_elect(&t, 1);
+    from = trial_other(&t, leader)->id;
+    s = leader->loops[0].shard;
+    f.operation.key = slice_str(t.clients.keys[0]);
+    s->nearly_full = true;
+    assert_int_equal(step_forward(leader, from, &f, &refused).status,
+                     STATUS_DISK_FULL);
+    assert_int_equal(refused, 1);
+    s->nearly_full = false;
+    assert_int_equal(step_forward(leader, from, &f, &refused).status,
+                     STATUS_NOT_LEADER);
+    assert_int_equal(refused, 2);
+    f.seen = 1; /* the first is known there now, the second is not */
+    assert_int_equal(step_forward(leader, from, &f, &refused).status,
+                     STATUS_NOT_LEADER);
+    f.seen = 3;
+    assert_int_equal(step_forward(leader, from, &f, &refused).status,
+                     STATUS_OK);
+    assert_int_equal(proposals_open_empty(
+                         &trial_replica(leader, 1)->proposals),
+                     false);
+    assert_int_equal(refused, 3);
+    /* Reads overtake nobody. */
+    s->nearly_full = true;
+    step_forward(leader, from, &f, &refused);
+    f.operation = (struct operation){.op = OP_GET, .key = f.operation.key};
+    assert_int_equal(step_forward(leader, from, &f, &refused).status,
+                     STATUS_OK);
+    assert_int_equal(refused, 4);
+    s->nearly_full = false;
+    trial_release(&t);
+}
+
+/* The first may yet turn out to be overwritten, and be sent again. */
+static void behind_an_undecided_write_nothing_goes_elsewhere(void **state)
+{
+    struct cluster_options o = trial_three();
+    struct sim_node *old;
+    size_t first, second, third;
+
+    (void)state;
+    trial_start(&t, &o);
+    old = trial_elect(&t, 1);
+    t.clients.deadline_ms = 60000;
+    trial_isolate(&t, old, true);
+    first = trial_ask(&t, old, OP_SET, 0);
+    trial_run(&t, 5000); /* it is deposed, the others have a leader */
+    assert_int_equal(trial_past(&t, first)->state, PAST_PENDING);
+    second = trial_ask(&t, old, OP_SET, 0);
+    trial_run(&t, 5);
+    assert_int_equal(trial_past(&t, second)->status, STATUS_NOT_LEADER);
+    trial_isolate(&t, old, false);
+    cluster_heal(&t.c);
+    trial_run(&t, 5000);
+    assert_int_equal(trial_past(&t, first)->status, STATUS_NOT_LEADER);
+    third = trial_ask(&t, old, OP_SET, 0);
+    trial_run(&t, 2000);
+    assert_int_equal(trial_past(&t, third)->status, STATUS_OK);
+    trial_judge(&t);
+    trial_release(&t);
+}
+
+/* The old leader may execute the first one when it wakes up, or refuse it. */
+static void what_is_on_its_way_to_an_old_leader_is_not_overtaken(void **state)
+{
+    struct cluster_options o = trial_three();
+    struct sim_node *old, *via;
+    size_t first, second, get, third;
+
+    (void)state;
+    trial_start(&t, &o);
+    trial_run(&t, 5000);
+    old = trial_elect(&t, 1);
+    via = trial_other(&t, old);
+    t.clients.deadline_ms = 60000;
+    old->paused_until = t.c.now + 4000;
+    first = trial_ask(&t, via, OP_SET, 0);
+    trial_run(&t, 3500);
+    assert_ptr_not_equal(trial_leader(&t, 1), old);
+    assert_int_equal(trial_past(&t, first)->state, PAST_PENDING);
+    second = trial_ask(&t, via, OP_SET, 0);
+    get = trial_ask(&t, via, OP_GET, 0);
+    trial_run(&t, 5);
+    assert_int_equal(trial_past(&t, second)->status, STATUS_NOT_LEADER);
+    assert_int_equal(trial_past(&t, get)->status, STATUS_NOT_LEADER);
+    trial_run(&t, 5000);
+    assert_int_equal(trial_past(&t, first)->state, PAST_ANSWERED);
+    third = trial_ask(&t, via, OP_SET, 0);
+    trial_run(&t, 2000);
+    assert_int_equal(trial_past(&t, third)->status, STATUS_OK);
+    trial_judge(&t);
     trial_release(&t);
 }
 
@@ -220,6 +357,10 @@ int main(void)
         cmocka_unit_test(pending_writes_are_bounded),
         cmocka_unit_test(a_forwarded_request_is_not_forwarded_again),
         cmocka_unit_test(deposed_leaders_answer_their_reads),
+        cmocka_unit_test(what_was_sent_behind_a_refused_write_is_refused_too),
+        cmocka_unit_test(behind_an_undecided_write_nothing_goes_elsewhere),
+        cmocka_unit_test(
+            what_is_on_its_way_to_an_old_leader_is_not_overtaken),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
