@@ -388,6 +388,52 @@ enum coat_status coat_mdelete(struct coat_client *client,
                               coat_on_each *on_each, coat_on_close *on_done,
                               void *user, size_t *submitted);
 
+/* ---- keyspaces ---- */
+
+/* A keyspace is a namespace of keys of its own; a client works in the one that
+ * its options name. Limits and the default ttl are kept in the cluster map.
+ *
+ * Limits are shared out evenly among the groups: a write beyond its group's
+ * share is refused with COAT_QUOTA, maybe a little before the whole is full.
+ * Only a keyspace that was created with `keys_max` or `bytes_max` set (0 is no
+ * limit for now) can be limited later: of others nobody has counted the keys.
+ * The default ttl is that of sets that give none. */
+enum coat_keyspace_set {
+    COAT_KEYSPACE_KEYS = 1 << 0,
+    COAT_KEYSPACE_BYTES = 1 << 1,
+    COAT_KEYSPACE_TTL = 1 << 2,
+};
+struct coat_keyspace {
+    unsigned set;         /* which of the next three are given */
+    uint64_t keys_max;    /* 0: no limit */
+    uint64_t bytes_max;   /* of keys and values; 0: no limit */
+    uint64_t default_ttl; /* ms; 0: none */
+    uint32_t id;          /* only told */
+    int dropping;         /* only told: its data is being removed */
+};
+
+/* All may be repeated.
+ * create  COAT_OK, also if it exists with the same settings; COAT_EXISTS with
+ *         others; COAT_INVALID: not 1 to 64 of A-Z a-z 0-9 . _ -;
+ *         COAT_TOO_LARGE: there are 1,024. `settings` may be NULL
+ * alter   COAT_NO_KEYSPACE; COAT_INVALID: limits for one that is not counted
+ * drop    nobody finds it from now on, its data is removed behind it.
+ *         COAT_NO_KEYSPACE; COAT_INVALID: "default"; COAT_BUSY: many at once */
+enum coat_status coat_keyspace_create(struct coat_client *client,
+                                      const char *name,
+                                      const struct coat_keyspace *settings,
+                                      const struct coat_call *how,
+                                      coat_on_reply *on_reply, void *user);
+enum coat_status coat_keyspace_alter(struct coat_client *client,
+                                     const char *name,
+                                     const struct coat_keyspace *settings,
+                                     const struct coat_call *how,
+                                     coat_on_reply *on_reply, void *user);
+enum coat_status coat_keyspace_drop(struct coat_client *client,
+                                    const char *name,
+                                    const struct coat_call *how,
+                                    coat_on_reply *on_reply, void *user);
+
 /* Requests that were submitted and have not ended. */
 unsigned coat_outstanding(const struct coat_client *client);
 
@@ -471,6 +517,14 @@ enum coat_status coat_mdelete_wait(struct coat_session *session,
                                    const struct coat_bytes *keys, size_t n,
                                    const struct coat_call *how,
                                    enum coat_status *statuses);
+
+/* Every keyspace, as a node tells now. */
+typedef void coat_on_keyspace(const char *name,
+                              const struct coat_keyspace *keyspace,
+                              void *user);
+enum coat_status coat_keyspaces_wait(struct coat_session *session,
+                                     coat_on_keyspace *on_keyspace,
+                                     void *user);
 
 /* ---- locks ---- */
 

@@ -24,6 +24,7 @@ static const struct command commands[] = {
     {"txn", "compare, then or else, atomically", cmd_txn},
     {"lock", "take a lock, maybe for a command", cmd_lock},
     {"unlock", "release a lock", cmd_unlock},
+    {"keyspace", "create, alter, drop and list keyspaces", cmd_keyspace},
     {"status", "nodes, groups and leaders as they are", cmd_status},
     {"map", "the cluster map: who keeps what", cmd_map},
     {"cluster", "cluster init: make a cluster of blank nodes", cmd_cluster},
@@ -101,7 +102,7 @@ static const char *advice(enum coat_status status)
     case COAT_VALUE_TOO_LARGE:
         return "keys have 1 to 65535 bytes, values up to 16 MiB";
     case COAT_NO_KEYSPACE:
-        return "check -k";
+        return "check -k and `coatcheck keyspace list`";
     default:
         return "";
     }

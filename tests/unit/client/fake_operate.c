@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
+#include "proto/keyspace.h"
 #include "tests/unit/client/fake_cluster.h"
 
 enum { CLOCK = 1000000 };
@@ -70,6 +71,21 @@ static void text_of(char *to, struct slice s)
     to[s.size] = 0;
 }
 
+static void keyspace_execute(struct fake_cluster *f,
+                             const struct operation *o,
+                             struct operation_reply *m)
+{
+    struct keyspace_change c;
+    uint32_t id = 0;
+
+    *m = (struct operation_reply){.clock = CLOCK};
+    m->status = keyspace_change_decode(o->value, true, &c);
+    if (!m->status)
+        m->status = keyspace_apply(f->map, o->key, &c, &id);
+    m->argument = id;
+    m->version = f->map->epoch;
+}
+
 /* One operation but TRANSACT. */
 static void execute(struct fake_node *n, const struct operation *o,
                     struct operation_reply *m, char *kept)
@@ -79,6 +95,10 @@ static void execute(struct fake_node *n, const struct operation *o,
     const struct fake_write *old;
     struct fake_write *w;
 
+    if (o->op == OP_KEYSPACE) {
+        keyspace_execute(f, o, m);
+        return;
+    }
     text_of(key, o->key);
     old = present(f, key);
     *m = (struct operation_reply){.clock = CLOCK,
