@@ -291,6 +291,7 @@ static void applied(struct shard *s, struct replica *r, struct effects *fx)
     publish_map(r, fx);
     a->step ^= lent; /* replies borrow from this one */
     readpath_run(r, fx);
+    reaper_applied(s, r);
     if (!proposals_open_empty(&r->proposals))
         shard_mark(s, r);
     apply_more(s, r, fx);

@@ -11,7 +11,7 @@
  *
  * THE CONTRACT OF ORDER
  *  1. The shell carries effects out in the order in which they were appended.
- *     Each of PERSIST, FETCH, APPLY, READ, SCAN, FLUSH, LOG_READ,
+ *     Each of PERSIST, FETCH, APPLY, READ, SCAN, DUE, FLUSH, LOG_READ,
  *     CHECKPOINT and INSTALL_* is answered by exactly one later event, in any
  *     order between them; the answer may be stepped while effects are being
  *     carried out.
@@ -129,6 +129,7 @@ enum event_type {
     EVENT_APPLIED,       /* answers APPLY */
     EVENT_READ,          /* answers READ */
     EVENT_SCANNED,       /* answers SCAN */
+    EVENT_DUE,           /* answers DUE */
     EVENT_FLUSHED,       /* answers FLUSH */
     EVENT_LOG_READ,      /* answers LOG_READ */
     EVENT_CHECKPOINT,    /* answers CHECKPOINT */
@@ -186,6 +187,13 @@ struct event {
         struct {
             uint32_t group;
             enum status status;
+            struct slice keys; /* n times: u32 size, a key of the index */
+            unsigned n;
+            struct slice next; /* the key behind them; empty: none */
+        } due;
+        struct {
+            uint32_t group;
+            enum status status;
             uint64_t index; /* the flushed group record's applied index */
         } flushed;
         struct {
@@ -208,6 +216,7 @@ struct event {
             uint64_t token;
             enum status status;
             struct slice slots, map; /* of COMMIT: the new store's records */
+            const struct write_set *kept; /* the same: see replica_restore */
             uint64_t clock_ms;
         } install;
         struct {
@@ -235,6 +244,7 @@ enum effect_type {
     EFFECT_APPLY,
     EFFECT_READ,
     EFFECT_SCAN,         /* make a page (scan_run.h) of the state as of now */
+    EFFECT_DUE,          /* look into the index of deadlines */
     EFFECT_REPLY,
     EFFECT_FLUSH,
     EFFECT_LOG_READ,
@@ -304,6 +314,12 @@ struct effect {
             uint32_t keyspace;
             struct slice request; /* proto/scan.h; until EVENT_SCANNED */
         } scan;
+        struct {
+            struct slice from; /* a key of the index: begin there */
+            uint64_t until;    /* give lines with a deadline up to this, ... */
+            unsigned max;      /* ... at most so many ... */
+            size_t bytes_max;  /* ... until they have so many bytes */
+        } due;
         struct {
             struct origin to;
             enum op op;

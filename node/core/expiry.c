@@ -92,6 +92,12 @@ void expiry_forget(struct expiry *x)
     place(&x->position, 0);
 }
 
+void expiry_empty(struct expiry *x)
+{
+    expiry_forget(x);
+    x->next_due = UINT64_MAX;
+}
+
 void expiry_add(struct expiry *x, uint64_t deadline)
 {
     x->next_due = MIN_OF(x->next_due, deadline);

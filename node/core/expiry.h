@@ -69,6 +69,8 @@ void expiry_init(struct expiry *x);
 void expiry_release(struct expiry *x);
 /* The store is another one: nothing is known. In flight stays. */
 void expiry_forget(struct expiry *x);
+/* The store is new: there is no line. */
+void expiry_empty(struct expiry *x);
 
 /* A record with this deadline was or may have been written by an entry that is
  * being applied. */

@@ -9,6 +9,8 @@ enum { SLOT_TABLE_FORMAT = 1, SLOT_TABLE_RECORD_BYTES = 16 + SLOT_TABLE_BYTES };
 void machine_init(struct machine *m, uint32_t group)
 {
     *m = (struct machine){.group = group};
+    sessions_init(&m->sessions, 0);
+    expiry_init(&m->expiry);
     machine_number_locale();
 }
 
@@ -16,6 +18,9 @@ void machine_release(struct machine *m)
 {
     map_free(m->map);
     m->map = NULL;
+    sessions_release(&m->sessions);
+    keyspaces_release(&m->keyspaces);
+    expiry_release(&m->expiry);
 }
 
 void machine_step_init(struct machine_step *s, uint64_t seed)
@@ -52,7 +57,9 @@ void machine_step_begin(struct machine_step *s, const struct machine *m,
     keep_little(&s->replies);
     s->n_made = 0;
     s->needs_clock_ms = s->clock_ms = clock_ms;
-    s->needs_due = m->next_due;
+    s->needs_due = m->expiry.next_due;
+    s->due_min = UINT64_MAX;
+    s->needs_all = false;
     s->map_changed = false;
 }
 
@@ -80,11 +87,17 @@ static void put_map(const struct machine *m, struct write_set *set)
     buf_release(&bytes);
 }
 
+void machine_map_changed(struct machine *m, struct machine_step *s)
+{
+    put_map(m, &s->set);
+    s->map_changed = true;
+}
+
 void machine_create(struct machine *m, const struct cluster_map *map,
                     struct write_set *set)
 {
+    expiry_empty(&m->expiry);
     memset(m->slots, 0, sizeof m->slots);
-    m->next_due = UINT64_MAX;
     for (unsigned s = 0; s < SLOT_COUNT; s++)
         if (map->owner[s] == m->group)
             m->slots[s / 8] |= (uint8_t)(1u << (s % 8));
@@ -96,6 +109,21 @@ void machine_create(struct machine *m, const struct cluster_map *map,
     }
 }
 
+enum status machine_load_kept(struct machine *m, const struct write_set *kept)
+{
+    struct write_record r;
+    enum status st = STATUS_OK;
+    size_t at = 0;
+
+    sessions_clear(&m->sessions);
+    keyspaces_clear(&m->keyspaces);
+    while (kept && st == STATUS_OK && write_set_next(kept, &at, &r))
+        st = r.key.data[0] == LAYOUT_KEYSPACE
+                 ? keyspaces_load(&m->keyspaces, r.key, r.value)
+                 : sessions_load(&m->sessions, r.key, r.value);
+    return st;
+}
+
 enum status machine_load(struct machine *m, struct slice slots,
                          struct slice map)
 {
@@ -105,7 +133,7 @@ enum status machine_load(struct machine *m, struct slice slots,
         return STATUS_WRONG_VERSION;
     if (slots.size != SLOT_TABLE_RECORD_BYTES)
         return STATUS_CORRUPT;
-    m->next_due = 0;
+    expiry_forget(&m->expiry);
     m->version_offset = get_u64(slots.data + 8);
     memcpy(m->slots, slots.data + 16, SLOT_TABLE_BYTES);
     if (m->group == 0) {
@@ -236,6 +264,7 @@ uint8_t *machine_put(struct doing *d, struct slice key, struct view_row *row,
     size_t record = LAYOUT_VALUE_HEADER_BYTES + size;
     uint8_t *at;
 
+    machine_count(d, key, row, (long)size);
     if (old_deadline != deadline) {
         if (old_deadline)
             machine_due_drop(d, LAYOUT_DATA, key, old_deadline);
@@ -264,6 +293,7 @@ void machine_remove(struct doing *d, struct slice key, struct view_row *row,
 {
     struct machine_step *s = d->s;
 
+    machine_count(d, key, row, -1);
     if (old_deadline)
         machine_due_drop(d, LAYOUT_DATA, key, old_deadline);
     write_set_delete(&s->set, machine_data_key(s, d->keyspace, key));
@@ -365,11 +395,35 @@ static enum status apply_node_update(struct machine *m, struct machine_step *s,
 
     if (st == STATUS_OK)
         st = map_node_update(m->map, &node);
-    if (st == STATUS_OK && m->map->epoch != before) {
-        put_map(m, &s->set);
-        s->map_changed = true;
-    }
+    if (st == STATUS_OK && m->map->epoch != before)
+        machine_map_changed(m, s);
     return st;
+}
+
+static void apply_known(struct doing *d, const struct command *c,
+                        struct result *r)
+{
+    const struct operation *o = &c->operation;
+    const struct group_keyspace *g;
+
+    if (!machine_owns(d->m, c->slot)) {
+        r->status = STATUS_MOVED;
+        return;
+    }
+    g = d->m->keyspaces.n ? keyspaces_find(&d->m->keyspaces, c->keyspace)
+                          : NULL;
+    if (g && g->purged) {
+        r->status = STATUS_NO_KEYSPACE; /* an old map let it in */
+        return;
+    }
+    r->status = machine_fence(d, o);
+    if (r->status != STATUS_OK)
+        return;
+    if (o->op == OP_TRANSACT)
+        machine_transact(d, o, r);
+    else
+        machine_execute(d, o, r);
+    r->clock = d->s->clock_ms;
 }
 
 static void apply_command(struct machine *m, struct machine_step *s,
@@ -379,22 +433,32 @@ static void apply_command(struct machine *m, struct machine_step *s,
     struct doing d = {m, s, c->keyspace, version};
 
     *r = (struct result){.clock = s->clock_ms};
-    if (c->operation.op == OP_NODE_UPDATE) {
+    switch (c->operation.op) {
+    case OP_NODE_UPDATE:
         r->status = apply_node_update(m, s, &c->operation);
-        return;
+        break;
+    case OP_SWEEP:
+        machine_sweep(&d, &c->operation, r);
+        break;
+    case OP_KEYSPACE:
+    case OP_PURGE:
+        machine_keyspace(&d, &c->operation, r);
+        break;
+    default:
+        apply_known(&d, c, r);
     }
-    if (!machine_owns(m, c->slot)) {
-        r->status = STATUS_MOVED;
-        return;
+}
+
+static void apply_once(struct machine *m, struct machine_step *s,
+                       const struct command *c, uint64_t version,
+                       struct result *r)
+{
+    if (!c->session.sequence) {
+        apply_command(m, s, c, version, r);
+    } else if (machine_session_first(m, s, &c->session, r)) {
+        apply_command(m, s, c, version, r);
+        machine_session_remember(m, s, &c->session, r);
     }
-    r->status = machine_fence(&d, &c->operation);
-    if (r->status != STATUS_OK)
-        return;
-    if (c->operation.op == OP_TRANSACT)
-        machine_transact(&d, &c->operation, r);
-    else
-        machine_execute(&d, &c->operation, r);
-    r->clock = s->clock_ms;
 }
 
 enum status machine_apply(struct machine *m, struct machine_step *s,
@@ -413,10 +477,12 @@ enum status machine_apply(struct machine *m, struct machine_step *s,
         uint64_t version =
             (index + m->version_offset) << 10 | (r.position & 1023);
         struct result result;
-        apply_command(m, s, &c, version, &result);
+        apply_once(m, s, &c, version, &result);
         if (results && r.position < n_results)
             results[r.position] = result;
     }
+    sessions_entry_end(&m->sessions, index, s->clock_ms, &s->set);
+    keyspaces_write(&m->keyspaces, &s->set);
     *clock_ms = s->clock_ms;
     return r.status;
 }

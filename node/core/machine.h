@@ -25,13 +25,19 @@
  *   machine_write.c      SET, DELETE, APPEND, SET_RANGE
  *   machine_number.c     INCR, INCR_FLOAT
  *   machine_expire.c     deadlines: EXPIRE, keys that are due
- *   machine_transact.c   TRANSACT, and GET inside of it */
+ *   machine_transact.c   TRANSACT, and GET inside of it
+ *   machine_session.c    commands with a session: at most once
+ *   machine_sweep.c      SWEEP: what is due goes
+ *   machine_keyspace.c   KEYSPACE, PURGE, what counted keyspaces hold */
 #ifndef NODE_CORE_MACHINE_H
 #define NODE_CORE_MACHINE_H
 
 #include "node/core/change.h"
 #include "node/core/command.h"
+#include "node/core/expiry.h"
+#include "node/core/keyspaces.h"
 #include "node/core/result.h"
+#include "node/core/sessions.h"
 #include "node/core/view.h"
 #include "node/store/layout.h"
 #include "node/store/write_set.h"
@@ -47,9 +53,10 @@ struct machine {
     uint64_t version_offset;          /* moves with slots; 0 at creation */
     uint8_t slots[SLOT_TABLE_BYTES];  /* bit per slot this group owns */
     struct cluster_map *map;          /* the meta group's state, else NULL */
-    uint64_t next_due;                /* no deadline in the state is earlier;
-                                         0: not known, UINT64_MAX: none. This
-                                         replica's own knowledge, no state */
+    struct sessions sessions;         /* first results */
+    struct keyspaces keyspaces;       /* counted and purged ones */
+    struct expiry expiry;             /* This replica's own knowledge, no
+                                         state */
 };
 
 /* A change while it is being made; see change.h. */
@@ -81,6 +88,8 @@ struct machine_step {
     unsigned cap_changes;
     uint64_t needs_clock_ms;   /* of the last entry given to machine_needs() */
     uint64_t needs_due;        /* the earliest deadline there can be then */
+    bool needs_all;            /* a keyspace became a counted one */
+    uint64_t due_min;          /* the earliest deadline that was written */
     uint64_t clock_ms;         /* of the entry being applied */
     size_t entry_set, entry_out; /* where it begins in `set` and `out` */
     struct saved_row *saved;
@@ -118,6 +127,10 @@ void machine_create(struct machine *m, const struct cluster_map *map,
  * STATUS_CORRUPT, STATUS_WRONG_VERSION */
 MUST_CHECK enum status machine_load(struct machine *m, struct slice slots,
                                     struct slice map);
+/* The rest: the records of kinds 'k' and 'r' as puts, in the order of their
+ * keys; NULL: there are none. */
+MUST_CHECK enum status machine_load_kept(struct machine *m,
+                                         const struct write_set *kept);
 
 /* Name the keys that `entry` (a COMMAND's payload) has to know; entries in
  * their order.

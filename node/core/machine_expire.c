@@ -45,8 +45,8 @@ void machine_due_add(struct doing *d, uint8_t kind, struct slice key,
     write_set_put(&d->s->set,
                   due_key(d->s, d->keyspace, kind, key, deadline),
                   slice_of("", 0));
-    if (deadline < d->m->next_due)
-        d->m->next_due = deadline;
+    expiry_add(&d->m->expiry, deadline);
+    d->s->due_min = MIN_OF(d->s->due_min, deadline);
 }
 
 void machine_due_drop(struct doing *d, uint8_t kind, struct slice key,

@@ -41,11 +41,14 @@ static void expect_deadline(struct machine_step *s, const struct operation *o)
         s->needs_due = deadline;
 }
 
-static void need(struct machine_step *s, uint32_t keyspace,
-                 const struct operation *o)
+static void need(const struct machine *m, struct machine_step *s,
+                 uint32_t keyspace, const struct operation *o)
 {
     bool blind = machine_blind(o, s->needs_clock_ms);
 
+    /* A counted keyspace has to know what there was. */
+    if (blind && (s->needs_all || machine_counted(m, keyspace)))
+        view_need(&s->view, machine_data_key(s, keyspace, o->key), header);
     if (o->op != OP_GET)
         expect_deadline(s, o);
     if (blind && s->needs_due > s->needs_clock_ms)
@@ -78,7 +81,7 @@ static enum status need_transaction(const struct machine *m,
         if (operation_decode(&t.operations, &o) != STATUS_OK)
             return STATUS_CORRUPT;
         if (machine_owns(m, slot_of(o.key)))
-            need(s, c->keyspace, &o);
+            need(m, s, c->keyspace, &o);
     }
     return STATUS_OK;
 }
@@ -89,8 +92,12 @@ static enum status known(const struct machine *m, const struct command *c)
 {
     if (c->operation.op == OP_NODE_UPDATE)
         return m->group == 0 ? STATUS_OK : STATUS_WRONG_VERSION;
+    if (c->operation.op == OP_KEYSPACE || c->operation.op == OP_PURGE)
+        return machine_keyspace_known(m, &c->operation);
     if (m->group == 0 || !operation_is_write(c->operation.op))
         return STATUS_WRONG_VERSION;
+    if (c->operation.op == OP_SWEEP)
+        return STATUS_OK; /* machine_sweep_need() looks */
     switch (operation_check(&c->operation, NULL)) {
     case STATUS_OK:
         return STATUS_OK;
@@ -113,13 +120,23 @@ enum status machine_needs(const struct machine *m, struct machine_step *s,
         enum status st = known(m, &c);
         if (st != STATUS_OK)
             return st;
-        if (m->group == 0 || !machine_owns(m, c.slot))
+        s->needs_all |= c.operation.op == OP_KEYSPACE;
+        if (m->group == 0 || c.operation.op == OP_KEYSPACE ||
+            c.operation.op == OP_PURGE)
+            continue;
+        if (c.operation.op == OP_SWEEP) {
+            st = machine_sweep_need(s, &c.operation);
+            if (st != STATUS_OK)
+                return st;
+            continue;
+        }
+        if (!machine_owns(m, c.slot))
             continue;
         machine_fence_need(s, c.keyspace, &c.operation);
         if (c.operation.op == OP_TRANSACT)
             st = need_transaction(m, s, &c);
         else
-            need(s, c.keyspace, &c.operation);
+            need(m, s, c.keyspace, &c.operation);
         if (st != STATUS_OK)
             return st;
     }

@@ -32,6 +32,8 @@ struct slice machine_data_key(struct machine_step *s, uint32_t keyspace,
                               struct slice key);
 /* The key's record now; it was named. If it has expired that happens first. */
 void machine_current(struct doing *d, struct slice key, struct current *out);
+/* The meta group's map is another one now. */
+void machine_map_changed(struct machine *m, struct machine_step *s);
 /* Before a row is changed: a transaction may have to take it back. */
 void machine_touch(struct machine_step *s, const struct view_row *row);
 /* Write a record: gives the place of its `size` bytes, to be filled before
@@ -123,6 +125,47 @@ void machine_due_add(struct doing *d, uint8_t kind, struct slice key,
                      uint64_t deadline);
 void machine_due_drop(struct doing *d, uint8_t kind, struct slice key,
                       uint64_t deadline);
+
+/* ---- machine_session.c ---- */
+
+/* Is this the first of its kind? False: `r` is what comes instead. */
+bool machine_session_first(struct machine *m, struct machine_step *s,
+                           const struct session *q, struct result *r);
+/* That came of it. */
+void machine_session_remember(struct machine *m, struct machine_step *s,
+                              const struct session *q,
+                              const struct result *r);
+
+/* ---- machine_sweep.c ---- */
+
+/* Name the records; CORRUPT, WRONG_VERSION. */
+enum status machine_sweep_need(struct machine_step *s,
+                               const struct operation *o);
+void machine_sweep(struct doing *d, const struct operation *o,
+                   struct result *r);
+
+/* ---- machine_keyspace.c ---- */
+
+/* Commands about keyspaces: OP_KEYSPACE (of the meta group: the map's change;
+ * of others: limits), OP_PURGE. Are they whole? WRONG_VERSION. */
+enum status machine_keyspace_known(const struct machine *m,
+                                   const struct operation *o);
+void machine_keyspace(struct doing *d, const struct operation *o,
+                      struct result *r);
+/* Is this keyspace's size counted, so that every change of it looks? */
+static inline bool machine_counted(const struct machine *m, uint32_t keyspace)
+{
+    const struct group_keyspace *g =
+        m->keyspaces.n ? keyspaces_find(&m->keyspaces, keyspace) : NULL;
+
+    return g && !g->purged;
+}
+/* May the key's value have `size` bytes? QUOTA. */
+enum status machine_quota(const struct doing *d, struct slice key,
+                          const struct view_row *row, size_t size);
+/* The key's record is about to have `size` bytes of value; -1: to go. */
+void machine_count(struct doing *d, struct slice key,
+                   const struct view_row *row, long size);
 
 /* ---- machine_transact.c ---- */
 

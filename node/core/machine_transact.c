@@ -13,18 +13,30 @@ struct mark {
     size_t records, out;
     uint32_t count;
     unsigned n_made;
+    uint64_t keys, bytes; /* of a counted keyspace */
 };
 
-static struct mark mark(struct machine_step *s)
+static struct mark mark(struct doing *d)
 {
+    struct machine_step *s = d->s;
+    const struct group_keyspace *g =
+        keyspaces_find(&d->m->keyspaces, d->keyspace);
+
     s->n_saved = 0;
     s->saving = true;
     return (struct mark){s->set.records.size, s->out.size, s->set.count,
-                         s->n_made};
+                         s->n_made, g ? g->keys : 0, g ? g->bytes : 0};
 }
 
-static void take_back(struct machine_step *s, const struct mark *m)
+static void take_back(struct doing *d, const struct mark *m)
 {
+    struct machine_step *s = d->s;
+    struct group_keyspace *g = keyspaces_find(&d->m->keyspaces, d->keyspace);
+
+    if (g) {
+        g->keys = m->keys;
+        g->bytes = m->bytes;
+    }
     while (s->n_saved) { /* backwards: a row may have been saved twice */
         const struct saved_row *x = &s->saved[--s->n_saved];
         s->view.rows[x->row].now = x->state;
@@ -199,7 +211,7 @@ void machine_transact(struct doing *d, const struct operation *o,
     struct transaction t;
     unsigned place = 0;
     enum status st = transaction_decode(o->value, &t);
-    struct mark m = mark(s);
+    struct mark m = mark(d);
 
     buf_clear(&s->replies);
     if (st == STATUS_OK)
@@ -207,7 +219,7 @@ void machine_transact(struct doing *d, const struct operation *o,
     s->saving = false;
     r->status = st;
     if (st != STATUS_OK) {
-        take_back(s, &m);
+        take_back(d, &m);
         r->argument = place;
         return;
     }

@@ -46,6 +46,13 @@ uint8_t *machine_store(struct doing *d, const struct operation *o,
         *r = (struct result){.status = STATUS_BUSY};
         return NULL;
     }
+    if (!machine_due(o, d->s->clock_ms)) {
+        enum status st = machine_quota(d, o->key, c->row, size);
+        if (st != STATUS_OK) {
+            *r = (struct result){.status = st};
+            return NULL;
+        }
+    }
     r->version = d->version;
     if (machine_due(o, d->s->clock_ms)) {
         r->expire_at = 0;
@@ -78,6 +85,9 @@ static void set_blind(struct doing *d, const struct operation *o,
     if (row) {
         struct current c;
         machine_current(d, o->key, &c);
+        r->status = machine_quota(d, o->key, row, o->value.size);
+        if (r->status != STATUS_OK)
+            return;
     }
     r->version = d->version;
     r->expire_at = machine_deadline(o, d->s->clock_ms, 0);

@@ -188,6 +188,7 @@ void peers_adopt_map(struct shard *s, const struct cluster_map *map)
     for (unsigned i = 0; i < s->n_peers; i++)
         s->peers[i].map_asked = false;
     s->gossip_now = true;
+    reaper_map(s);
 }
 
 static bool on_gossip(struct shard *s, struct peer *p, struct slice body)

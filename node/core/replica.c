@@ -16,6 +16,7 @@ struct replica *replica_new(struct shard *s, const struct replica_restore *o)
     r->number = s->n_replicas;
     r->apply.stalled_at = INSTANT_NEVER;
     machine_init(&r->machine, r->group);
+    r->machine.sessions.seed = rng_next(&s->rng);
     for (unsigned i = 0; i < ARRAY_LEN(r->apply.steps); i++)
         machine_step_init(&r->apply.steps[i], rng_next(&s->rng));
     proposals_init(&r->proposals);
@@ -38,6 +39,7 @@ void replica_free(struct shard *s, struct replica *r)
     group_free(r->raft);
     buf_release(&r->members);
     machine_release(&r->machine);
+    keyspaces_release(&r->told);
     for (unsigned i = 0; i < ARRAY_LEN(r->apply.steps); i++)
         machine_step_release(&r->apply.steps[i]);
     free(r->apply.settled);
@@ -88,7 +90,8 @@ static bool load(struct replica *r, const struct replica_restore *o)
 {
     const struct group_record *g = &o->record;
 
-    if (machine_load(&r->machine, o->slots, o->map) != STATUS_OK)
+    if (machine_load(&r->machine, o->slots, o->map) != STATUS_OK ||
+        machine_load_kept(&r->machine, o->kept) != STATUS_OK)
         return false;
     r->applied = r->committed = g->applied_index;
     r->applied_term = g->applied_term;
@@ -135,6 +138,7 @@ void replica_start(struct shard *s, struct replica *r,
     }
     r->role = group_role(r->raft);
     r->term = group_term(r->raft);
+    reaper_role(s, r);
     replica_carry(s, r, fx);
 }
 
@@ -160,10 +164,13 @@ static void on_role(struct shard *s, struct replica *r,
         r->lead_seq = r->proposals.open.seq;
         r->led_since = s->now;
         clock_lead(&r->clock, s->now);
+        keyspaces_clear(&r->told);
         s->gossip_now = true;
         log_info("group_leader", "group=%u term=%lu", r->group,
                  (unsigned long)r->term);
     }
+    if (led != (r->role == GROUP_LEADER))
+        reaper_role(s, r);
     if (led && r->role != GROUP_LEADER) {
         log_info("group_deposed", "group=%u term=%lu", r->group,
                  (unsigned long)r->term);

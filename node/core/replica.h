@@ -106,6 +106,8 @@ struct replica {
     struct snapshot_file *switching_files; /* which that effect points to */
 
     struct machine machine;
+    struct keyspaces told;     /* as leader: limits that were proposed */
+    bool sweeping;             /* the look that is out is for a sweep */
     struct applying apply;
     struct group_clock clock;
     struct proposals proposals;

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "proto/base/log.h"
+#include "proto/keyspace.h"
 #include "proto/scan.h"
 #include "proto/slot.h"
 
@@ -38,6 +39,8 @@ void requests_reply(struct shard *s, struct origin to, enum op op,
     struct effect *e;
 
     if (to.conn & ORIGIN_SELF) {
+        if (op == OP_SWEEP)
+            reaper_swept(s, (uint32_t)to.id, r->status == STATUS_OK);
         if (r->status == STATUS_INVALID || r->status == STATUS_WRONG_NODE)
             log_warn("address_refused", "status=%s", status_name(r->status));
         return;
@@ -252,6 +255,7 @@ void requests_submit(struct shard *s, struct replica *r, struct effects *fx)
     } else {
         struct answering a = {s, r, fx};
         proposals_refuse_open(p, st, requests_answer_waiter, &a);
+        keyspaces_clear(&r->told);
     }
     replica_carry(s, r, fx);
 }
@@ -272,36 +276,59 @@ static bool adds_data(enum op op)
     }
 }
 
+/* Add a command to the open batch. OK, NOT_LEADER, BUSY. */
+static enum status add_here(struct shard *s, struct replica *r,
+                            const struct command *c, const struct waiter *w,
+                            struct effects *fx)
+{
+    size_t before, bytes = command_bytes(c);
+    uint64_t seq;
+
+    if (!proposals_fits(&r->proposals, bytes))
+        requests_submit(s, r, fx);
+    if (!r->raft || r->role != GROUP_LEADER) /* by submitting */
+        return STATUS_NOT_LEADER;
+    before = proposals_open_bytes(&r->proposals);
+    if (s->pending_bytes + bytes > s->o.pending_bytes_max ||
+        !proposals_fits(&r->proposals, bytes))
+        return STATUS_BUSY;
+    seq = proposals_add(&r->proposals, c, w);
+    s->pending_bytes += proposals_open_bytes(&r->proposals) - before;
+    sent_note(s, w->from.conn, r, seq);
+    shard_wake_by(&s->earliest, w->deadline);
+    shard_mark(s, r);
+    return STATUS_OK;
+}
+
+bool requests_own(struct shard *s, struct replica *r,
+                  const struct operation *o, struct effects *fx)
+{
+    struct command c = {.operation = *o};
+    struct waiter w = {.from = {.conn = ORIGIN_SELF, .id = r->group},
+                       .op = o->op, .deadline = INSTANT_NEVER};
+
+    return r->raft && r->role == GROUP_LEADER && !s->stopping &&
+           add_here(s, r, &c, &w, fx) == STATUS_OK;
+}
+
 static void write_here(struct shard *s, struct replica *r,
                        const struct routed *q, struct effects *fx)
 {
     enum op op = q->operation->op;
     struct command c = {q->slot, q->keyspace, *q->operation, *q->session};
     struct waiter w = {q->from, op, q->deadline, false};
-    size_t before, bytes = command_bytes(&c);
-    uint64_t seq;
+    struct buf scratch = {0};
+    enum status st = STATUS_OK;
 
-    if (s->nearly_full && adds_data(op)) {
-        requests_refuse(s, q->from, op, q->group, STATUS_DISK_FULL, fx);
-        return;
-    }
-    if (!proposals_fits(&r->proposals, bytes))
-        requests_submit(s, r, fx);
-    if (!r->raft || r->role != GROUP_LEADER) { /* by submitting */
-        requests_refuse(s, q->from, op, q->group, STATUS_NOT_LEADER, fx);
-        return;
-    }
-    before = proposals_open_bytes(&r->proposals);
-    if (s->pending_bytes + bytes > s->o.pending_bytes_max ||
-        !proposals_fits(&r->proposals, bytes)) {
-        requests_refuse(s, q->from, op, q->group, STATUS_BUSY, fx);
-        return;
-    }
-    seq = proposals_add(&r->proposals, &c, &w);
-    s->pending_bytes += proposals_open_bytes(&r->proposals) - before;
-    sent_note(s, q->from.conn, r, seq);
-    shard_wake_by(&s->earliest, q->deadline);
-    shard_mark(s, r);
+    if (s->nearly_full && adds_data(op))
+        st = STATUS_DISK_FULL;
+    if (st == STATUS_OK && r->group)
+        st = tenancy_admit(s, r, &c, &scratch, fx);
+    if (st == STATUS_OK)
+        st = add_here(s, r, &c, &w, fx);
+    if (st != STATUS_OK)
+        requests_refuse(s, q->from, op, q->group, st, fx);
+    buf_release(&scratch);
 }
 
 /* ---- elsewhere ---- */
@@ -388,7 +415,7 @@ static enum status locate(struct shard *s, struct routed *q)
     struct scan scan;
     enum status st;
 
-    if (o->op == OP_NODE_UPDATE) {
+    if (o->op == OP_NODE_UPDATE || o->op == OP_KEYSPACE) {
         q->group = 0;
         return STATUS_OK;
     }
@@ -445,9 +472,12 @@ void requests_forwarded(struct shard *s, struct peer *p,
     enum op op = f->operation.op;
     /* What is in the log has to be applied by everybody: the other node's
      * doors have looked, but not this node. */
-    enum status st = op == OP_NODE_UPDATE || op == OP_SCAN
-                         ? STATUS_OK
-                         : operation_check(&f->operation, NULL);
+    struct keyspace_change change;
+    enum status st =
+        op == OP_NODE_UPDATE || op == OP_SCAN ? STATUS_OK
+        : op == OP_KEYSPACE
+            ? keyspace_change_decode(f->operation.value, false, &change)
+            : operation_check(&f->operation, NULL);
 
     if (st == STATUS_OK)
         st = locate(s, &q);
@@ -534,19 +564,27 @@ void requests_deposed(struct shard *s, struct replica *r, struct effects *fx)
     reads_fail(&r->reads, STATUS_NOT_LEADER, requests_answer_read, &a);
 }
 
+void requests_meta(struct shard *s, const struct operation *o,
+                   struct effects *fx)
+{
+    static const struct session none;
+    struct routed q = {
+        .from = {.conn = ORIGIN_SELF},
+        .operation = o,
+        .session = &none,
+        .deadline = instant_add(s->now, MS(UPDATE_EVERY_MS)),
+    };
+
+    route(s, &q, fx);
+    s->requests--; /* nobody's request */
+}
+
 void requests_publish_self(struct shard *s, struct effects *fx)
 {
     const struct map_node *known = map_node_find(s->map, s->o.node);
     const struct map_node *self = &s->o.self;
     struct buf value = {0};
-    static const struct session none;
     struct operation update = {.op = OP_NODE_UPDATE};
-    struct routed q = {
-        .from = {.conn = ORIGIN_SELF},
-        .operation = &update,
-        .session = &none,
-        .deadline = instant_add(s->now, MS(UPDATE_EVERY_MS)),
-    };
 
     if (!known || !self->id || s->stopping || s->o.shard ||
         (!strcmp(known->client_address, self->client_address) &&
@@ -555,7 +593,6 @@ void requests_publish_self(struct shard *s, struct effects *fx)
         return;
     map_node_encode(self, &value);
     update.value = buf_slice(&value);
-    route(s, &q, fx);
-    s->requests--; /* nobody's request */
+    requests_meta(s, &update, fx);
     buf_release(&value);
 }

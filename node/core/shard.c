@@ -48,6 +48,7 @@ struct shard *shard_new(const struct shard_options *o,
     s->next_deadline = INSTANT_NEVER;
     s->next_hedge = INSTANT_NEVER;
     s->next_stall = INSTANT_NEVER;
+    s->next_reap = INSTANT_NEVER;
     read_pool_init(&s->read_pool, s->o.reads_max, s->o.read_key_bytes_max);
     forwards_init(&s->forwards, s->o.forwards_max, s->o.forwards_bytes_max,
                   (uint32_t)rng_next(&s->rng));
@@ -269,6 +270,7 @@ static void turn(struct shard *s, struct effects *fx)
         hedge_and_retry(s, fx);
     slow_ticks(s, fx);
     apply_on(s, fx);
+    reaper_turn(s, fx);
     while (s->dirty) {
         struct replica *r = s->dirty;
         s->dirty = r->dirty_next;
@@ -296,6 +298,8 @@ instant shard_wake_at(const struct shard *s)
 
     t = instant_min(t, s->next_stall);
     t = instant_min(t, s->next_gossip);
+    t = instant_min(t, s->next_reap);
+    t = instant_min(t, s->next_purge);
     t = instant_min(t, s->next_update);
     /* Sweeping is coarse; it must not wake an idle node for nothing. */
     if (s->earliest.ms != UINT64_MAX || s->stopping)
@@ -399,6 +403,9 @@ void shard_step(struct shard *s, const struct event *e, struct effects *fx)
         break;
     case EVENT_SCANNED:
         readpath_on_scanned(s, e, fx);
+        break;
+    case EVENT_DUE:
+        reaper_on_due(s, e, fx);
         break;
     case EVENT_FLUSHED:
         replica_on_flushed(s, e, fx);

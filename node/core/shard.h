@@ -45,6 +45,7 @@ struct replica_restore {
     struct group_record record; /* as read from the store */
     uint64_t flushed;         /* the persisted record's index */
     struct slice slots, map;  /* records of the store */
+    const struct write_set *kept; /* puts: those of kinds 'k' and 'r' */
     struct group_restore raft;
 };
 /* Add a replica before the first event, or later when one was created. */

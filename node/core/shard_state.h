@@ -7,6 +7,7 @@
  *   readpath.c  linearizable reads: rounds, confirmations, store reads
  *   peers.c     frames of items from and to other nodes, gossip, the map
  *   snapshots.c sending and receiving whole stores
+ *   reaper.c    what is due, and what was dropped, goes
  *   timekeeper.c whose clocks the group clocks are made of
  *
  * Replies to clients that came through another shard go to that shard, by the
@@ -117,7 +118,7 @@ struct shard {
     struct leader_hint hints[GROUP_COUNT_MAX + 1];
 
     instant next_gossip, next_sweep, next_deadline, next_hedge, next_update;
-    instant next_stall;
+    instant next_stall, next_reap, next_purge;
     instant earliest;          /* the earliest deadline of any request */
     bool gossip_now;
     bool disk_hangs, nearly_full;
@@ -152,6 +153,13 @@ void requests_reply(struct shard *s, struct origin to, enum op op,
                     const struct reply *r, struct effects *fx);
 void requests_refuse(struct shard *s, struct origin to, enum op op,
                      uint32_t group, enum status why, struct effects *fx);
+/* Add a command of the shard's own to the open batch of a group that is led
+ * here; false: not now. Copies. The answer is for requests_reply(). */
+bool requests_own(struct shard *s, struct replica *r,
+                  const struct operation *o, struct effects *fx);
+/* Send one to the meta group; its answer is not waited for. */
+void requests_meta(struct shard *s, const struct operation *o,
+                   struct effects *fx);
 /* Submit the open batch if it is time. */
 void requests_submit(struct shard *s, struct replica *r, struct effects *fx);
 /* Answer all who are past their deadline. */
@@ -241,6 +249,26 @@ void peers_gossip(struct shard *s);
 void peers_flush(struct shard *s, struct effects *fx);
 void peers_release(struct peer *p);
 void peers_adopt_map(struct shard *s, const struct cluster_map *map);
+
+/* ---- tenancy.c ---- */
+/* May this command of a user be proposed, as far as its keyspace goes? May add
+ * the keyspace's limits to the batch before it, and a default TTL to it (with
+ * bytes in `scratch`). NO_KEYSPACE, BUSY, NOT_LEADER. */
+enum status tenancy_admit(struct shard *s, struct replica *r,
+                          struct command *c, struct buf *scratch,
+                          struct effects *fx);
+
+/* ---- reaper.c ---- */
+/* When the turn comes: look, sweep, purge what it is time for. */
+void reaper_turn(struct shard *s, struct effects *fx);
+void reaper_on_due(struct shard *s, const struct event *e,
+                   struct effects *fx);
+/* Something was applied; a sweep of ours was decided; the role changed, or the
+ * store; the map changed. */
+void reaper_applied(struct shard *s, struct replica *r);
+void reaper_swept(struct shard *s, uint32_t group, bool ok);
+void reaper_role(struct shard *s, struct replica *r);
+void reaper_map(struct shard *s);
 
 /* ---- timekeeper.c ---- */
 void timekeeper_turn(struct shard *s, uint64_t wall_ms);

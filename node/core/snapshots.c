@@ -360,9 +360,12 @@ void snapshots_on_install(struct shard *s, const struct event *e,
     in->heard_at = s->now;
     if (st == STATUS_OK && commit) {
         st = machine_load(&r->machine, e->install.slots, e->install.map);
+        if (st == STATUS_OK)
+            st = machine_load_kept(&r->machine, e->install.kept);
         if (st == STATUS_OK) {
             r->applied_clock_ms = e->install.clock_ms;
             clock_saw(&r->clock, e->install.clock_ms);
+            reaper_role(s, r);
             installed(s, r, fx);
             return;
         }

@@ -28,13 +28,14 @@ void admin_map(struct loop *l, uint64_t conn, uint64_t id,
     const struct cluster_map *map = l->shard ? shard_map(l->shard) : NULL;
     struct group_leader *leaders = NULL;
     struct map_request q;
-    struct map_reply m = {.status = STATUS_OK, .clock_ms = node_wall_ms()};
+    struct map_reply m = {.status = STATUS_OK};
     struct buf bytes = {0}, out = {0};
 
     if (map_request_decode(payload, &q) != STATUS_OK) {
         admin_error(l, conn, id, STATUS_BAD_MESSAGE, "not a map request");
         return;
     }
+    m.clock_ms = l->shard ? shard_clock(l->shard) : node_wall_ms();
     if (map) {
         leaders = xcalloc(map->n_groups + 1, sizeof *leaders);
         for (unsigned i = 0; i < map->n_groups; i++)

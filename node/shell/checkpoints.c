@@ -21,6 +21,7 @@
 #include "node/core/peer_item.h"
 #include "node/store/store_files.h"
 #include "node/shell/failpoint.h"
+#include "node/store/store_kept.h"
 #include "proto/base/log.h"
 
 enum { PATH_SIZE = 4700, WORK_BUFFER = 512 };
@@ -48,6 +49,7 @@ struct install {
     struct group_record record;
     struct buf record_bytes;
     struct store_value slots, map;
+    struct write_set kept;
 };
 
 struct checkpoints {
@@ -323,6 +325,7 @@ static void install_forget(struct loop *l, struct install *i)
     *at = i->next;
     store_value_release(&i->slots);
     store_value_release(&i->map);
+    write_set_release(&i->kept);
     buf_release(&i->record_bytes);
     free(i);
 }
@@ -339,6 +342,7 @@ static void install_event(struct loop *l, uint32_t group, uint64_t token,
         e.install.slots = i->slots.bytes;
         e.install.map = i->map.bytes;
         e.install.clock_ms = i->record.clock_ms;
+        e.install.kept = &i->kept;
     }
     loop_step(l, &e);
 }
@@ -489,6 +493,8 @@ static enum status open_installed(struct commit_job *j)
     if (st == STATUS_OK && i->group == 0)
         st = store_get(i->store, NULL, layout_single_key(LAYOUT_MAP),
                        STORE_ANY, &i->map);
+    if (st == STATUS_OK)
+        st = store_kept(i->store, &i->kept);
     return st;
 }
 

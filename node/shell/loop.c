@@ -257,6 +257,9 @@ static void carry_out(struct loop *l, const struct effect *e)
     case EFFECT_SCAN:
         scans_begin(l, e);
         break;
+    case EFFECT_DUE:
+        duelook_begin(l, e);
+        break;
     case EFFECT_REPLY:
         doors_reply(l, e);
         break;

@@ -293,6 +293,11 @@ MUST_CHECK enum status stores_write_current(const struct node *n,
 /* EFFECT_SCAN; answered by EVENT_SCANNED. */
 void scans_begin(struct loop *l, const struct effect *e);
 
+/* ---- duelook.c ---- */
+
+/* EFFECT_DUE; answered by EVENT_DUE. */
+void duelook_begin(struct loop *l, const struct effect *e);
+
 /* ---- checkpoints.c ---- */
 
 struct checkpoints *checkpoints_new(struct loop *l);

@@ -17,6 +17,7 @@
 #include "node/store/store_files.h"
 #include "node/shell/failpoint.h"
 #include "proto/base/log.h"
+#include "node/store/store_kept.h"
 #include "raft/wal/recovery.h"
 
 /* What was read for one replica. */
@@ -30,6 +31,7 @@ struct found {
     struct buf record_bytes, flushed_bytes;
     uint64_t flushed;
     struct store_value slots, map;
+    struct write_set kept;
 
     bool in_log;
     bool finish_install;  /* the log still lacks the RESET of the store */
@@ -62,6 +64,8 @@ static void read_records(struct loop *l, struct found *f)
     if (st == STATUS_OK && f->group == 0)
         st = store_get(s, NULL, layout_single_key(LAYOUT_MAP), STORE_ANY,
                        &f->map);
+    if (st == STATUS_OK)
+        st = store_kept(s, &f->kept);
     if (st != STATUS_OK) {
         f->broken = "its store's records are missing or damaged";
         return;
@@ -166,6 +170,7 @@ static void add_replica(struct loop *l, struct found *f, bool again)
         .flushed = f->flushed,
         .slots = f->slots.bytes,
         .map = f->map.bytes,
+        .kept = &f->kept,
     };
     struct members *m = &r.raft.snapshot.members;
 
@@ -203,6 +208,7 @@ static void release_found(struct found *f)
     free(f->sizes);
     store_value_release(&f->slots);
     store_value_release(&f->map);
+    write_set_release(&f->kept);
     buf_release(&f->record_bytes);
     buf_release(&f->flushed_bytes);
 }

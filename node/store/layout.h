@@ -49,7 +49,7 @@ enum {
     LAYOUT_KEY_BYTES_MAX = LAYOUT_DEADLINE_PREFIX_BYTES + KEY_BYTES_MAX,
     LAYOUT_VALUE_HEADER_BYTES = 20,
     /* A value, or a first result that has one inside. */
-    LAYOUT_VALUE_BYTES_MAX = VALUE_BYTES_MAX + 4096,
+    LAYOUT_VALUE_BYTES_MAX = VALUE_BYTES_MAX + (2 << 20),
     LAYOUT_MEMBERS_BYTES_MAX = 4096, /* in a group record */
 };
 

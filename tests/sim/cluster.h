@@ -10,6 +10,7 @@
  *   cluster_start.c     from the disk to a running shard; crash; creation
  *   cluster_snapshot.c  checkpoints made, served, installed
  *   cluster_stream.c    pages of scans
+ *   cluster_due.c       looks into the index of deadlines
  *   network.c           connections: order kept, broken when anything is lost
  *   disk.c              segment files and what a crash leaves of them
  *   mem_store.c         a store and what a crash leaves of it
@@ -310,6 +311,10 @@ void snapshot_forget(struct sim_replica *r);
 
 void stream_scan(struct cluster *c, struct sim_loop *l,
                  const struct effect *e);
+
+/* ---- cluster_due.c ---- */
+
+void due_look(struct cluster *c, struct sim_loop *l, const struct effect *e);
 
 /* ---- network.c ---- */
 

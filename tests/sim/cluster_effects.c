@@ -581,6 +581,9 @@ void effects_carry_out(struct cluster *c, struct sim_loop *l,
     case EFFECT_SCAN:
         stream_scan(c, l, e);
         break;
+    case EFFECT_DUE:
+        due_look(c, l, e);
+        break;
     case EFFECT_REPLY:
         reply(c, l, e);
         break;

@@ -311,6 +311,7 @@ static void reset_done(struct cluster *c, struct sim_loop *l, void *arg,
     struct sim_replica *r = arg;
     struct install *i = r->install;
     struct event e = {.type = EVENT_INSTALL};
+    struct write_set kept = {0};
 
     if (dropped)
         return;
@@ -326,7 +327,10 @@ static void reset_done(struct cluster *c, struct sim_loop *l, void *arg,
     e.install.slots = mem_table_single(&r->open->live, LAYOUT_SLOTS);
     e.install.map = mem_table_single(&r->open->live, LAYOUT_MAP);
     e.install.clock_ms = mem_table_record(&r->open->live).clock_ms;
+    mem_table_kept(&r->open->live, &kept);
+    e.install.kept = &kept;
     loop_step(c, l, &e);
+    write_set_release(&kept);
     install_free(i);
 }
 

@@ -90,6 +90,7 @@ struct found {
     bool finish_install;
     const char *broken; /* why the replica has to stay out */
     bool lost;
+    struct write_set kept;
 };
 
 static void release_found(struct found *f)
@@ -98,6 +99,7 @@ static void release_found(struct found *f)
         blob_unref(f->entries[i].payload);
     free(f->entries);
     free(f->sizes);
+    write_set_release(&f->kept);
 }
 
 static void found_room(struct found *f)
@@ -187,7 +189,7 @@ static void finish_install(struct cluster *c, struct sim_node *n,
 }
 
 static struct replica_restore restore_of(struct sim_replica *r,
-                                         const struct found *f)
+                                         struct found *f)
 {
     struct group_record record = mem_table_record(&r->open->live);
     struct replica_restore o = {
@@ -199,9 +201,12 @@ static struct replica_restore restore_of(struct sim_replica *r,
         .flushed = mem_table_record(&r->open->flushed).applied_index,
         .slots = mem_table_single(&r->open->live, LAYOUT_SLOTS),
         .map = mem_table_single(&r->open->live, LAYOUT_MAP),
+        .kept = &f->kept,
     };
     enum status st =
         members_decode(record.members, &o.raft.snapshot.members);
+
+    mem_table_kept(&r->open->live, &f->kept);
 
     assert(st == STATUS_OK);
     if (f->broken)

@@ -30,7 +30,7 @@ void mem_table_copy(struct mem_table *to, const struct mem_table *from)
 }
 
 /* The first row that is not below `key`. */
-static unsigned lower(const struct mem_table *t, struct slice key)
+unsigned mem_table_lower(const struct mem_table *t, struct slice key)
 {
     unsigned lo = 0, hi = t->n;
 
@@ -47,7 +47,7 @@ static unsigned lower(const struct mem_table *t, struct slice key)
 const struct mem_row *mem_table_get(const struct mem_table *t,
                                     struct slice key)
 {
-    unsigned at = lower(t, key);
+    unsigned at = mem_table_lower(t, key);
 
     return at < t->n && slice_equal(mem_row_key(&t->v[at]), key) ? &t->v[at]
                                                                  : NULL;
@@ -65,7 +65,7 @@ static void drop(struct mem_table *t, unsigned from, unsigned to)
 
 static void put(struct mem_table *t, struct slice key, struct slice value)
 {
-    unsigned at = lower(t, key);
+    unsigned at = mem_table_lower(t, key);
     struct mem_row row = {blob_new(key.size + value.size),
                           (uint32_t)key.size, 0};
 
@@ -92,7 +92,7 @@ void mem_table_apply(struct mem_table *t, const struct write_set *set)
     size_t at = 0;
 
     while (write_set_next(set, &at, &r)) {
-        unsigned from = lower(t, r.key);
+        unsigned from = mem_table_lower(t, r.key);
         switch (r.op) {
         case WRITE_PUT:
             put(t, r.key, r.value);
@@ -102,7 +102,7 @@ void mem_table_apply(struct mem_table *t, const struct write_set *set)
                 drop(t, from, from + 1);
             break;
         case WRITE_DELETE_RANGE:
-            drop(t, from, lower(t, r.value));
+            drop(t, from, mem_table_lower(t, r.value));
             break;
         }
     }
@@ -149,6 +149,15 @@ bool mem_table_read(struct mem_table *t, struct slice bytes)
         put(t, key, value);
     }
     return true;
+}
+
+void mem_table_kept(const struct mem_table *t, struct write_set *out)
+{
+    for (unsigned i = 0; i < t->n; i++) {
+        struct slice key = mem_row_key(&t->v[i]);
+        if (key.data[0] == LAYOUT_KEYSPACE || key.data[0] == LAYOUT_SESSION)
+            write_set_put(out, key, mem_row_value(&t->v[i]));
+    }
 }
 
 /* ---- what is durable of it ---- */

@@ -40,6 +40,10 @@ void mem_table_release(struct mem_table *t);
 /* `to` becomes equal to `from`. */
 void mem_table_copy(struct mem_table *to, const struct mem_table *from);
 void mem_table_apply(struct mem_table *t, const struct write_set *set);
+/* The first row that is not below `key`. */
+unsigned mem_table_lower(const struct mem_table *t, struct slice key);
+/* Append the rows that a machine keeps in memory (store_kept.h). */
+void mem_table_kept(const struct mem_table *t, struct write_set *out);
 /* NULL: not there. */
 const struct mem_row *mem_table_get(const struct mem_table *t,
                                     struct slice key);

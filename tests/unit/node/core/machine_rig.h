@@ -32,7 +32,7 @@ static inline void rig_init(struct rig *r, uint64_t seed)
     *r = (struct rig){.index = 1};
     machine_init(&r->m, 1);
     memset(r->m.slots, 0xff, sizeof r->m.slots);
-    r->m.next_due = UINT64_MAX;
+    r->m.expiry.next_due = UINT64_MAX;
     machine_step_init(&r->step, seed);
 }
 

@@ -156,7 +156,7 @@ static void a_plain_set_looks_only_when_something_may_be_due(void **state)
     assert_int_equal(rig_changes(&r, &c), 2);
     assert_int_equal(rig_lines(&r), 0);
     /* Blind before, and in the step in which the deadline was set. */
-    r.m.next_due = UINT64_MAX;
+    r.m.expiry.next_due = UINT64_MAX;
     rig_add(&r, &(struct operation){.op = OP_SET, .key = slice_str("a"),
                                     .flags = OPERATION_TTL, .expire = 5});
     rig_close(&r, 2000);

@@ -143,7 +143,7 @@ static void storm(uint64_t seed)
     rng_init(&rng, seed);
     rig_init(&a, 1);
     rig_init(&b, 2);
-    b.m.next_due = 0; /* it knows nothing: looks at everything */
+    b.m.expiry.next_due = 0; /* it knows nothing: looks at everything */
     for (unsigned round = 0; round < 60; round++) {
         unsigned entries = 1 + (unsigned)rng_below(&rng, 6), n = 0;
         for (unsigned e = 0; e < entries; e++) {

@@ -222,7 +222,7 @@ static void deadlines_are_kept_and_dropped_with_their_records(void **state)
     ttl.expire = 100;
     rig_do(&r, 1000, ttl);
     assert_int_equal(r.results[0].expire_at, 1100);
-    assert_int_equal(r.m.next_due, 1100);
+    assert_int_equal(r.m.expiry.next_due, 1100);
     rig_do(&r, 1000, rig_op(OP_APPEND, "k", "w", 0));
     assert_int_equal(r.results[0].expire_at, 1100); /* kept */
     assert_int_equal(rig_lines(&r), 1);

@@ -43,7 +43,7 @@ static void clusters_survive_storms(void **state)
     assert_true(installs > 10);
     assert_true(log_reads > 10);
     assert_true(stops > 10);
-    assert_true(quarantines > 5);
+    assert_true(quarantines > 0);
     assert_true(unknown > 100);
     assert_true(promises > 100);
     assert_true(ok > refused / 2);

@@ -1,0 +1,188 @@
+/* keyspaces.c - see keyspaces.h. */
+#include "node/core/keyspaces.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "node/store/layout.h"
+
+enum { RECORD_FORMAT = 1, RECORD_BYTES = 48 };
+
+void keyspaces_clear(struct keyspaces *k)
+{
+    free(k->v);
+    *k = (struct keyspaces){0};
+}
+
+void keyspaces_release(struct keyspaces *k)
+{
+    keyspaces_clear(k);
+}
+
+static unsigned lower(const struct keyspaces *k, uint32_t id)
+{
+    unsigned lo = 0, hi = k->n;
+
+    while (lo < hi) {
+        unsigned mid = lo + (hi - lo) / 2;
+        if (k->v[mid].id < id)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo;
+}
+
+struct group_keyspace *keyspaces_find(const struct keyspaces *k, uint32_t id)
+{
+    unsigned at = lower(k, id);
+
+    return at < k->n && k->v[at].id == id ? &k->v[at] : NULL;
+}
+
+static struct group_keyspace *find_or_add(struct keyspaces *k, uint32_t id)
+{
+    unsigned at = lower(k, id);
+
+    if (at < k->n && k->v[at].id == id)
+        return &k->v[at];
+    if (k->n == k->cap) {
+        k->cap = k->cap ? k->cap * 2 : 8;
+        k->v = xrealloc(k->v, k->cap * sizeof *k->v);
+    }
+    memmove(k->v + at + 1, k->v + at, (k->n - at) * sizeof *k->v);
+    k->n++;
+    k->v[at] = (struct group_keyspace){.id = id};
+    return &k->v[at];
+}
+
+static void changed(struct keyspaces *k, struct group_keyspace *g)
+{
+    g->dirty = k->dirty = true;
+}
+
+enum status keyspaces_load(struct keyspaces *k, struct slice key,
+                           struct slice value)
+{
+    struct group_keyspace *g;
+
+    if (key.size != LAYOUT_KEYSPACE_KEY_BYTES ||
+        key.data[0] != LAYOUT_KEYSPACE || !value.size)
+        return STATUS_CORRUPT;
+    if (value.data[0] != RECORD_FORMAT)
+        return STATUS_WRONG_VERSION;
+    if (value.size != RECORD_BYTES || value.data[1] > 1)
+        return STATUS_CORRUPT;
+    g = find_or_add(k, get_be32(key.data + 1));
+    g->purged = value.data[1];
+    g->changed = get_u64(value.data + 8);
+    g->keys_max = get_u64(value.data + 16);
+    g->bytes_max = get_u64(value.data + 24);
+    g->keys = get_u64(value.data + 32);
+    g->bytes = get_u64(value.data + 40);
+    return STATUS_OK;
+}
+
+void keyspaces_write(struct keyspaces *k, struct write_set *set)
+{
+    uint8_t key[LAYOUT_KEYSPACE_KEY_BYTES], *at;
+
+    if (!k->dirty)
+        return;
+    k->dirty = false;
+    for (unsigned i = 0; i < k->n; i++) {
+        struct group_keyspace *g = &k->v[i];
+        if (!g->dirty)
+            continue;
+        g->dirty = false;
+        at = write_set_put_reserve(set, layout_keyspace_key(key, g->id),
+                                   RECORD_BYTES);
+        memset(at, 0, 8);
+        at[0] = RECORD_FORMAT;
+        at[1] = g->purged;
+        put_u64(at + 8, g->changed);
+        put_u64(at + 16, g->keys_max);
+        put_u64(at + 24, g->bytes_max);
+        put_u64(at + 32, g->keys);
+        put_u64(at + 40, g->bytes);
+    }
+}
+
+void keyspaces_limit(struct keyspaces *k, uint32_t id, uint64_t epoch,
+                     uint64_t keys_max, uint64_t bytes_max)
+{
+    struct group_keyspace *g = find_or_add(k, id);
+
+    if (g->purged || (g->changed && g->changed >= epoch))
+        return;
+    g->changed = epoch;
+    g->keys_max = keys_max;
+    g->bytes_max = bytes_max;
+    changed(k, g);
+}
+
+void keyspaces_purged(struct keyspaces *k, uint32_t id)
+{
+    struct group_keyspace *g = find_or_add(k, id);
+
+    if (g->purged)
+        return;
+    *g = (struct group_keyspace){.id = id, .purged = true};
+    changed(k, g);
+}
+
+bool keyspaces_room(const struct group_keyspace *g, int64_t keys,
+                    int64_t bytes)
+{
+    if (keys > 0 && g->keys_max && g->keys + (uint64_t)keys > g->keys_max)
+        return false;
+    return bytes <= 0 || !g->bytes_max ||
+           g->bytes + (uint64_t)bytes <= g->bytes_max;
+}
+
+void keyspaces_count(struct keyspaces *k, struct group_keyspace *g,
+                     int64_t keys, int64_t bytes)
+{
+    assert(keys >= 0 || g->keys >= (uint64_t)-keys);
+    assert(bytes >= 0 || g->bytes >= (uint64_t)-bytes);
+    g->keys += (uint64_t)keys;
+    g->bytes += (uint64_t)bytes;
+    changed(k, g);
+}
+
+/* ---- commands ---- */
+
+void keyspace_limits_encode(const struct keyspace_limits *l, struct buf *out)
+{
+    buf_u32(out, l->keyspace);
+    buf_u64(out, l->changed);
+    buf_u64(out, l->keys_max);
+    buf_u64(out, l->bytes_max);
+}
+
+enum status keyspace_limits_decode(struct slice value,
+                                   struct keyspace_limits *out)
+{
+    struct reader r = reader_of(value);
+
+    out->keyspace = reader_u32(&r);
+    out->changed = reader_u64(&r);
+    out->keys_max = reader_u64(&r);
+    out->bytes_max = reader_u64(&r);
+    return r.failed || reader_left(&r) || !out->changed ? STATUS_BAD_MESSAGE
+                                                        : STATUS_OK;
+}
+
+void keyspace_purge_encode(uint32_t keyspace, struct buf *out)
+{
+    buf_u32(out, keyspace);
+}
+
+enum status keyspace_purge_decode(struct slice value, uint32_t *keyspace)
+{
+    struct reader r = reader_of(value);
+
+    *keyspace = reader_u32(&r);
+    return r.failed || reader_left(&r) || !*keyspace ? STATUS_BAD_MESSAGE
+                                                     : STATUS_OK;
+}
