@@ -11,6 +11,6 @@ BUILD_PACKAGES=(
 )
 TEST_PACKAGES=(
     libcmocka-dev clang clang-format libclang-rt-dev python3 git strace
-    debootstrap procps curl psmisc
+    debootstrap procps curl psmisc iproute2 libfaketime valgrind
     autoconf automake libtool liblz4-dev dpkg-dev
 )

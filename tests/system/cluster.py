@@ -26,6 +26,10 @@ class Failure(Exception):
     """A test's expectation did not hold; the text says which."""
 
 
+class Skipped(Exception):
+    """This machine cannot do it; the text says what is missing."""
+
+
 def expect(condition, what):
     """Fail with `what` unless the condition holds."""
     if not condition:
@@ -238,7 +242,7 @@ class Cluster:
 
     def __exit__(self, kind, *_):
         self.stop_all()
-        if kind is None and not self.keep:
+        if kind in (None, Skipped) and not self.keep:
             shutil.rmtree(self.folder, ignore_errors=True)
         else:
             print(f"    kept: {self.folder}")

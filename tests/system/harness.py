@@ -16,14 +16,10 @@ _tests = []
 _shared = []
 
 
-class Skipped(Exception):
-    """This machine cannot do what the test needs; the text says what."""
-
-
 def skip(why):
     """End the test: it counts as passed, with a line that says why it was not
     carried out."""
-    raise Skipped(why)
+    raise cluster.Skipped(why)
 
 
 def test(function=None, long=False):
@@ -74,7 +70,7 @@ def _run_one(f):
         f()
     except KeyboardInterrupt:
         raise
-    except Skipped as e:
+    except cluster.Skipped as e:
         print(f"skipped {time.monotonic() - start:5.1f} s  {name}: {e}",
               flush=True)
         return True

@@ -2,7 +2,7 @@
  *
  *   recorder --history FILE [--endpoint host:port,...] [--keys K]
  *            [--concurrency C] [--process P] [--timeout MS] [--value-size B]
- *            [--think MS]
+ *            [--think MS] [--at-most-once]
  *
  * C clients, numbered from P on, each with one request at a time on one of K
  * keys, and MS milliseconds before the next, until SIGTERM. FILE gets a line
@@ -34,6 +34,7 @@ enum kind { GET, SET, DELETE, KINDS };
 struct options {
     const char *endpoint, *history;
     unsigned keys, concurrency, process, timeout, value_size, think;
+    bool at_most_once;
 };
 
 struct client {
@@ -240,7 +241,8 @@ static void parse(struct options *o, int argc, char **argv)
         {"endpoint", 1, 0, 'e'},    {"history", 1, 0, 'h'},
         {"keys", 1, 0, 'k'},        {"concurrency", 1, 0, 'c'},
         {"process", 1, 0, 'p'},     {"timeout", 1, 0, 't'},
-        {"value-size", 1, 0, 'v'},  {"think", 1, 0, 'T'}, {0}};
+        {"value-size", 1, 0, 'v'},  {"think", 1, 0, 'T'},
+        {"at-most-once", 0, 0, '1'}, {0}};
     int c, i = 0;
 
     *o = (struct options){.keys = 20, .concurrency = 8, .timeout = 2000,
@@ -253,6 +255,7 @@ static void parse(struct options *o, int argc, char **argv)
         case 'k': o->keys = number(name, optarg, 1, 1000000); break;
         case 'c': o->concurrency = number(name, optarg, 1, CLIENTS_MAX); break;
         case 'p': o->process = number(name, optarg, 0, 1000000); break;
+        case '1': o->at_most_once = true; break;
         case 'T': o->think = number(name, optarg, 0, 60000); break;
         case 't': o->timeout = number(name, optarg, 1, 600000); break;
         case 'v':
@@ -299,6 +302,7 @@ int main(int argc, char **argv)
     r.on_term.data = &r;
     uv_signal_start(&r.on_term, stop, SIGTERM);
     options.endpoints = r.o.endpoint;
+    options.at_most_once = r.o.at_most_once;
     r.library = coat_client_new(&r.loop, &options, error, sizeof error);
     if (!r.library)
         die("%s", error);
