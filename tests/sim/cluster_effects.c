@@ -265,6 +265,12 @@ static void apply(struct cluster *c, struct sim_loop *l,
     now_or_later(c, l, e, apply_done);
 }
 
+/* Blocks of a damaged file: now and then one of them is asked for. */
+static bool damaged(struct cluster *c, const struct sim_replica *r)
+{
+    return r->unreadable && cluster_odds(c, STREAM_STORE, 300);
+}
+
 static void fetch_done(struct cluster *c, struct sim_loop *l, void *arg,
                        bool dropped)
 {
@@ -297,6 +303,8 @@ static void fetch_done(struct cluster *c, struct sim_loop *l, void *arg,
     }
     done.fetched.group = e->group;
     done.fetched.records = records;
+    if (damaged(c, r))
+        done.fetched.status = STATUS_IO_ERROR;
     loop_step(c, l, &done);
     free(records);
     free(e);
@@ -312,12 +320,6 @@ static void fetch(struct cluster *c, struct sim_loop *l,
                      e->group);
     r->fetching = true;
     now_or_later(c, l, e, fetch_done);
-}
-
-/* Blocks of a damaged file: now and then one of them is asked for. */
-static bool damaged(struct cluster *c, const struct sim_replica *r)
-{
-    return r->unreadable && cluster_odds(c, STREAM_STORE, 300);
 }
 
 struct reading {

@@ -114,12 +114,40 @@ static void waiting_entries_become_one_step(void **state)
     trial_release(&t);
 }
 
+/* What has to be known before an entry is applied cannot be read: applying it
+ * anyway would make this replica differ from the others. */
+static void an_entry_is_not_applied_over_what_cannot_be_read(void **state)
+{
+    struct cluster_options o = trial_three();
+    struct sim_node *leader;
+    enum status st = STATUS_OK;
+
+    (void)state;
+    trial_start(&t, &o);
+    trial_run(&t, 5000); /* leadership is where the map wants it */
+    leader = trial_elect(&t, 1);
+    assert_int_equal(trial_answer(&t, leader, OP_SET, 0)->status, STATUS_OK);
+    leader->damaged = true;
+    cluster_replica(leader, 1)->unreadable = true;
+    for (unsigned i = 0; i < 100 && trial_replica(leader, 1)->raft; i++)
+        st = trial_answer(&t, leader, OP_DELETE, 0)->status;
+    assert_int_equal(trial_replica(leader, 1)->mode, REPLICA_QUARANTINED);
+    assert_string_equal(shard_replica_reason(loop_of(leader, 1)->shard, 1),
+                        "the store cannot be read");
+    assert_int_equal(st, STATUS_UNKNOWN);
+    assert_true(trial_elect(&t, 1) != leader); /* the others go on */
+    assert_int_equal(trial_answer(&t, leader, OP_SET, 0)->status, STATUS_OK);
+    assert_int_equal(trial_answer(&t, leader, OP_GET, 0)->status, STATUS_OK);
+    trial_release(&t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(barriers_decide_what_they_overwrite),
         cmocka_unit_test(a_stalled_store_is_tried_again),
         cmocka_unit_test(waiting_entries_become_one_step),
+        cmocka_unit_test(an_entry_is_not_applied_over_what_cannot_be_read),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

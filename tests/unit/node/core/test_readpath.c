@@ -135,6 +135,33 @@ static void reads_of_a_burst_share_a_round(void **state)
     trial_release(&t);
 }
 
+/* What the store cannot give may be anything: the replica takes no part any
+ * more, and who asked is told to ask again. */
+static void a_store_that_cannot_be_read_is_quarantined(void **state)
+{
+    struct cluster_options o = trial_three();
+    struct sim_node *leader;
+    enum status st = STATUS_OK;
+
+    (void)state;
+    trial_start(&t, &o);
+    trial_run(&t, 5000); /* leadership is where the map wants it */
+    leader = trial_elect(&t, 1);
+    assert_int_equal(trial_answer(&t, leader, OP_SET, 0)->status, STATUS_OK);
+    leader->damaged = true;
+    cluster_replica(leader, 1)->unreadable = true;
+    for (unsigned i = 0; i < 100 && trial_replica(leader, 1)->raft; i++)
+        st = trial_answer(&t, leader, OP_GET, 0)->status;
+    assert_int_equal(trial_replica(leader, 1)->mode, REPLICA_QUARANTINED);
+    assert_string_equal(shard_replica_reason(loop_of(leader, 1)->shard, 1),
+                        "the store cannot be read");
+    assert_int_equal(st, STATUS_UNAVAILABLE);
+    assert_true(trial_elect(&t, 1) != leader); /* the others go on */
+    assert_int_equal(trial_answer(&t, leader, OP_SET, 0)->status, STATUS_OK);
+    assert_int_equal(trial_answer(&t, leader, OP_GET, 0)->status, STATUS_OK);
+    trial_release(&t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -143,6 +170,7 @@ int main(void)
         cmocka_unit_test(a_read_sees_its_own_connections_writes),
         cmocka_unit_test(a_stale_read_needs_nobody),
         cmocka_unit_test(reads_of_a_burst_share_a_round),
+        cmocka_unit_test(a_store_that_cannot_be_read_is_quarantined),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
