@@ -262,6 +262,8 @@ static void applied(struct shard *s, struct replica *r, struct effects *fx)
 {
     struct applying *a = &r->apply;
     struct answering answering = {s, r, fx};
+    const struct change *changes;
+    unsigned n_changes;
     bool lent = false;
 
     if (a->change_index) {
@@ -280,6 +282,8 @@ static void applied(struct shard *s, struct replica *r, struct effects *fx)
     a->stalled_at = INSTANT_NEVER;
     r->done_seq = a->done_seq;
     a->state = APPLY_IDLE;
+    changes = machine_changes(applying_step(a), &n_changes);
+    watches_changed(s, r, changes, n_changes, r->applied);
     group_applied(r->raft, r->applied);
     for (unsigned i = 0; i < a->n_settled; i++) {
         struct settled *w = &a->settled[i];
@@ -290,7 +294,7 @@ static void applied(struct shard *s, struct replica *r, struct effects *fx)
     a->n_settled = 0;
     publish_map(r, fx);
     a->step ^= lent; /* replies borrow from this one */
-    readpath_run(r, fx);
+    readpath_run(s, r, fx);
     reaper_applied(s, r);
     if (!proposals_open_empty(&r->proposals))
         shard_mark(s, r);

@@ -1,7 +1,7 @@
 /* change.h - what applying an entry did to users' keys, for watches.
  *
  * machine_apply() lists the changes of its entries in the order in which they
- * were made; history.h keeps the last of them on every replica. All changes of
+ * were made; recent.h keeps the last of them on every replica. All changes of
  * one command have its version, also those of a transaction; a key that was
  * found expired gets its EXPIRE before what was done to it. Versions never
  * decrease from one change to the next. What only moves a deadline is no

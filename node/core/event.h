@@ -11,7 +11,7 @@
  *
  * THE CONTRACT OF ORDER
  *  1. The shell carries effects out in the order in which they were appended.
- *     Each of PERSIST, FETCH, APPLY, READ, SCAN, DUE, FLUSH, LOG_READ,
+ *     Each of PERSIST, FETCH, APPLY, READ, SCAN, DUE, WATCH, FLUSH, LOG_READ,
  *     CHECKPOINT and INSTALL_* is answered by exactly one later event, in any
  *     order between them; the answer may be stepped while effects are being
  *     carried out.
@@ -61,7 +61,7 @@ struct request {
     struct slice keyspace;      /* name; empty is the default keyspace */
     struct operation operation; /* proto/operation.h; of OP_SCAN `value` is the
                                    whole request (proto/scan.h), whose key is
-                                   `key` */
+                                   `key`; of OP_WATCH too (proto/watch.h) */
     struct session session;     /* of a write; zero: none */
     instant deadline;           /* monotonic */
 };
@@ -130,6 +130,8 @@ enum event_type {
     EVENT_READ,          /* answers READ */
     EVENT_SCANNED,       /* answers SCAN */
     EVENT_DUE,           /* answers DUE */
+    EVENT_WATCH_TAKEN,   /* answers WATCH: there is room for more */
+    EVENT_WATCH_CANCEL,  /* a client wants no more of a watch, or has gone */
     EVENT_FLUSHED,       /* answers FLUSH */
     EVENT_LOG_READ,      /* answers LOG_READ */
     EVENT_CHECKPOINT,    /* answers CHECKPOINT */
@@ -178,6 +180,13 @@ struct event {
                                    asked has gone */
             struct slice record; /* the stored data record */
         } read;
+        struct {
+            uint64_t token;
+        } watch_taken;
+        struct {
+            struct origin from;
+            bool whole; /* the connection has gone: all its watches */
+        } watch_cancel;
         struct {
             uint64_t token;
             enum status status; /* OK, MOVED, or as of scan_run_begin();
@@ -245,6 +254,7 @@ enum effect_type {
     EFFECT_READ,
     EFFECT_SCAN,         /* make a page (scan_run.h) of the state as of now */
     EFFECT_DUE,          /* look into the index of deadlines */
+    EFFECT_WATCH,        /* a part for a watch; its REPLY comes when it ends */
     EFFECT_REPLY,
     EFFECT_FLUSH,
     EFFECT_LOG_READ,
@@ -320,6 +330,11 @@ struct effect {
             unsigned max;      /* ... at most so many ... */
             size_t bytes_max;  /* ... until they have so many bytes */
         } due;
+        struct {
+            uint64_t token;
+            struct origin to;
+            struct slice part; /* proto/watch.h; until EVENT_WATCH_TAKEN */
+        } watch;
         struct {
             struct origin to;
             enum op op;

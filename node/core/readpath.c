@@ -32,22 +32,22 @@ void readpath_take(struct shard *s, struct replica *r, const struct request *q,
                    uint32_t keyspace, uint64_t after, struct effects *fx)
 {
     const struct operation *o = &q->operation;
-    bool scan = o->op == OP_SCAN;
+    bool scan = o->op == OP_SCAN, key = o->op == OP_GET;
     struct read *x = NULL;
 
     if (!scan || s->scans < SCANS_MAX)
         x = read_new(&s->read_pool,
-                     scan ? o->value.size
-                          : LAYOUT_DATA_PREFIX_BYTES + o->key.size);
+                     key ? LAYOUT_DATA_PREFIX_BYTES + o->key.size
+                         : o->value.size);
     if (!x) {
         requests_refuse(s, q->from, o->op, r->group, STATUS_BUSY, fx);
         return;
     }
     s->scans += scan;
-    if (scan)
-        memcpy(x->key, o->value.data, o->value.size);
-    else
+    if (key)
         layout_data_key(x->key, keyspace, o->key);
+    else
+        memcpy(x->key, o->value.data, o->value.size);
     x->op = o->op;
     x->keyspace = keyspace;
     x->from = q->from;
@@ -56,7 +56,7 @@ void readpath_take(struct shard *s, struct replica *r, const struct request *q,
     x->deadline = q->deadline;
     x->after = after > r->done_seq ? after : 0;
     x->index = 0;
-    if (read_mode_of(o) == READ_STALE) {
+    if (read_mode_of(o) == READ_STALE && o->op != OP_WATCH) {
         read_store(x, r->applied_clock_ms, fx);
         return;
     }
@@ -102,7 +102,7 @@ void readpath_start(struct shard *s, struct replica *r, struct effects *fx)
     needed = members_quorum(group_members(r->raft)) - 1;
     reads_start(q, s->now, index, group_term(r->raft), needed);
     if (!needed) {
-        readpath_run(r, fx);
+        readpath_run(s, r, fx);
         return;
     }
     ask(s, r, needed);
@@ -129,12 +129,19 @@ void readpath_hedge(struct shard *s, struct replica *r)
     shard_wake_by(&s->next_hedge, instant_add(s->now, MS(ROUND_LOST_MS)));
 }
 
-void readpath_run(struct replica *r, struct effects *fx)
+void readpath_run(struct shard *s, struct replica *r, struct effects *fx)
 {
     struct read *x;
 
-    while ((x = reads_runnable(&r->reads, r->applied, r->done_seq)))
-        read_store(x, r->applied_clock_ms, fx);
+    while ((x = reads_runnable(&r->reads, r->applied, r->done_seq))) {
+        if (x->op != OP_WATCH) {
+            read_store(x, r->applied_clock_ms, fx);
+            continue;
+        }
+        watches_begin(s, r, x->from, x->keyspace,
+                      slice_of(x->key, x->key_size), fx);
+        read_free(&s->read_pool, x);
+    }
 }
 
 void readpath_on_read(struct shard *s, const struct event *e,
@@ -254,7 +261,7 @@ static void confirm(void *arg, const struct round_entry *e)
             continue;
         if (!reads_confirm(&r->reads, e->seq, i))
             continue;
-        readpath_run(r, c->fx);
+        readpath_run(s, r, c->fx);
         if (r->reads.next.n)
             shard_mark(s, r);
     }

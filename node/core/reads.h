@@ -23,16 +23,16 @@ struct read {
     struct read *next;
     struct read *out_next, **out_slot; /* the pool's list of all that are out */
     struct origin from;
-    enum op op;          /* OP_GET, OP_SCAN */
+    enum op op;          /* OP_GET, OP_SCAN, OP_WATCH */
     instant deadline;
     uint32_t group;
-    uint32_t keyspace;   /* of OP_SCAN */
+    uint32_t keyspace;   /* of OP_SCAN, OP_WATCH */
     uint32_t key_size;
     bool meta;           /* only what is known of the value */
     uint64_t clock_ms;   /* the group clock when the store was asked */
     uint64_t index;      /* applied must reach it */
     uint64_t after;      /* so must the connection's batch of this number */
-    uint8_t *key;        /* the store key; of OP_SCAN the request */
+    uint8_t *key;        /* the store key; of the other two the request */
     uint8_t inlined[READ_KEY_INLINE];
 };
 

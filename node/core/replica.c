@@ -36,6 +36,7 @@ void replica_free(struct shard *s, struct replica *r)
         while ((x = read_list_pop(lists[i])))
             read_free(&s->read_pool, x);
     }
+    watches_release(s, r);
     group_free(r->raft);
     buf_release(&r->members);
     machine_release(&r->machine);
@@ -100,6 +101,7 @@ static bool load(struct replica *r, const struct replica_restore *o)
     buf_append(&r->members, g->members.data, g->members.size);
     r->applied_clock_ms = r->clock.last_ms = g->clock_ms;
     r->flushed = o->flushed;
+    watches_reset(r);
     return true;
 }
 

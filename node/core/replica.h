@@ -28,6 +28,7 @@
 #include "node/core/proposals.h"
 #include "node/core/reads.h"
 #include "node/core/snapshot.h"
+#include "node/core/watches.h"
 #include "node/store/layout.h"
 #include "raft/group.h"
 
@@ -113,6 +114,7 @@ struct replica {
     struct proposals proposals;
     uint64_t done_seq;         /* proposals up to it are decided and applied */
     struct reads reads;
+    struct watched watched;
     struct snapshot_send send;
     struct snapshot_receive receive;
 

@@ -13,6 +13,7 @@
 #include "proto/keyspace.h"
 #include "proto/scan.h"
 #include "proto/slot.h"
+#include "proto/watch.h"
 
 /* A request that knows where it belongs. */
 struct routed {
@@ -377,10 +378,12 @@ static void route(struct shard *s, struct routed *q, struct effects *fx)
     struct request as_read = {.from = q->from, .operation = *q->operation,
                               .deadline = q->deadline};
 
-    bool stale = read_mode_of(q->operation) == READ_STALE;
+    bool stale = read_mode_of(q->operation) == READ_STALE && op != OP_WATCH;
     bool write = operation_is_write(op);
     bool leads = r && r->raft && r->role == GROUP_LEADER;
-    uint32_t away = chains_node(&s->chains, q->from.conn, q->group);
+    uint32_t away = op == OP_WATCH
+                        ? 0
+                        : chains_node(&s->chains, q->from.conn, q->group);
 
     s->requests += !(q->from.conn & ORIGIN_PEER); /* counted where it came */
     if (!stale && away && (leads || away != shard_leader_node(s, q->group))) {
@@ -392,15 +395,17 @@ static void route(struct shard *s, struct routed *q, struct effects *fx)
         return;
     }
     if (r && r->raft && !write && (stale || leads)) {
+        /* A watch's connection may be another shard's: its number means
+         * nothing here. */
         readpath_take(s, r, &as_read, q->keyspace,
-                      sent_last(s, q->from.conn, r), fx);
+                      op == OP_WATCH ? 0 : sent_last(s, q->from.conn, r), fx);
         return;
     }
     if (write && leads && !s->stopping) {
         write_here(s, r, q, fx);
         return;
     }
-    if (q->from.conn & ORIGIN_PEER) {
+    if (q->from.conn & ORIGIN_PEER || op == OP_WATCH) {
         requests_refuse(s, q->from, op, q->group, STATUS_NOT_LEADER, fx);
         return;
     }
@@ -412,12 +417,20 @@ static enum status locate(struct shard *s, struct routed *q)
 {
     const struct operation *o = q->operation;
     struct slice key = o->key;
+    struct watch_request watch;
     struct scan scan;
     enum status st;
 
     if (o->op == OP_NODE_UPDATE || o->op == OP_KEYSPACE) {
         q->group = 0;
         return STATUS_OK;
+    }
+    if (o->op == OP_WATCH) {
+        st = watch_decode(o->value, &watch);
+        q->group = watch.group;
+        return st != STATUS_OK || map_group_find(s->map, q->group)
+                   ? st
+                   : STATUS_INVALID;
     }
     if (o->op == OP_SCAN) {
         st = scan_decode(o->value, &scan);
@@ -479,6 +492,8 @@ void requests_forwarded(struct shard *s, struct peer *p,
             ? keyspace_change_decode(f->operation.value, false, &change)
             : operation_check(&f->operation, NULL);
 
+    if (op == OP_WATCH) /* its parts have no way back */
+        st = STATUS_INVALID;
     if (st == STATUS_OK)
         st = locate(s, &q);
     if (st == STATUS_OK)
@@ -562,6 +577,7 @@ void requests_deposed(struct shard *s, struct replica *r, struct effects *fx)
                               requests_answer_waiter, &a);
     }
     reads_fail(&r->reads, STATUS_NOT_LEADER, requests_answer_read, &a);
+    watches_end_all(s, r, STATUS_NOT_LEADER, fx);
 }
 
 void requests_meta(struct shard *s, const struct operation *o,

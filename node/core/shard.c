@@ -49,6 +49,7 @@ struct shard *shard_new(const struct shard_options *o,
     s->next_hedge = INSTANT_NEVER;
     s->next_stall = INSTANT_NEVER;
     s->next_reap = INSTANT_NEVER;
+    s->watches.next_progress = INSTANT_NEVER;
     read_pool_init(&s->read_pool, s->o.reads_max, s->o.read_key_bytes_max);
     forwards_init(&s->forwards, s->o.forwards_max, s->o.forwards_bytes_max,
                   (uint32_t)rng_next(&s->rng));
@@ -63,6 +64,7 @@ void shard_free(struct shard *s)
     for (unsigned i = 0; i < s->n_replicas; i++)
         replica_free(s, s->replicas[i]);
     free(s->replicas);
+    watches_free(s);
     replica_bury(s);
     free(s->dead);
     for (unsigned i = 0; i < s->n_peers; i++)
@@ -282,6 +284,7 @@ static void turn(struct shard *s, struct effects *fx)
         if (s->replicas[i]->raft)
             shard_wake_by(&s->next_deadline,
                           group_deadline(s->replicas[i]->raft));
+    watches_turn(s, fx);
     peers_flush(s, fx);
 }
 
@@ -289,7 +292,7 @@ instant shard_wake_at(const struct shard *s)
 {
     instant t = instant_min(s->next_deadline, s->next_hedge);
 
-    if (s->apply_waiting)
+    if (s->apply_waiting || watches_want_turn(s))
         return s->now;
     /* Answers that came while the last turn's effects were carried out. */
     for (unsigned i = 0; i < s->n_peers; i++)
@@ -301,6 +304,7 @@ instant shard_wake_at(const struct shard *s)
     t = instant_min(t, s->next_reap);
     t = instant_min(t, s->next_purge);
     t = instant_min(t, s->next_update);
+    t = instant_min(t, s->watches.next_progress);
     /* Sweeping is coarse; it must not wake an idle node for nothing. */
     if (s->earliest.ms != UINT64_MAX || s->stopping)
         t = instant_min(t, s->next_sweep);
@@ -400,6 +404,12 @@ void shard_step(struct shard *s, const struct event *e, struct effects *fx)
         break;
     case EVENT_READ:
         readpath_on_read(s, e, fx);
+        break;
+    case EVENT_WATCH_TAKEN:
+        watches_on_taken(s, e);
+        break;
+    case EVENT_WATCH_CANCEL:
+        watches_cancel(s, e->watch_cancel.from, e->watch_cancel.whole, fx);
         break;
     case EVENT_SCANNED:
         readpath_on_scanned(s, e, fx);

@@ -28,6 +28,8 @@ struct shard_options {
     uint64_t node_flush_bytes;  /* 0: 128 MiB */
     unsigned log_trailing;    /* flushed entries kept for slow followers;
                                  0: 4096 */
+    size_t recent_bytes_max;  /* of a group's changes kept for watches;
+                                 0: 16 MiB, less with many groups */
     struct map_node self;     /* our addresses, as configured */
 };
 

@@ -4,6 +4,7 @@
  *   requests.c  from a request to its group: here, elsewhere, refused; replies
  *   replica.c   one replica's Raft effects carried over into the shard's
  *   apply.c     committed entries into the store, results to who waits
+ *   watches.c   who gets which changes
  *   readpath.c  linearizable reads: rounds, confirmations, store reads
  *   peers.c     frames of items from and to other nodes, gossip, the map
  *   snapshots.c sending and receiving whole stores
@@ -23,6 +24,7 @@
 #include "node/core/replica.h"
 #include "node/core/rounds.h"
 #include "node/core/shard.h"
+#include "node/core/watches.h"
 #include "proto/base/rng.h"
 
 #define ORIGIN_PEER (UINT64_C(1) << 63)
@@ -111,6 +113,7 @@ struct shard {
     struct sent_writes *conns; /* by the low half of the door's number */
     unsigned n_conns;
     struct read_pool read_pool;
+    struct watches watches;
     unsigned scans;            /* of OP_SCAN among the reads that are out */
     unsigned scans_passed_on;
     struct forwards forwards;
@@ -219,7 +222,7 @@ void readpath_take(struct shard *s, struct replica *r, const struct request *q,
                    uint32_t keyspace, uint64_t after, struct effects *fx);
 void readpath_start(struct shard *s, struct replica *r, struct effects *fx);
 void readpath_hedge(struct shard *s, struct replica *r);
-void readpath_run(struct replica *r, struct effects *fx);
+void readpath_run(struct shard *s, struct replica *r, struct effects *fx);
 void readpath_on_read(struct shard *s, const struct event *e,
                       struct effects *fx);
 void readpath_on_scanned(struct shard *s, const struct event *e,
@@ -227,6 +230,29 @@ void readpath_on_scanned(struct shard *s, const struct event *e,
 bool readpath_answer_round(struct shard *s, struct peer *p, struct slice body);
 bool readpath_on_ack(struct shard *s, struct peer *p, struct slice body,
                      struct effects *fx);
+
+/* ---- watches.c ---- */
+/* A watch that was asked for begins now, or is refused. */
+void watches_begin(struct shard *s, struct replica *r, struct origin from,
+                   uint32_t keyspace, struct slice request,
+                   struct effects *fx);
+/* One watch, or with `whole` all of that connection, which has gone. */
+void watches_cancel(struct shard *s, struct origin from, bool whole,
+                    struct effects *fx);
+/* What applying a step up to `applied` has changed. */
+void watches_changed(struct shard *s, struct replica *r,
+                     const struct change *changes, unsigned n,
+                     uint64_t applied);
+/* The replica's state is another one: nothing before it is known. */
+void watches_reset(struct replica *r);
+void watches_end_all(struct shard *s, struct replica *r, enum status why,
+                     struct effects *fx);
+void watches_turn(struct shard *s, struct effects *fx);
+bool watches_want_turn(const struct shard *s);
+void watches_on_taken(struct shard *s, const struct event *e);
+void watches_release(struct shard *s, struct replica *r);
+/* All that are left, when all replicas have been released. */
+void watches_free(struct shard *s);
 
 /* ---- peers.c ---- */
 struct peer *peers_find(struct shard *s, uint32_t node, unsigned shard);

@@ -329,6 +329,7 @@ static void installed(struct shard *s, struct replica *r, struct effects *fx)
     r->restarts = 0;
     r->flushing = false; /* of the old store: nobody may answer it any more */
     r->mode = REPLICA_SERVING;
+    watches_reset(r);
     log_info("snapshot_installed", "group=%u index=%lu", r->group,
              (unsigned long)in->index);
     buf_release(&in->members);

@@ -23,6 +23,7 @@
 
 enum {
     CONN_REQUESTS_MAX = 4096,
+    CONN_WATCHES_MAX = 4096,
     DEADLINE_DEFAULT_MS = 10000,
     DEADLINE_MAX_MS = 300000,
     HOLD_BYTES = 4 << 20,        /* wait to be sent to one client: no reads */
@@ -47,6 +48,7 @@ struct client {
     uint32_t generation;
     uint32_t next_free;  /* of a free place: index + 1 */
     uint32_t under_way;
+    uint32_t watches;    /* not among those */
     bool paused;
     STAILQ_HEAD(, held) held;
     TAILQ_ENTRY(client) in_holding; /* while `held` is not empty */
@@ -100,6 +102,12 @@ static struct client *client_add(struct native *d)
     return c;
 }
 
+/* What origins call it. */
+static uint64_t conn_number(const struct client *c)
+{
+    return origin_conn(c->generation, c->place, false);
+}
+
 /* ---- requests ---- */
 
 static void refuse(struct client *c, const struct request *q, enum status why,
@@ -141,6 +149,24 @@ static void on_data(struct client *c, const struct frame_header *h,
     }
 }
 
+/* Watches are not counted among the requests: they stay. */
+static void on_watch(struct client *c, const struct frame_header *h,
+                     struct request *q, struct slice payload)
+{
+    uint64_t ms = h->remaining.ms ? h->remaining.ms : DEADLINE_DEFAULT_MS;
+    instant deadline =
+        instant_add(node_now(), MS(MIN_OF(ms, DEADLINE_MAX_MS)));
+    enum status st = STATUS_BUSY;
+
+    q->from.tag = MESSAGE_WATCH;
+    q->operation.op = OP_WATCH;
+    c->watches++;
+    if (c->watches <= CONN_WATCHES_MAX)
+        st = watch_ask(c->native->l, q->from, deadline, payload);
+    if (st != STATUS_OK)
+        refuse(c, q, st, NULL);
+}
+
 static void on_frame(struct conn *conn, const struct frame_header *h,
                      struct slice payload)
 {
@@ -150,11 +176,19 @@ static void on_frame(struct conn *conn, const struct frame_header *h,
     enum status st = STATUS_OK;
     const char *why;
 
-    q.from.conn = origin_conn(c->generation, c->place, false);
+    q.from.conn = conn_number(c);
     q.from.id = h->id;
+    if (h->type == MESSAGE_WATCH_CANCEL && h->kind == FRAME_ONEWAY) {
+        watch_cancel(l, q.from, false);
+        return;
+    }
     if (h->kind != FRAME_REQUEST) {
         admin_error(l, q.from.conn, h->id, STATUS_BAD_MESSAGE,
                     "a request is expected");
+        return;
+    }
+    if (h->type == MESSAGE_WATCH) {
+        on_watch(c, h, &q, payload);
         return;
     }
     if (translate_request(h->type, payload, &q, &st, &why)) {
@@ -206,12 +240,15 @@ static void on_close(struct conn *conn, enum status why, const char *detail)
     if (why == STATUS_BAD_FRAME || why == STATUS_WRONG_VERSION)
         log_info("client_refused", "why=%s detail=\"%s\"", status_name(why),
                  detail);
+    if (c->watches)
+        watch_cancel(d->l, (struct origin){.conn = conn_number(c)}, true);
     c->conn = NULL;
     c->generation++;
     c->reading = 0;
     c->usual = 0;
     forget_held(c);
     c->under_way = 0;
+    c->watches = 0;
     c->paused = false;
     c->next_free = d->free_head;
     d->free_head = c->place + 1;
@@ -336,6 +373,28 @@ void native_send(struct loop *l, uint64_t conn, uint64_t id, uint16_t type,
     }
 }
 
+bool native_part(struct loop *l, uint64_t conn, uint64_t id,
+                 struct slice part)
+{
+    struct client *c = client_of(l->native, conn);
+    struct frame_header h = {.id = id, .kind = FRAME_PART,
+                             .type = MESSAGE_WATCH_PART};
+
+    if (!c || conn_closing(c->conn))
+        return false;
+    if (conn_send(c->conn, &h, &part, 1, CONN_CONTROL) == STATUS_OK)
+        return true;
+    cut_off(c); /* a part that is left out would be a gap */
+    return false;
+}
+
+size_t native_waiting(const struct loop *l, uint64_t conn)
+{
+    const struct client *c = client_of(l->native, conn);
+
+    return c && !conn_closing(c->conn) ? conn_pending(c->conn) : 0;
+}
+
 void native_reply(struct loop *l, const struct effect *e)
 {
     struct client *c = client_of(l->native, e->reply.to.conn);
@@ -348,7 +407,10 @@ void native_reply(struct loop *l, const struct effect *e)
 
     if (!c)
         return;
-    c->under_way--;
+    if (e->reply.op == OP_WATCH)
+        c->watches--;
+    else
+        c->under_way--;
     c->usual = MAX_OF(size, c->usual - c->usual / 8);
     out = begin_reply(c, e->reply.to.id, type,
                       size > VALUE_SMALL ? CONN_NORMAL : CONN_CONTROL);

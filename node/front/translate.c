@@ -116,6 +116,8 @@ uint16_t translate_reply_type(uint32_t tag)
         return MESSAGE_OPERATE_REPLY;
     case MESSAGE_SCAN:
         return MESSAGE_SCAN_REPLY;
+    case MESSAGE_WATCH:
+        return MESSAGE_ERROR;
     default:
         return MESSAGE_WRITE_REPLY;
     }
@@ -138,6 +140,8 @@ void translate_reply(uint32_t tag, const struct reply *r,
         .hint = *hint,
         .detail = detail,
     };
+    struct error_reply error = {.status = r->status, .hint = *hint,
+                                .detail = detail};
     struct scan_reply scan = {.status = r->status, .page = r->value,
                               .hint = *hint, .detail = detail};
 
@@ -150,6 +154,9 @@ void translate_reply(uint32_t tag, const struct reply *r,
         break;
     case MESSAGE_SCAN_REPLY:
         scan_reply_encode(&scan, out);
+        break;
+    case MESSAGE_ERROR:
+        error_reply_encode(&error, out);
         break;
     default:
         write_reply_encode(&write, out);

@@ -254,6 +254,9 @@ static void carry_out(struct loop *l, const struct effect *e)
         if (!doors_hold_read(l, e))
             stores_read(l, e);
         break;
+    case EFFECT_WATCH:
+        watch_part(l, e);
+        break;
     case EFFECT_SCAN:
         scans_begin(l, e);
         break;
@@ -261,7 +264,10 @@ static void carry_out(struct loop *l, const struct effect *e)
         duelook_begin(l, e);
         break;
     case EFFECT_REPLY:
-        doors_reply(l, e);
+        if (e->reply.op == OP_WATCH)
+            watch_reply(l, e);
+        else
+            doors_reply(l, e);
         break;
     case EFFECT_FLUSH:
         stores_flush(l, e);
@@ -320,7 +326,7 @@ void loop_step_replies(struct loop *l, const struct event *e)
     shard_step(l->shard, e, &l->fx);
     for (unsigned i = begin; i < l->fx.n; i++) {
         struct effect one = l->fx.v[i];
-        if (one.type == EFFECT_REPLY)
+        if (one.type == EFFECT_REPLY && one.reply.op != OP_WATCH)
             doors_reply(l, &one);
         else
             l->fx.v[kept++] = one;
@@ -412,6 +418,7 @@ static void turn(uv_check_t *c)
     }
     conn_set_flush(l->conns);
     doors_turn(l);
+    watch_turn(l);
     conn_set_flush(l->conns);
     arm(l);
 }
@@ -446,6 +453,7 @@ void loop_init(struct loop *l, struct node *n, unsigned index)
     l->conns = conn_set_new(l->uv, clients);
     l->native = native_new(l);
     l->redis = redis_new(l);
+    l->watch_door = watch_door_new();
     l->stores = stores_new(l);
     l->checkpoints = checkpoints_new(l);
     uv_check_init(l->uv, &l->check);
@@ -488,4 +496,6 @@ void loop_release(struct loop *l)
     shard_free(l->ended);
     l->ended = NULL;
     effects_release(&l->fx);
+    watch_door_free(l->watch_door);
+    l->watch_door = NULL;
 }

@@ -57,6 +57,7 @@ struct links;    /* links.c: connections to other nodes */
 struct native;   /* front/native.c: the door for clients, of a loop */
 struct redis;    /* front/redis.c: the Redis door, of a loop */
 struct relief;   /* relief.c: the log kept short and checked */
+struct watch_door; /* front/watch.c */
 struct checkpoints; /* checkpoints.c: snapshots on disk, of a loop */
 
 struct loop {
@@ -81,6 +82,7 @@ struct loop {
     struct stores *stores;
     struct native *native;
     struct redis *redis;
+    struct watch_door *watch_door;
     struct checkpoints *checkpoints;
     struct conn_set *conns;       /* of clients */
 
@@ -382,6 +384,26 @@ static inline bool origin_is_redis(uint64_t conn)
 {
     return conn & 1 && !(conn >> 62);
 }
+/* A part of a watch to this client; false: it is not there any more. */
+bool native_part(struct loop *l, uint64_t conn, uint64_t id,
+                 struct slice part);
+/* Bytes that wait to be sent to it; 0 when it has gone. */
+size_t native_waiting(const struct loop *l, uint64_t conn);
+
+/* ---- front/watch.c ---- */
+
+struct watch_door *watch_door_new(void);
+void watch_door_free(struct watch_door *d);
+/* A WATCH request of a client. On anything but OK it has not been asked. */
+MUST_CHECK enum status watch_ask(struct loop *l, struct origin from,
+                                 instant deadline, struct slice payload);
+/* The client wants no more of a watch, or has gone with all of them. */
+void watch_cancel(struct loop *l, struct origin from, bool whole);
+/* EFFECT_WATCH, and the REPLY to a watch, on the group's loop. */
+void watch_part(struct loop *l, const struct effect *e);
+void watch_reply(struct loop *l, const struct effect *e);
+/* Once a turn: who has room again? */
+void watch_turn(struct loop *l);
 
 /* Requests to the node itself, from the client `conn`. */
 void admin_map(struct loop *l, uint64_t conn, uint64_t id,

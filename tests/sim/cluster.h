@@ -9,7 +9,7 @@
  *   cluster_effects.c   a shard's effects carried out
  *   cluster_start.c     from the disk to a running shard; crash; creation
  *   cluster_snapshot.c  checkpoints made, served, installed
- *   cluster_stream.c    pages of scans
+ *   cluster_stream.c    pages of scans, parts of watches
  *   cluster_due.c       looks into the index of deadlines
  *   network.c           connections: order kept, broken when anything is lost
  *   disk.c              segment files and what a crash leaves of them
@@ -180,6 +180,8 @@ struct cluster_judge {
     /* The disk was read; NULL: the replica cannot be started. */
     void (*recovered)(void *arg, struct sim_node *n, struct sim_replica *r,
                       const struct wal_recovered_group *log);
+    /* A part of a watch came out; gives when it is taken, in ms. */
+    uint64_t (*part)(void *arg, struct sim_node *n, const struct effect *e);
 };
 
 struct network;
@@ -310,6 +312,8 @@ void snapshot_forget(struct sim_replica *r);
 /* ---- cluster_stream.c ---- */
 
 void stream_scan(struct cluster *c, struct sim_loop *l,
+                 const struct effect *e);
+void stream_part(struct cluster *c, struct sim_loop *l,
                  const struct effect *e);
 
 /* ---- cluster_due.c ---- */

@@ -580,6 +580,9 @@ void effects_carry_out(struct cluster *c, struct sim_loop *l,
     case EFFECT_READ:
         read_key(c, l, e);
         break;
+    case EFFECT_WATCH:
+        stream_part(c, l, e);
+        break;
     case EFFECT_SCAN:
         stream_scan(c, l, e);
         break;

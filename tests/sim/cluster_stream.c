@@ -1,4 +1,4 @@
-/* cluster_stream.c - pages of scans. See cluster.h. */
+/* cluster_stream.c - pages of scans, parts of watches. See cluster.h. */
 #include "node/core/scan_run.h"
 #include "tests/sim/cluster.h"
 
@@ -66,4 +66,27 @@ void stream_scan(struct cluster *c, struct sim_loop *l, const struct effect *e)
     }
     cluster_later(c, l, cluster_draw(c, STREAM_STORE, c->store_max),
                   scan_done, s);
+}
+
+static void part_taken(struct cluster *c, struct sim_loop *l, void *arg,
+                       bool dropped)
+{
+    const struct effect *part = arg;
+    struct event e = {.type = EVENT_WATCH_TAKEN};
+
+    e.watch_taken.token = part->watch.token;
+    if (!dropped)
+        loop_step(c, l, &e);
+    free(arg);
+}
+
+void stream_part(struct cluster *c, struct sim_loop *l, const struct effect *e)
+{
+    struct effect *copy = xmalloc(sizeof *copy);
+    uint64_t delay = 0;
+
+    *copy = *e;
+    if (c->judge.part)
+        delay = c->judge.part(c->judge.arg, l->node, e);
+    cluster_later(c, l, delay, part_taken, copy);
 }
