@@ -151,11 +151,12 @@ int cmd_set(struct cli *cli, int argc, char **argv)
 /* ---- get ---- */
 
 struct get_args {
-    const char *key;
+    const char *key, *file;
     bool stale;
 };
 
 static const struct argp_option get_options[] = {
+    {"file", 'f', "PATH", 0, "Write the value into this file", 0},
     {"stale", 's', NULL, 0,
      "Read from any replica; cheaper, maybe a little old", 0},
     {0},
@@ -166,6 +167,9 @@ static error_t get_take(int key, char *arg, struct argp_state *state)
     struct get_args *a = state->input;
 
     switch (key) {
+    case 'f':
+        a->file = arg;
+        return 0;
     case 's':
         a->stale = true;
         return 0;
@@ -203,6 +207,27 @@ static void get_print(struct cli *cli, const char *key,
     json_print(j, cli->out);
 }
 
+/* The value becomes the file as a whole or not at all. */
+static int get_into_file(struct cli *cli, const char *path,
+                         const struct coat_value *value)
+{
+    char other[4096];
+    FILE *f;
+    bool ok;
+
+    if ((size_t)snprintf(other, sizeof other, "%s.new", path) >= sizeof other)
+        return cli_error(cli, EXIT_USAGE, "get: the path is too long");
+    f = fopen(other, "wb");
+    ok = f && fwrite(value->data ? value->data : "", 1, value->size, f) ==
+                  value->size;
+    if (f)
+        ok = !fclose(f) && ok;
+    if (ok && !rename(other, path))
+        return EXIT_DONE;
+    return cli_error(cli, EXIT_REFUSED, "get: cannot write %s: %s", path,
+                     strerror(errno));
+}
+
 int cmd_get(struct cli *cli, int argc, char **argv)
 {
     struct get_args a = {0};
@@ -218,6 +243,8 @@ int cmd_get(struct cli *cli, int argc, char **argv)
     rv = coat_get_wait(k.session, COAT_STR(a.key), &how, &value);
     if (rv)
         code = keys_fail(&k, "get", slice_str(a.key), rv);
+    else if (a.file)
+        code = get_into_file(cli, a.file, &value);
     else
         get_print(cli, a.key, &value);
     coat_value_release(&value);

@@ -5,6 +5,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <fcntl.h>
+
 #include <jansson.h>
 
 #include "tests/unit/client/cli/run_cli.h"
@@ -118,6 +120,28 @@ static void missing_keys_exit_with_1(void **state)
     nodes_stop(t);
 }
 
+/* Broken: a file would hold something else than the value. */
+static void a_value_can_go_into_a_file(void **state)
+{
+    struct nodes *t = nodes_start(1);
+    char path[] = "test_get_file.XXXXXX", got[16] = "";
+    int fd = mkstemp(path);
+
+    (void)state;
+    e = t->f.endpoints;
+    assert_true(fd >= 0);
+    RUN_CODE(0, "-e", e, "set", "k", "to file");
+    RUN_CODE(0, "-e", e, "get", "k", "--file", path);
+    close(fd);
+    fd = open(path, O_RDONLY);
+    assert_int_equal(read(fd, got, sizeof got), 7);
+    assert_string_equal(got, "to file");
+    close(fd);
+    unlink(path);
+    RUN_CODE(4, "-e", e, "get", "k", "--file", "/no/such/folder/file");
+    nodes_stop(t);
+}
+
 /* Broken: files would be cut, or a missing one stored as nothing. */
 static void a_value_can_come_from_a_file(void **state)
 {
@@ -186,6 +210,7 @@ int main(void)
         cmocka_unit_test(only_a_terminal_gets_an_end_of_line),
         cmocka_unit_test(json_has_key_status_version_and_value),
         cmocka_unit_test(missing_keys_exit_with_1),
+        cmocka_unit_test(a_value_can_go_into_a_file),
         cmocka_unit_test(a_value_can_come_from_a_file),
         cmocka_unit_test(an_unknown_outcome_exits_with_5),
         cmocka_unit_test(a_refusal_exits_with_4_and_an_absence_with_3),
