@@ -12,5 +12,6 @@ BUILD_PACKAGES=(
 TEST_PACKAGES=(
     libcmocka-dev clang clang-format libclang-rt-dev python3 git strace
     debootstrap procps curl psmisc iproute2 libfaketime valgrind
+    redis-server redis-tools libhiredis-dev python3-redis nodejs
     autoconf automake libtool liblz4-dev dpkg-dev
 )

@@ -105,6 +105,13 @@ void redis_status_error(struct buf *out, enum status why)
     redis_error(out, text);
 }
 
+/* What Redis shows of an argument: not beyond a NUL, nor more than `max`. */
+static void show(struct buf *text, struct slice s, size_t max)
+{
+    buf_append(text, s.data, strnlen((const char *)s.data,
+                                     MIN_OF(s.size, max)));
+}
+
 static void unknown_command(struct buf *out, const struct redis_args *a)
 {
     struct buf text = {0};
@@ -112,15 +119,14 @@ static void unknown_command(struct buf *out, const struct redis_args *a)
     size_t shown = 0;
 
     buf_append(&text, "ERR unknown command '", 21);
-    buf_append(&text, name.data, MIN_OF(name.size, (size_t)WORDS_SHOWN));
+    show(&text, name, WORDS_SHOWN);
     buf_append(&text, "', with args beginning with: ", 29);
     for (uint32_t i = 1; i < a->n && shown < WORDS_SHOWN; i++) {
-        struct slice s = redis_arg(a, i);
-        size_t n = MIN_OF(s.size, (size_t)WORDS_SHOWN - shown);
+        size_t before = text.size;
         buf_u8(&text, '\'');
-        buf_append(&text, s.data, n);
+        show(&text, redis_arg(a, i), WORDS_SHOWN - shown);
         buf_append(&text, "' ", 2);
-        shown += n + 3;
+        shown += text.size - before;
     }
     resp_error(out, buf_slice(&text));
     buf_release(&text);

@@ -98,6 +98,9 @@ void redis_select(struct redis_client *c, const struct redis_args *a,
 
     if (!resp_to_integer(redis_arg(a, 1), &n)) {
         redis_error(out, "ERR value is not an integer or out of range");
+    } else if (n < INT32_MIN || n > INT32_MAX) {
+        redis_error(out, "ERR value is out of range, value must between "
+                         "-2147483648 and 2147483647");
     } else if (!database_exists(c, n)) {
         redis_error(out, "ERR DB index is out of range");
     } else {

@@ -97,15 +97,13 @@ static bool is_time(const struct redis_args *a, uint32_t i, bool *seconds,
     return false;
 }
 
-enum {
-    EXPIRES = OPERATION_TTL | OPERATION_DEADLINE | OPERATION_KEEP_TTL,
-    CONDITIONS = OPERATION_IF_ABSENT | OPERATION_IF_PRESENT,
-};
+enum { CONDITIONS = OPERATION_IF_ABSENT | OPERATION_IF_PRESENT };
 
 void redis_set(struct redis_cmd *cmd, const struct redis_args *a)
 {
     struct operation *o = &cmd->op;
-    bool seconds, absolute;
+    bool seconds = false, absolute = false;
+    uint32_t time = 0; /* where it is */
     char error[80];
 
     *o = (struct operation){.op = OP_SET, .key = redis_arg(a, 1),
@@ -117,19 +115,20 @@ void redis_set(struct redis_cmd *cmd, const struct redis_args *a)
             o->flags |= OPERATION_IF_PRESENT;
         } else if (redis_arg_is(a, i, "GET")) {
             o->flags |= OPERATION_PREVIOUS;
-        } else if (redis_arg_is(a, i, "KEEPTTL") && !(o->flags & EXPIRES)) {
+        } else if (redis_arg_is(a, i, "KEEPTTL") && !time) {
             o->flags |= OPERATION_KEEP_TTL;
-        } else if (!(o->flags & EXPIRES) &&
+        } else if (!time && !(o->flags & OPERATION_KEEP_TTL) &&
                    is_time(a, i, &seconds, &absolute)) {
-            if (!take_time(o, redis_arg(a, ++i), seconds, absolute, "set",
-                           error)) {
-                redis_fail(cmd, error);
-                return;
-            }
+            time = ++i;
         } else {
             redis_fail(cmd, SYNTAX);
             return;
         }
+    }
+    if (time && !take_time(o, redis_arg(a, time), seconds, absolute, "set",
+                           error)) {
+        redis_fail(cmd, error);
+        return;
     }
     redis_go(cmd, o->flags & OPERATION_PREVIOUS ? answer_value : answer_ok);
 }
@@ -191,6 +190,20 @@ void redis_getdel(struct redis_cmd *cmd, const struct redis_args *a)
     redis_go(cmd, answer_value);
 }
 
+/* Its time was wrong; as in Redis this matters only if the key is there. */
+static bool answer_wrong_time(struct redis_cmd *cmd,
+                              const struct operation_reply *r,
+                              struct buf *out)
+{
+    if (r->status == STATUS_NOT_FOUND)
+        resp_null(out, cmd->protocol);
+    else if (r->status == STATUS_OK)
+        redis_error(out, cmd->state);
+    else
+        return false;
+    return true;
+}
+
 void redis_getex(struct redis_cmd *cmd, const struct redis_args *a)
 {
     struct operation *o = &cmd->op;
@@ -207,7 +220,10 @@ void redis_getex(struct redis_cmd *cmd, const struct redis_args *a)
     } else if (a->n == 4 && is_time(a, 2, &seconds, &absolute)) {
         if (!take_time(o, redis_arg(a, 3), seconds, absolute, "getex",
                        error)) {
-            redis_fail(cmd, error);
+            cmd->state = xstrdup(error);
+            o->op = OP_GET;
+            o->flags = OPERATION_META;
+            redis_go(cmd, answer_wrong_time);
             return;
         }
     } else if (a->n > 2) {
@@ -367,26 +383,46 @@ static bool answer_float(struct redis_cmd *cmd,
     return true;
 }
 
+static bool to_float(struct slice s, double *v)
+{
+    char text[256], *end;
+
+    if (!s.size || s.size >= sizeof text || s.data[0] <= ' ')
+        return false;
+    memcpy(text, s.data, s.size);
+    text[s.size] = 0;
+    *v = strtod(text, &end);
+    return end == text + s.size && *v == *v;
+}
+
+/* Infinity is to be added: refused, but first a value that is no number. */
+static bool answer_infinite(struct redis_cmd *cmd,
+                            const struct operation_reply *r, struct buf *out)
+{
+    double v;
+
+    (void)cmd;
+    if (r->status != STATUS_OK && r->status != STATUS_NOT_FOUND)
+        return false;
+    if (r->status == STATUS_OK && !to_float(r->value, &v))
+        redis_error(out, NOT_A_FLOAT);
+    else
+        redis_error(out, "ERR increment would produce NaN or Infinity");
+    return true;
+}
+
 void redis_incrbyfloat(struct redis_cmd *cmd, const struct redis_args *a)
 {
-    struct slice s = redis_arg(a, 2);
-    char text[256], *end;
     double by;
     uint64_t bits;
 
-    if (!s.size || s.size >= sizeof text || s.data[0] <= ' ') {
-        redis_fail(cmd, NOT_A_FLOAT);
-        return;
-    }
-    memcpy(text, s.data, s.size);
-    text[s.size] = 0;
-    by = strtod(text, &end);
-    if (end != text + s.size || by != by) {
+    if (!to_float(redis_arg(a, 2), &by)) {
         redis_fail(cmd, NOT_A_FLOAT);
         return;
     }
     if (by && by * 0.5 == by) {
-        redis_fail(cmd, "ERR increment would produce NaN or Infinity");
+        cmd->op = (struct operation){.op = OP_GET, .key = redis_arg(a, 1)};
+        redis_go(cmd, answer_infinite);
         return;
     }
     memcpy(&bits, &by, sizeof bits);

@@ -41,7 +41,7 @@ def setup(build):
     global _root
     for base, _, files in os.walk(build):
         for name in ("coatcheckd", "coatcheckd_failpoints", "coatcheck",
-                     "hammer", "recorder", "coat_check"):
+                     "hammer", "recorder", "coat_check", "redis_hiredis"):
             path = os.path.join(base, name)
             if name in files and os.access(path, os.X_OK):
                 _programs[name] = path
@@ -135,14 +135,17 @@ class Node:
         os.makedirs(self.data)
 
     def move(self, port):
-        """Listen on this port and the next one from the next start on."""
+        """Listen on this port and the next two from the next start on."""
         self.port, self.peer_port = port, port + 1
+        self.redis_port = port + 2
         self.endpoint = f"{self.host}:{port}"
 
     def arguments(self):
         return [*self.prefix, program(self.daemon), "--data", self.data,
                 "--listen", self.endpoint,
-                "--peer-listen", f"{self.host}:{self.peer_port}", *self.extra]
+                "--peer-listen", f"{self.host}:{self.peer_port}",
+                "--redis-listen", f"{self.host}:{self.redis_port}",
+                *self.extra]
 
     def start(self):
         """Start the daemon; does not wait. See wait_ready."""
