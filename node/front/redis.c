@@ -198,6 +198,11 @@ static bool start(struct redis_client *c, const struct redis_command *what,
         stall(c, REDIS_STALL_ROOM);
         return false;
     }
+    if (c->door->kept > REDIS_KEEP_ALL) {
+        redis_status_error(redis_begin(cmd), STATUS_BUSY);
+        redis_end(cmd);
+        return true;
+    }
     cmd->buckets = buckets;
     c->alone = alone;
     if (!(what->flags & REDIS_WRITE))

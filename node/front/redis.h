@@ -17,7 +17,8 @@
  * A command that has to wait stays unparsed in the connection's input.
  *
  * BOUNDS per client: CMDS_MAX commands and KEEP_BYTES of their arguments under
- * way; above, nothing is read from it.
+ * way; above, nothing is read from it. For all clients of a loop: KEEP_ALL of
+ * arguments, and a bound of what MGET and KEYS gather; above, TRYAGAIN.
  *
  * For node/front/redis*.c only. */
 #ifndef NODE_FRONT_REDIS_H
@@ -128,6 +129,7 @@ enum redis_stall {
 enum {
     REDIS_CMDS_MAX = 1024,         /* under way, of a client */
     REDIS_KEEP_BYTES = 4 << 20,    /* of their arguments */
+    REDIS_KEEP_ALL = 256 << 20,    /* ... of all clients of a loop */
     REDIS_WINDOW = 256,            /* parts of a command, asked at once */
 };
 
@@ -215,6 +217,7 @@ struct redis_cmd {
     redis_gather *gather;
     redis_joined *joined;
     struct buf gathered;
+    size_t counted;                     /* of it, in door->gathered */
     struct redis_part *parts;           /* when their replies have an order */
     uint32_t *again;                    /* parts to ask for again */
     uint32_t n_again, again_cap;
@@ -247,7 +250,8 @@ struct redis {
     struct redis_retrying retrying;
     uv_timer_t retry;
     TAILQ_HEAD(, redis_client) holding;
-    size_t early;           /* of all clients */
+    size_t early, kept;     /* of all clients */
+    size_t gathered;        /* of all commands */
     struct rng rng;         /* of RANDOMKEY */
     struct buf sink;        /* replies that nobody will read */
 };

@@ -11,6 +11,7 @@
 enum {
     CMDS_ALL_MAX = 1 << 20,   /* on one loop: 20 bits of an id */
     REPLY_KEPT = 1024,        /* memory that a free command may hold */
+    GATHERED_MAX = 256 << 20, /* by all commands of a loop */
     DEADLINE_MS = 10000,
     RETRY_MS = 5000,          /* what was not executed is asked again so long */
     RETRY_EVERY_MS = 50,
@@ -57,6 +58,7 @@ static void pool_give(struct redis *d, struct redis_cmd *cmd)
 
     if (cmd->release)
         cmd->release(cmd);
+    d->gathered -= cmd->counted;
     free(cmd->parts);
     free(cmd->again);
     free(cmd->state);
@@ -106,6 +108,7 @@ static void settle(struct redis_cmd *cmd)
     struct redis_client *c = cmd->client;
 
     c->kept -= cmd->kept;
+    c->door->kept -= cmd->kept;
     cmd->kept = 0;
     if (cmd->is_retrying) {
         TAILQ_REMOVE(&c->door->retrying, cmd, in_retrying);
@@ -284,14 +287,14 @@ static void submit(struct redis_cmd *cmd, uint32_t part,
 {
     struct redis_client *c = cmd->client;
     struct loop *l = c->door->l;
-    struct event e = {.type = EVENT_REQUEST, .now = cmd->begun};
+    struct event e = {.type = EVENT_REQUEST, .now = node_now()};
     struct operation_reply refused = {.status = check(l, o)};
     char keyspace[REDIS_KEYSPACE_SIZE];
     struct request q = {
         .from = {origin_conn(c->generation, c->place, true),
                  id_of(cmd, part), 0},
         .operation = *o,
-        .deadline = instant_add(cmd->begun, MS(DEADLINE_MS)),
+        .deadline = instant_add(e.now, MS(DEADLINE_MS)),
     };
 
     if (refused.status != STATUS_OK) {
@@ -346,6 +349,7 @@ static void account(struct redis_cmd *cmd)
 {
     cmd->kept = cmd->keep.size;
     cmd->client->kept += cmd->kept;
+    cmd->client->door->kept += cmd->kept;
 }
 
 /* Copy a slice of the operation behind what is kept; the buffer is large enough
@@ -516,6 +520,7 @@ void redis_on_retry(uv_timer_t *t)
 static void on_result(struct redis_cmd *cmd, uint32_t part,
                       const struct operation_reply *r)
 {
+    struct redis *d = cmd->client->door;
     struct buf *out;
 
     if (was_not_executed(r->status) && may_retry(cmd)) {
@@ -532,9 +537,13 @@ static void on_result(struct redis_cmd *cmd, uint32_t part,
     cmd->repeat = false;
     if (!cmd->gather(cmd, part, r) && cmd->failed == STATUS_OK)
         cmd->failed = r->status == STATUS_OK ? STATUS_INTERNAL : r->status;
+    d->gathered += cmd->gathered.size - cmd->counted;
+    cmd->counted = cmd->gathered.size;
+    if (d->gathered > GATHERED_MAX && cmd->failed == STATUS_OK)
+        cmd->failed = STATUS_BUSY;
+    cmd->begun = node_now(); /* it gets on: its time begins anew */
     if (cmd->repeat && cmd->failed == STATUS_OK) {
         struct operation o;
-        cmd->begun = node_now(); /* it gets on */
         part_operation(cmd, part, &o);
         submit(cmd, part, &o);
         return;

@@ -242,6 +242,28 @@ def every_node_takes_every_command():
 
 
 @test
+def databases_are_keyspaces():
+    """Breaks if SELECT leads elsewhere than the keyspace of that name."""
+    c = shared_cluster()
+    r = empty(c)
+    expect(r.ask("SELECT", 3) == "ERR DB index is out of range", "no db3 yet")
+    done = c.cli("keyspace", "create", "db3")
+    expect(done.code == 0, f"keyspace create: {done.err}")
+    # A node hears of a new keyspace with the next map.
+    wait_until(lambda: r.ask("SELECT", 3) == "OK", 30, "db3 can be selected")
+    expect(r.ask("SET", "where", "db3") == "OK", "SET")
+    expect(c.cli("-k", "db3", "-o", "raw", "get", "where").out == b"db3",
+           "the native door finds it in db3")
+    expect(r.ask("DBSIZE") == 1, "DBSIZE of db3")
+    expect(r.ask("SELECT", 0) == "OK", "SELECT 0")
+    expect(r.ask("GET", "where") is None, "it is not in the default one")
+    expect(r.ask("FLUSHALL") == "OK", "FLUSHALL")
+    expect(r.ask("SELECT", 3) == "OK" and r.ask("DBSIZE") == 0,
+           "FLUSHALL means every database")
+    r.close()
+
+
+@test
 def commands_wait_for_a_new_leader():
     """Breaks if the loss of one node is seen by clients of the others as more
     than a delay."""
