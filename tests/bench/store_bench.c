@@ -1,11 +1,12 @@
 /* store_bench.c - what node/store costs: CPU per put and per get, idle memory.
  *
  *     store_bench [-d DIR] [-g GROUPS] [-k KEYS] [-b BATCH] [-v BYTES]
- *                 [-c CACHE_MIB]
+ *                 [-c CACHE_MIB] [-r ROUNDS]
  *
  * Opens GROUPS stores in one process below DIR (default: a temporary directory
  * in the working directory), writes KEYS random keys in batches of BATCH as the
- * node would (a group record in each, flushes when wanted), then reads. CPU is
+ * node would (a group record in each, flushes when wanted), overwrites them
+ * ROUNDS times at random, and reads. CPU is
  * this thread's ("own") and the whole process's ("all": flushes and compactions
  * too), user and system, per operation. For people; never a timed test. */
 #include <ftw.h>
@@ -29,6 +30,7 @@ struct bench {
     unsigned batch;
     unsigned value_bytes;
     unsigned cache_mib; /* 0: the default */
+    unsigned rounds;
     struct store_env *env;
     struct store *stores[GROUPS_MAX];
     struct rng rng;
@@ -312,11 +314,13 @@ static void run(struct bench *b)
              1u << 30, false);
 
     put_all(b, "put, new keys", false);
-    put_all(b, "put, overwriting", true);
-    printf("resident %.1f MiB\n", resident_mib());
     from = meter_now();
+    for (unsigned i = 0; i < b->rounds; i++)
+        put_all(b, "put, overwriting", true);
+    printf("resident %.1f MiB\n", resident_mib());
     settle(b);
-    report("flush and compact, per key", from, b->keys);
+    report("overwriting, flushed and compacted to the end", from,
+           (double)b->keys * b->rounds);
     get_some(b, "tables, first time", STORE_ANY, 0, false);
     get_some(b, "tables, any tier", STORE_ANY, 0, false);
     get_some(b, "tables, cache only", STORE_CACHE_ONLY, 0, false);
@@ -332,10 +336,11 @@ static void run(struct bench *b)
 int main(int argc, char **argv)
 {
     struct bench b = {.root = "store-bench-XXXXXX", .groups = 6,
-                      .keys = 1000000, .batch = 64, .value_bytes = 128};
+                      .keys = 1000000, .batch = 64, .value_bytes = 128,
+                      .rounds = 1};
     int c;
 
-    while ((c = getopt(argc, argv, "d:g:k:b:v:c:")) != -1) {
+    while ((c = getopt(argc, argv, "d:g:k:b:v:c:r:")) != -1) {
         switch (c) {
         case 'd':
             snprintf(b.root, sizeof b.root, "%s/store-bench-XXXXXX", optarg);
@@ -354,6 +359,9 @@ int main(int argc, char **argv)
             break;
         case 'c':
             b.cache_mib = (unsigned)atoi(optarg);
+            break;
+        case 'r':
+            b.rounds = (unsigned)atoi(optarg);
             break;
         default:
             return 2;
