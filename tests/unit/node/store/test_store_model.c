@@ -135,12 +135,44 @@ static void check_scan(struct rng *rng, const struct model *m,
     store_iter_free(it);
 }
 
+/* A random walk, turning round wherever it likes. */
+static void check_wander(struct rng *rng, const struct model *m,
+                         struct store_view *v)
+{
+    struct store_iter_options options = {.tier = STORE_ANY};
+    struct store_iter *it = store_iter_new(v, &options);
+    int at = (int)rng_below(rng, KEYS);
+    char c[16];
+
+    store_iter_seek(it, key_of(c, (unsigned)at));
+    while (at < KEYS && !m->present[at])
+        at++;
+    for (int n = 0; n < 60 && at >= 0 && at < KEYS; n++) {
+        int step = rng_below(rng, 2) ? 1 : -1;
+
+        assert_true(store_iter_valid(it));
+        assert_true(slice_equal(store_iter_key(it), key_of(c, (unsigned)at)));
+        check_value(m, (unsigned)at, store_iter_value(it));
+        if (step > 0)
+            store_iter_next(it);
+        else
+            store_iter_prev(it);
+        do
+            at += step;
+        while (at >= 0 && at < KEYS && !m->present[at]);
+    }
+    assert_int_equal(store_iter_valid(it), at >= 0 && at < KEYS);
+    store_iter_free(it);
+}
+
 static void check_all(struct rng *rng, const struct model *m, struct store *s,
                       struct store_view *v)
 {
     check_gets(m, s, v);
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < 4; i++) {
         check_scan(rng, m, v);
+        check_wander(rng, m, v);
+    }
 }
 
 static void run(uint64_t seed)

@@ -2,6 +2,9 @@
 #include "tests/unit/node/store/fixture.h"
 
 #include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "node/store/store_iter.h"
@@ -153,6 +156,118 @@ static void a_worker_never_outlives_the_store(void **state)
     fixture_release(&f);
 }
 
+enum { STAMPED = 200 };
+
+struct reading {
+    _Atomic(struct store_view *) view;
+    atomic_bool stop;
+    atomic_uint rounds;
+};
+
+/* Every key of a view carries the same stamp, however it is read. */
+static bool view_is_whole(struct store_view *v)
+{
+    struct store_iter_options options = {.tier = STORE_ANY};
+    struct store_iter *it = store_iter_new(v, &options);
+    uint64_t stamp = 0;
+    unsigned n = 0;
+    bool ok = true;
+
+    for (store_iter_first(it); store_iter_valid(it); store_iter_next(it)) {
+        uint64_t found = get_u64(store_iter_value(it).data);
+        struct store_value got;
+        stamp = n++ ? stamp : found;
+        ok = ok && found == stamp;
+        if (n % 16)
+            continue;
+        ok = ok && store_get(store_view_store(v), v, store_iter_key(it),
+                             STORE_ANY, &got) == STATUS_OK;
+        ok = ok && get_u64(got.bytes.data) == stamp;
+        store_value_release(&got);
+    }
+    ok = ok && store_iter_status(it) == STATUS_OK && n == STAMPED;
+    store_iter_free(it);
+    return ok;
+}
+
+static void *read_along(void *arg)
+{
+    struct reading *r = arg;
+    bool ok = true;
+
+    while (ok && !atomic_load(&r->stop)) {
+        struct store_view *v = atomic_exchange(&r->view, NULL);
+        if (!v) {
+            sched_yield();
+            continue;
+        }
+        ok = view_is_whole(v);
+        store_view_unref(v);
+        atomic_fetch_add(&r->rounds, 1);
+    }
+    return ok ? arg : NULL;
+}
+
+static void flush_if_wanted(struct store *s)
+{
+    enum status status;
+
+    if (!store_flush_wanted(s)) {
+        sched_yield();
+        return;
+    }
+    status = store_flush_begin(s);
+    assert_true(status == STATUS_OK || status == STATUS_STALLED);
+}
+
+/* Tables are written, frozen, flushed and dropped under the readers' hands;
+ * TSan sees what no comparison would. */
+static void workers_read_whole_states_while_all_goes_on(void **state)
+{
+    enum { WORKERS = 2, ROUNDS = 150 };
+    struct store_env_options options = {.group_flush_bytes = 128 * 1024};
+    struct reading r = {0};
+    struct write_set w = {0};
+    struct fixture f;
+    pthread_t threads[WORKERS];
+    uint8_t value[200] = {0};
+    char key[16];
+    void *result;
+
+    (void)state;
+    fixture_init(&f, &options);
+    fixture_open(&f);
+    for (int i = 0; i < WORKERS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, read_along, &r), 0);
+    for (uint64_t n = 1; atomic_load(&r.rounds) < ROUNDS; n++) {
+        enum status status;
+        write_set_clear(&w);
+        put_u64(value, n);
+        if (n % 7 == 0)
+            write_set_delete_range(&w, slice_str("k"), slice_str("l"));
+        for (unsigned i = 0; i < STAMPED; i++) {
+            int size = snprintf(key, sizeof key, "k%04u", i);
+            write_set_put(&w, slice_of(key, (size_t)size),
+                          slice_of(value, sizeof value));
+        }
+        do {
+            status = store_apply(f.store, &w);
+            assert_true(status == STATUS_OK || status == STATUS_STALLED);
+            flush_if_wanted(f.store);
+        } while (status == STATUS_STALLED);
+        store_view_unref(atomic_exchange(&r.view, store_view_take(f.store)));
+        store_flush_busy(f.store);
+    }
+    atomic_store(&r.stop, true);
+    for (int i = 0; i < WORKERS; i++) {
+        assert_int_equal(pthread_join(threads[i], &result), 0);
+        assert_ptr_equal(result, &r);
+    }
+    store_view_unref(atomic_load(&r.view));
+    write_set_release(&w);
+    fixture_release(&f);
+}
+
 #define WITH_STORE(t)                                                          \
     cmocka_unit_test_setup_teardown(t, fixture_setup, fixture_teardown)
 
@@ -163,6 +278,7 @@ int main(void)
         WITH_STORE(views_are_shared_until_something_is_applied),
         WITH_STORE(the_kept_view_does_not_disturb_a_flush),
         cmocka_unit_test(a_worker_never_outlives_the_store),
+        cmocka_unit_test(workers_read_whole_states_while_all_goes_on),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
