@@ -274,6 +274,7 @@ static struct table_node *leaf_for(struct table *t, struct slice key)
         struct table_inner *inner = table_inner_of(n);
         unsigned i = table_node_child(n, key);
 
+        table_node_prefetch(inner->children[i]);
         n = inner->children[i] = node_own(t, inner->children[i]);
         if (n->count == TABLE_FANOUT) {
             split_child(t, inner, i, key);
@@ -436,8 +437,10 @@ static enum table_answer look_up(const struct table_node *n,
 {
     unsigned at;
 
-    while (n && n->level)
+    while (n && n->level) {
         n = table_inner_of_const(n)->children[table_node_child(n, key)];
+        table_node_prefetch(n);
+    }
     if (n && table_node_find(n, key, &at)) {
         *out = n->records[at];
         return (*out)->tombstone ? TABLE_DELETED : TABLE_FOUND;
