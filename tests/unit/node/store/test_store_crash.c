@@ -217,6 +217,9 @@ static void a_kill_leaves_a_prefix_of_whole_entries(void **state)
         pid_t pid = start(writer, dir, &from);
 
         assert_int_equal(drain(from, &last, steps), steps);
+        /* However slow the disk is, a flush has ended in between. */
+        while (last.flushed <= before.applied)
+            assert_int_equal(drain(from, &last, 1), 1);
         assert_int_equal(kill(pid, SIGKILL), 0);
         drain(from, &last, UINT32_MAX);
         close(from);
@@ -226,11 +229,10 @@ static void a_kill_leaves_a_prefix_of_whole_entries(void **state)
         /* One more may have been applied than was reported. */
         assert_true(found.applied <= last.applied + 1);
         assert_true(found.applied >= last.flushed);
-        assert_true(found.applied >= before.applied);
+        assert_true(found.applied > before.applied);
         assert_true(found.flushed == found.applied);
         before = found;
     }
-    assert_true(before.applied > 1000);
     remove_tree(root);
 }
 
