@@ -71,18 +71,19 @@ void operation_encode(const struct operation *o, struct buf *out)
 
 enum status operation_decode(struct reader *r, struct operation *out)
 {
-    uint16_t key_size;
+    struct slice header = reader_bytes(r, OPERATION_HEADER_BYTES);
     uint32_t value_size;
     uint8_t zero;
 
     *out = (struct operation){0};
-    out->op = reader_u8(r);
-    zero = reader_u8(r);
-    key_size = reader_u16(r);
-    out->flags = reader_u32(r);
-    value_size = reader_u32(r);
-    out->argument = reader_u64(r);
-    out->key = reader_bytes(r, key_size);
+    if (r->failed)
+        return STATUS_BAD_MESSAGE;
+    out->op = header.data[0];
+    zero = header.data[1];
+    out->flags = get_u32(header.data + 4);
+    value_size = get_u32(header.data + 8);
+    out->argument = get_u64(header.data + 12);
+    out->key = reader_bytes(r, get_u16(header.data + 2));
     out->value = reader_bytes(r, value_size);
     if (has_expire(out->flags))
         out->expire = reader_u64(r);
@@ -129,17 +130,16 @@ void transaction_compare_encode(struct buf *out, const struct compare *c)
 
 enum status transaction_compare(struct reader *r, struct compare *out)
 {
-    uint16_t key_size;
-    uint32_t value_size;
+    struct slice header = reader_bytes(r, COMPARE_HEADER_BYTES);
 
     *out = (struct compare){0};
-    out->what = reader_u8(r);
-    out->relation = reader_u8(r);
-    key_size = reader_u16(r);
-    value_size = reader_u32(r);
-    out->version = reader_u64(r);
-    out->key = reader_bytes(r, key_size);
-    out->value = reader_bytes(r, value_size);
+    if (r->failed)
+        return STATUS_BAD_MESSAGE;
+    out->what = header.data[0];
+    out->relation = header.data[1];
+    out->version = get_u64(header.data + 8);
+    out->key = reader_bytes(r, get_u16(header.data + 2));
+    out->value = reader_bytes(r, get_u32(header.data + 4));
     if (r->failed || out->what < COMPARE_VERSION ||
         out->what > COMPARE_VALUE || out->relation < RELATION_EQUAL ||
         out->relation > RELATION_GREATER) {

@@ -171,8 +171,6 @@ static enum coat_status begin_txn(struct worker *w, struct coat_bytes key,
 
     coat_transaction_if_version(t, key, COAT_GREATER, 0);
     coat_transaction_set(t, key, value, NULL);
-    coat_transaction_else(t);
-    coat_transaction_set(t, key, value, NULL);
     rv = coat_transact(w->client, t, how, on_reply, op);
     coat_transaction_free(t);
     return rv;

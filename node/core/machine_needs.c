@@ -57,6 +57,12 @@ static void need(const struct machine *m, struct machine_step *s,
               blind ? header : wanted(o));
 }
 
+bool machine_owns_key(const struct machine *m, struct slice route,
+                      struct slice key)
+{
+    return slice_equal(key, route) || machine_owns(m, slot_of(key));
+}
+
 static enum status need_transaction(const struct machine *m,
                                     struct machine_step *s,
                                     const struct command *c)
@@ -73,14 +79,14 @@ static enum status need_transaction(const struct machine *m,
             return STATUS_CORRUPT;
         if (compare.what == COMPARE_VALUE)
             want += (uint32_t)compare.value.size;
-        if (machine_owns(m, slot_of(compare.key)))
+        if (machine_owns_key(m, c->operation.key, compare.key))
             view_need(&s->view,
                       machine_data_key(s, c->keyspace, compare.key), want);
     }
     for (unsigned i = 0; i < t.n_then + t.n_else; i++) {
         if (operation_decode(&t.operations, &o) != STATUS_OK)
             return STATUS_CORRUPT;
-        if (machine_owns(m, slot_of(o.key)))
+        if (machine_owns_key(m, c->operation.key, o.key))
             need(m, s, c->keyspace, &o);
     }
     return STATUS_OK;

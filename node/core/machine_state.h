@@ -51,6 +51,10 @@ void machine_change(struct doing *d, enum change_kind kind, struct slice key,
                     bool whole);
 /* May this entry write `size` more bytes? */
 bool machine_room(const struct machine_step *s, size_t size);
+/* Is this key of a transaction the group's? `route` is the command's own, which
+ * is. */
+bool machine_owns_key(const struct machine *m, struct slice route,
+                      struct slice key);
 /* One operation of a user's key, not TRANSACT. */
 void machine_execute(struct doing *d, const struct operation *o,
                      struct result *r);

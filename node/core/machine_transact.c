@@ -4,9 +4,6 @@
  * saved before, so that a list that fails can be taken back whole. */
 #include "node/core/machine_state.h"
 
-#include <assert.h>
-
-#include "proto/slot.h"
 
 /* Where the step stood. */
 struct mark {
@@ -73,13 +70,13 @@ static int compare_value(const struct current *c, struct slice with)
     return order ? order : (c->size > with.size) - (c->size < with.size);
 }
 
-static enum status compare(struct doing *d, const struct compare *c,
-                           bool *holds)
+static enum status compare(struct doing *d, struct slice route,
+                           const struct compare *c, bool *holds)
 {
     struct current now;
     uint64_t version;
 
-    if (!machine_owns(d->m, slot_of(c->key)))
+    if (!machine_owns_key(d->m, route, c->key))
         return STATUS_CROSS_GROUP;
     machine_current(d, c->key, &now);
     if (c->what == COMPARE_VERSION) {
@@ -147,15 +144,15 @@ static enum status reply_room(const struct machine_step *s, size_t size)
 }
 
 /* `*place`: of the operation that failed. */
-static enum status run(struct doing *d, struct reader *list, unsigned n,
-                       unsigned *place)
+static enum status run(struct doing *d, struct slice route,
+                       struct reader *list, unsigned n, unsigned *place)
 {
     for (*place = 0; *place < n; ++*place) {
         struct operation o;
         struct result r = {.clock = d->s->clock_ms};
         if (operation_decode(list, &o) != STATUS_OK)
             return STATUS_CORRUPT; /* machine_needs() has read it */
-        if (!machine_owns(d->m, slot_of(o.key)))
+        if (!machine_owns_key(d->m, route, o.key))
             return STATUS_CROSS_GROUP;
         machine_execute(d, &o, &r);
         if (r.status == STATUS_OK)
@@ -167,7 +164,8 @@ static enum status run(struct doing *d, struct reader *list, unsigned n,
     return STATUS_OK;
 }
 
-static enum status decide(struct doing *d, struct transaction *t, bool *holds)
+static enum status decide(struct doing *d, struct slice route,
+                          struct transaction *t, bool *holds)
 {
     *holds = true;
     for (unsigned i = 0; i < t->n_compares; i++) {
@@ -175,7 +173,7 @@ static enum status decide(struct doing *d, struct transaction *t, bool *holds)
         bool one = false;
         enum status st = transaction_compare(&t->compares, &c);
         if (st == STATUS_OK)
-            st = compare(d, &c, &one);
+            st = compare(d, route, &c, &one);
         if (st != STATUS_OK)
             return st;
         *holds &= one;
@@ -183,13 +181,13 @@ static enum status decide(struct doing *d, struct transaction *t, bool *holds)
     return STATUS_OK;
 }
 
-static enum status execute(struct doing *d, struct transaction *t,
-                           unsigned *place)
+static enum status execute(struct doing *d, struct slice route,
+                           struct transaction *t, unsigned *place)
 {
     struct buf *replies = &d->s->replies;
     bool holds;
     unsigned n;
-    enum status st = decide(d, t, &holds);
+    enum status st = decide(d, route, t, &holds);
     struct operation skipped;
 
     if (st != STATUS_OK)
@@ -201,7 +199,7 @@ static enum status execute(struct doing *d, struct transaction *t,
     buf_u8(replies, holds);
     buf_u8(replies, 0);
     buf_u16(replies, (uint16_t)n);
-    return run(d, &t->operations, n, place);
+    return run(d, route, &t->operations, n, place);
 }
 
 void machine_transact(struct doing *d, const struct operation *o,
@@ -215,7 +213,7 @@ void machine_transact(struct doing *d, const struct operation *o,
 
     buf_clear(&s->replies);
     if (st == STATUS_OK)
-        st = execute(d, &t, &place);
+        st = execute(d, o->key, &t, &place);
     s->saving = false;
     r->status = st;
     if (st != STATUS_OK) {

@@ -21,6 +21,12 @@ FIGURES = [
     ("set, 1 client", "set", 1, 1),
     ("get, 1 client", "get", 1, 1),
     ("mixed, 50 clients", "mixed", 50, 1),
+    ("incr, 50 clients", "incr", 50, 1),
+    ("incr, 50 clients, pipeline 16", "incr", 50, 16),
+    ("setif, 50 clients", "setif", 50, 1),
+    ("setif, 50 clients, pipeline 16", "setif", 50, 16),
+    ("txn, 50 clients", "txn", 50, 1),
+    ("txn, 50 clients, pipeline 16", "txn", 50, 16),
 ]
 
 
