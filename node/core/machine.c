@@ -203,6 +203,11 @@ bool machine_room(const struct machine_step *s, size_t size)
     return s->set.records.size - s->entry_set + size <= MACHINE_WRITE_MAX;
 }
 
+bool machine_reply_room(const struct machine_step *s, size_t size)
+{
+    return s->out.size - s->entry_out + size <= MACHINE_WRITE_MAX;
+}
+
 struct slice machine_data_key(struct machine_step *s, uint32_t keyspace,
                               struct slice key)
 {

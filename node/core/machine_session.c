@@ -38,6 +38,10 @@ bool machine_session_first(struct machine *m, struct machine_step *s,
     if (st == STATUS_OK)
         return true;
     *r = (struct result){.status = st, .clock = s->clock_ms};
+    if (st == STATUS_EXISTS && !machine_reply_room(s, reply.size)) {
+        r->status = STATUS_BUSY; /* it is still remembered the next time */
+        return false;
+    }
     /* What is remembered was encoded by us, or checked when it was loaded. */
     if (st == STATUS_EXISTS && recall(s, reply, r) != STATUS_OK)
         assert(!"a first result that cannot be read");

@@ -55,6 +55,8 @@ bool machine_room(const struct machine_step *s, size_t size);
  * is. */
 bool machine_owns_key(const struct machine *m, struct slice route,
                       struct slice key);
+/* May this entry's replies hold `size` more bytes? */
+bool machine_reply_room(const struct machine_step *s, size_t size);
 /* One operation of a user's key, not TRANSACT. */
 void machine_execute(struct doing *d, const struct operation *o,
                      struct result *r);

@@ -136,11 +136,9 @@ static enum status reply_room(const struct machine_step *s, size_t size)
 
     if (s->replies.size + size > VALUE_BYTES_MAX)
         return STATUS_TOO_LARGE;
-    return s->out.size - s->entry_out + s->replies.size + size +
-                       REPLY_AT_MOST >
-                   MACHINE_WRITE_MAX
-               ? STATUS_BUSY
-               : STATUS_OK;
+    return machine_reply_room(s, s->replies.size + size + REPLY_AT_MOST)
+               ? STATUS_OK
+               : STATUS_BUSY;
 }
 
 /* `*place`: of the operation that failed. */

@@ -108,6 +108,32 @@ static void every_field_of_the_first_result_comes_back(void **state)
     assert_true(rig_holds(&r, "k", "newer"));
 }
 
+/* A few bytes of log must not become gigabytes of replies. */
+static void repeated_results_are_bounded(void **state)
+{
+    static uint8_t large[10 << 20];
+    struct operation set = rig_op(OP_SET, "k", "v", OPERATION_PREVIOUS);
+    unsigned ok = 0;
+
+    (void)state;
+    rig_do(&r, 900, (struct operation){.op = OP_SET, .key = slice_str("k"),
+                                       .value = slice_of(large,
+                                                         sizeof large)});
+    assert_int_equal(once(1000, 1, set)->status, STATUS_OK);
+    for (unsigned i = 0; i < 10; i++)
+        add(1000, 1, set);
+    rig_close(&r, 1000);
+    rig_apply(&r);
+    for (unsigned i = 0; i < 10; i++) {
+        assert_true(r.results[i].status == STATUS_OK ||
+                    r.results[i].status == STATUS_BUSY);
+        ok += r.results[i].status == STATUS_OK;
+    }
+    assert_int_equal(ok, MACHINE_WRITE_MAX / sizeof large);
+    assert_int_equal(once(1001, 1, set)->status, STATUS_OK);
+    assert_int_equal(rig_value(&r, 0).size, sizeof large);
+}
+
 /* A condition that failed stays failed; the state may be another one now. */
 static void a_refusal_is_a_result_too(void **state)
 {
@@ -153,6 +179,7 @@ int main(void)
         CASE(a_retried_increment_counts_once),
         CASE(a_retry_in_the_same_step_gets_the_first_result),
         CASE(every_field_of_the_first_result_comes_back),
+        CASE(repeated_results_are_bounded),
         CASE(a_refusal_is_a_result_too),
         CASE(a_moved_slot_is_no_result),
         CASE(too_late_or_too_early_changes_nothing),
