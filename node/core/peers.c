@@ -379,7 +379,9 @@ void peers_on_up(struct shard *s, const struct event *e)
         if (e->peer.channel == CHANNEL_BULK) {
             p->full = false;
             p->refused = p->seen = 0; /* by this connection nothing yet */
-            memset(p->refused_at, 0, p->n_refused_at * sizeof *p->refused_at);
+            if (p->refused_at)
+                memset(p->refused_at, 0,
+                       p->n_refused_at * sizeof *p->refused_at);
         }
         empty(&p->out[e->peer.channel]);
         p->map_asked = false;

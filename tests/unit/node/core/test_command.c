@@ -102,7 +102,7 @@ static void a_client_is_named_once_in_an_entry(void **state)
 {
     struct entry_writer w = {0};
     struct entry_reader r;
-    struct command c = command_of(OP_SET, "k", "v");
+    struct command c = command_of(OP_SET, "k", "v"), got;
     struct buf b;
     size_t bare;
 
@@ -121,12 +121,12 @@ static void a_client_is_named_once_in_an_entry(void **state)
         r = entry_reader_of(buf_slice(&b));
         assert_int_equal(entry_clients(&r), 51);
         for (unsigned i = 1; i <= 500; i++) {
-            assert_true(entry_next(&r, &c));
-            assert_int_equal(c.session.client[15], i % 2 ? 7 : i % 100);
-            assert_int_equal(c.session.sequence, i);
-            assert_int_equal(c.session.not_after, 1000 + i);
+            assert_true(entry_next(&r, &got));
+            assert_int_equal(got.session.client[15], i % 2 ? 7 : i % 100);
+            assert_int_equal(got.session.sequence, i);
+            assert_int_equal(got.session.not_after, 1000 + i);
             if (i % 2) /* the highest that it told in this entry */
-                assert_int_equal(c.session.acknowledged, 249);
+                assert_int_equal(got.session.acknowledged, 249);
         }
         buf_release(&b);
         entry_writer_clear(&w);
