@@ -341,6 +341,8 @@ void network_cut(struct cluster *c, struct sim_node *from, uint32_t to,
 /* One connection breaks, losing what is on its way. */
 void network_break(struct cluster *c, unsigned a, unsigned b,
                    enum channel channel);
+/* A line per connection, when verbose. */
+void network_say(struct cluster *c);
 /* The weather is good again: what is late arrives now. */
 void network_hurry(struct cluster *c);
 /* What goes from `from` to `to` takes up to this much longer. */

@@ -70,14 +70,16 @@ static void say_group(struct trial *t, uint32_t group)
                     "group %u on node %u: replica %" PRIu64 " %s, mode %d, "
                     "role %d, term %" PRIu64 ", leader %" PRIu64
                     ", log ..%" PRIu64 ", committed %" PRIu64
-                    ", applied %" PRIu64 ", members at %" PRIu64,
+                    ", applied %" PRIu64 ", members at %" PRIu64
+                    ", %zu wait, %u in flight",
                     group, n->id, r->id,
                     !r->raft                              ? "out"
                     : group_is_voter(r->raft, r->id)      ? "voter"
                                                           : "standby",
                     (int)r->mode, (int)r->role, r->term, r->leader,
                     r->raft ? group_last(r->raft) : 0, r->committed,
-                    r->applied, r->change_index);
+                    r->applied, r->change_index, (size_t)r->proposals.waiting,
+                    proposals_in_flight(&r->proposals));
     }
 }
 
@@ -87,6 +89,7 @@ static _Noreturn void no_progress(struct trial *t, const size_t *asked,
     const struct history *h = &t->clients.h;
     unsigned bad = 0;
 
+    network_say(&t->c);
     for (unsigned i = 0; i < probes; i++) {
         const struct past *p = asked[i] < h->n ? &h->v[asked[i]] : NULL;
         if (t->c.nodes[i % t->c.o.nodes].wiped)
@@ -124,6 +127,10 @@ static void progress(struct trial *t)
             if (n->wiped || (p && (p->state == PAST_PENDING ||
                                    p->status == STATUS_OK)))
                 continue;
+            if (p)
+                cluster_say(&t->c, "probe of group %u by node %u: %s",
+                            i / t->c.o.nodes + 1, n->id,
+                            status_name(p->status));
             if (t->clients.v[at].outstanding < CLIENT_DEPTH_MAX)
                 asked[i] = clients_ask(&t->clients, at, n, OP_SET,
                                        READ_LINEARIZABLE, key);

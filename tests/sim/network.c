@@ -28,6 +28,7 @@ struct pipe {
     struct flying *head, **tail;
     uint64_t last_due;
     bool armed;
+    uint64_t armed_for;
 };
 
 struct lane {
@@ -98,9 +99,10 @@ static void pipe_run(struct cluster *c, struct sim_loop *none UNUSED,
 
 static void pipe_arm(struct cluster *c, struct pipe *p, uint64_t delay)
 {
-    if (p->armed)
+    if (p->armed && p->armed_for <= c->now + delay)
         return;
     p->armed = true;
+    p->armed_for = c->now + delay;
     cluster_later(c, NULL, delay, pipe_run, p);
 }
 
@@ -395,7 +397,23 @@ void network_hurry(struct cluster *c)
                     f->due = MIN_OF(f->due, c->now);
                 p->last_due = MIN_OF(p->last_due, c->now);
                 if (p->head)
-                    cluster_later(c, NULL, 0, pipe_run, p);
+                    pipe_arm(c, p, 0);
+            }
+        }
+    }
+}
+
+void network_say(struct cluster *c)
+{
+    for (unsigned i = 0; i < c->o.nodes; i++) {
+        for (unsigned k = i + 1; k < c->o.nodes; k++) {
+            for (unsigned ch = 0; ch < 2; ch++) {
+                const struct lane *l = &c->network->lanes[i][k][ch];
+                cluster_say(c, "lane %u-%u/%u: %s, told %d %d, waiting %d %d",
+                            c->nodes[i].id, c->nodes[k].id, ch,
+                            l->open ? "open" : "closed", l->told_up[0],
+                            l->told_up[1], l->pipe[0].head != NULL,
+                            l->pipe[1].head != NULL);
             }
         }
     }
