@@ -252,6 +252,9 @@ void cluster_init(struct cluster *c, const struct cluster_options *o,
     c->now = 1000;
     c->initial = sample_map(o->nodes, o->groups, o->replicas);
     assert(c->initial);
+    if (o->contiguous)
+        for (unsigned i = 0; i < SLOT_COUNT; i++)
+            c->initial->owner[i] = (uint32_t)(1 + i * o->groups / SLOT_COUNT);
     for (unsigned i = 0; i < o->nodes; i++) {
         struct sim_node *n = &c->nodes[i];
         n->place = i;

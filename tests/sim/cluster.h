@@ -159,6 +159,7 @@ struct cluster_options {
     unsigned trailing;       /* entries kept behind a flush */
     unsigned padding_bytes;  /* of an extra file in each checkpoint */
     uint64_t clocks;         /* monotonic clocks begin within this, in ms */
+    bool contiguous;         /* each group owns one range of slots: small maps */
     unsigned victims;        /* nodes whose disk may be damaged */
 };
 

@@ -262,7 +262,7 @@ static void make_shard(struct cluster *c, struct sim_loop *l)
     };
 
     /* Started with another address: the meta group has to hear of it. */
-    if (n->boot % 2 == 0)
+    if (n->boot % 8 == 2)
         snprintf(o.self.peer_address, sizeof o.self.peer_address,
                  "node%u-%u:7411", n->id, n->boot);
     l->shard = shard_new(&o, n->map);

@@ -33,6 +33,7 @@ struct course course_of(uint64_t seed)
     o->trailing = 1 + (unsigned)rng_below(&rng, 5) * 10;
     o->padding_bytes = rng_below(&rng, 6) ? 100 : 600000;
     o->clocks = rng_below(&rng, 2) ? 1000000 : 0;
+    o->contiguous = rng_below(&rng, 8) > 0;
     if (rng_below(&rng, 2))
         o->victims = (o->replicas - 1) / 2;
     x.clients = CLUSTER_NODES_MAX + (unsigned)rng_below(&rng, 4);
