@@ -9,6 +9,8 @@
 enum {
     ASK_AGAIN_MS = 1000,   /* an unanswered piece is asked for again */
     GIVE_UP_MS = 30000,    /* the sender has been silent */
+    GIVE_UP_DOWN_MS = 1000, /* ... and is not connected: it may be gone for
+                              good, and who installs cannot vote */
     RECEIVER_GONE_MS = 60000, /* nothing was asked for: the log must go on */
 };
 
@@ -391,6 +393,15 @@ static void receiver_gone(struct shard *s, struct replica *r,
     replica_carry(s, r, fx);
 }
 
+/* How long the sender of what `r` receives may be silent. */
+static uint64_t patience(struct shard *s, const struct replica *r)
+{
+    const struct peer *p =
+        peers_with(s, node_of(s, r->group, r->receive.from), r->group);
+
+    return p && p->up[CHANNEL_BULK] ? GIVE_UP_MS : GIVE_UP_DOWN_MS;
+}
+
 void snapshots_tick(struct shard *s, struct replica *r, struct effects *fx)
 {
     struct snapshot_receive *in = &r->receive;
@@ -401,7 +412,7 @@ void snapshots_tick(struct shard *s, struct replica *r, struct effects *fx)
     if (!r->raft ||
         (in->state != RECEIVE_MANIFEST && in->state != RECEIVE_FILES))
         return;
-    if (instant_since(s->now, in->heard_at).ms > GIVE_UP_MS)
+    if (instant_since(s->now, in->heard_at).ms > patience(s, r))
         give_up(s, r, "the sender is silent", fx);
     else if (instant_since(s->now, in->asked_at).ms > ASK_AGAIN_MS)
         ask_piece(s, r);

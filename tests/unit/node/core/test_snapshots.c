@@ -84,6 +84,27 @@ static void another_sender_takes_over(void **state)
     trial_release(&t);
 }
 
+/* The sender is gone for good, and the receiver's vote is needed, which it cannot
+ * give while it installs: found by the simulator (a wiped node). */
+static void who_installs_from_the_dead_votes_again(void **state)
+{
+    struct cluster_options o = flushing(2000000);
+    struct sim_node *lost, *sender;
+
+    (void)state;
+    lost = left_behind(&o);
+    start_node(&t.c, lost);
+    trial_wait(&t, 5000, installing, lost, "an install");
+    sender = trial_leader(&t, 1);
+    start_crash(&t.c, sender);
+    trial_run(&t, 600);
+    trial_elect(&t, 1); /* within ten election timeouts */
+    assert_int_equal(trial_answer(&t, lost, OP_SET, 0)->status, STATUS_OK);
+    start_node(&t.c, sender);
+    trial_judge(&t);
+    trial_release(&t);
+}
+
 /* The receiver dies in the middle: nothing was switched, it begins anew. */
 static void an_interrupted_install_begins_anew(void **state)
 {
@@ -258,6 +279,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_replica_behind_the_log_gets_the_store),
         cmocka_unit_test(another_sender_takes_over),
+        cmocka_unit_test(who_installs_from_the_dead_votes_again),
         cmocka_unit_test(an_interrupted_install_begins_anew),
         cmocka_unit_test(a_crash_after_the_switch_is_finished_at_start),
         cmocka_unit_test(a_group_waits_for_its_switched_store),
