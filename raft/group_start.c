@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "proto/base/bytes.h"
+#include "proto/base/planted.h"
 #include "raft/group_impl.h"
 
 /* Terms that never decrease, known types, bytes where they are needed. */
@@ -159,7 +160,7 @@ enum status group_start(struct group *g, instant now,
     /* An entry of a later term than the vote's record: no promise was made in
      * that term, as it would have been made durable first. */
     g->term = r->term;
-    g->vote = r->vote;
+    g->vote = PLANTED(VOTE_FORGOTTEN) ? 0 : r->vote;
     if (g->term < group_term_at(g, g->tail.last)) {
         g->term = group_term_at(g, g->tail.last);
         g->vote = 0;

@@ -8,6 +8,7 @@
 
 #include "proto/base/bytes.h"
 #include "proto/base/log.h"
+#include "proto/base/planted.h"
 #include "raft/group_impl.h"
 
 enum { CAPACITY = 65535, INFLIGHT_ENTRIES_MIN = 8 };
@@ -75,6 +76,11 @@ static void take_vote(struct group *g, struct group_effects *fx)
 
     if (term == g->term && vote == g->vote)
         return;
+    if (PLANTED(TERM_NOT_WRITTEN) && !vote) {
+        g->term = term;
+        g->vote = vote;
+        return;
+    }
     g->term = term;
     g->vote = vote;
     g->vote_seq = ++g->seq;
@@ -92,7 +98,8 @@ static void truncate_log(struct group *g, uint64_t from,
     assert(from > g->commit);
     e->persist_truncate.seq = ++g->seq;
     e->persist_truncate.from = from;
-    guard_writes_truncate(&g->writes, from);
+    if (!PLANTED(LATE_COMPLETION))
+        guard_writes_truncate(&g->writes, from);
     tail_truncate(&g->tail, from);
     g->durable = MIN_OF(g->durable, from - 1);
     if (g->members_index >= from) {
@@ -242,6 +249,8 @@ bool group_commit_members(struct group *g, struct group_effects *fx)
     group_conf(&g->members, &s.event.configuration.conf);
     g->committed = g->members;
     g->committed_index = g->members_index;
+    if (PLANTED(CHANGE_NOT_STEPPED))
+        return true;
     if (!group_step(g, &s, fx))
         return false;
     group_tell_members(g, fx);

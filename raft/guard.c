@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "proto/base/bytes.h"
+#include "proto/base/planted.h"
 
 #if RAFT_VERSION_NUMBER < 2201
 #error "libraft before 0.22.1 can lose acknowledged writes"
@@ -25,6 +26,8 @@ unsigned guard_segment(const struct message *m, unsigned at)
     unsigned n = 1;
 
     assert(at < m->n_entries);
+    if (PLANTED(L1_SEGMENT))
+        return m->n_entries - at;
     while (at + n < m->n_entries && m->entries[at + n].type != ENTRY_CHANGE)
         n++;
     return n;
@@ -32,24 +35,25 @@ unsigned guard_segment(const struct message *m, unsigned at)
 
 bool guard_commits_pending(uint64_t pending, uint64_t new_index, bool agree)
 {
-    return pending != 0 && pending < new_index && agree;
+    return pending != 0 && pending < new_index && agree &&
+           !PLANTED(L1_PENDING);
 }
 
 bool guard_self_elects(const struct members *m, uint64_t replica)
 {
-    return members_sole_voter(m, replica);
+    return members_sole_voter(m, replica) && !PLANTED(L2_SELF_ELECTS);
 }
 
 bool guard_barrier_done(uint64_t barrier, uint64_t commit)
 {
-    return barrier != 0 && commit >= barrier;
+    return barrier != 0 && (commit >= barrier || PLANTED(L3_BARRIER));
 }
 
 bool guard_rejection_stale(const struct message *m, uint64_t match)
 {
     uint64_t last = m->append_result.last_index;
 
-    if (m->append_result.rejected == 0)
+    if (m->append_result.rejected == 0 || PLANTED(L5_REJECTION))
         return false;
     /* libraft corrects it like this before it looks. */
     if (last >= m->append_result.rejected)
@@ -121,12 +125,16 @@ uint64_t guard_commit(uint64_t seen, uint64_t durable, bool installing)
 {
     if (installing)
         return 0;
+    if (PLANTED(COMMIT_IS_DURABLE_HERE))
+        return durable;
+    if (PLANTED(COMMIT_AHEAD_OF_DISK))
+        return seen;
     return MIN_OF(seen, durable);
 }
 
 void guard_keep_commit(struct raft *r, uint64_t seen)
 {
-    if (r->commit_index < seen)
+    if (r->commit_index < seen && !PLANTED(L10_COMMIT_BACK))
         r->commit_index = seen;
 }
 
@@ -145,7 +153,9 @@ bool guard_transfer_ready(uint64_t match, uint64_t last, uint64_t durable)
 bool guard_may_truncate(bool installing, bool sending, uint64_t index,
                         uint64_t snapshot, uint64_t commit)
 {
-    if (installing || sending || index <= 1)
+    if ((installing && !PLANTED(L14_TRUNCATE)) || index <= 1)
+        return false;
+    if (sending && !PLANTED(L14_TRUNCATE) && !PLANTED(L20_INDEX))
         return false;
     return index > snapshot && index <= commit;
 }
@@ -170,6 +180,8 @@ void guard_ask_first(struct raft *r)
 
 int guard_vote_anyway(struct raft *r)
 {
+    if (PLANTED(L17_STANDBY))
+        return -1;
     for (unsigned i = 0; i < r->configuration.n; i++) {
         struct raft_server *s = &r->configuration.servers[i];
         if (s->id == r->id && s->role != RAFT_VOTER &&
@@ -192,6 +204,8 @@ void guard_vote_done(struct raft *r, int role)
 
 bool guard_vote_result(const struct message *m, const struct raft *r)
 {
+    if (PLANTED(L18_RESULT))
+        return true;
     if (r->state != RAFT_CANDIDATE)
         return false;
     return !(r->candidate_state.in_pre_vote && m->vote_result.granted &&
@@ -206,6 +220,8 @@ instant guard_clock(instant last, instant now)
 bool guard_snapshot_moved(uint64_t asked, uint64_t snapshot, uint64_t match,
                           bool heard)
 {
+    if (PLANTED(L20_MOVED))
+        return false;
     return heard && asked != 0 && asked < snapshot && match < asked;
 }
 
@@ -226,6 +242,8 @@ bool guard_anchor(const struct message *m, uint64_t first, uint64_t snapshot,
     uint64_t prev = m->append.prev_index;
 
     *skip = 0;
+    if (PLANTED(L23_ANCHOR))
+        return false;
     if (first == 1 || prev >= first || prev >= snapshot)
         return false;
     *skip = (unsigned)MIN_OF((uint64_t)m->n_entries, snapshot - prev);
@@ -235,5 +253,7 @@ bool guard_anchor(const struct message *m, uint64_t first, uint64_t snapshot,
 uint64_t guard_refusal_term(bool pre_vote, bool granted, uint64_t asked,
                             uint64_t own)
 {
+    if (PLANTED(L25_REFUSAL))
+        return asked;
     return pre_vote && !granted && own > asked ? own : asked;
 }

@@ -9,6 +9,7 @@
 #include <assert.h>
 
 #include "proto/base/log.h"
+#include "proto/base/planted.h"
 
 enum { STEP_BYTES = 512 * 1024, STEP_ENTRIES = 256, STEP_KEYS = 512 };
 
@@ -38,7 +39,8 @@ static void put_record(struct replica *r)
         .applied_index = a->last,
         .applied_term = a->term,
         .change_index = r->change_index,
-        .clock_ms = a->clock_ms,
+        .clock_ms =
+            PLANTED(LEADERS_CLOCK) ? r->clock.last_ms : a->clock_ms,
         .format_level = COMMAND_LEVEL,
         .members = buf_slice(&r->members),
     };

@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "proto/base/planted.h"
 #include "proto/limits.h"
 
 void proposals_init(struct proposals *p)
@@ -123,7 +124,7 @@ struct batch *proposals_match(struct proposals *p, uint64_t index,
 {
     while (p->count) {
         struct batch *b = flight_at(p, 0);
-        if (b->index == index && b->term == term)
+        if (b->index == index && (b->term == term || PLANTED(MATCH_BY_INDEX)))
             return b;
         /* Behind a committed entry of a later term nothing of an earlier one
          * can ever be committed. */
@@ -145,7 +146,11 @@ void proposals_jumped(struct proposals *p, uint64_t index,
                       proposals_answer *answer, void *arg)
 {
     while (p->count && flight_at(p, 0)->index <= index) {
-        answer_all(p, flight_at(p, 0), STATUS_UNKNOWN, answer, arg);
+        answer_all(p, flight_at(p, 0),
+                   PLANTED(INSTALL_IS_REFUSED) || PLANTED(REFUSED_IN_FLIGHT)
+                       ? STATUS_NOT_LEADER
+                       : STATUS_UNKNOWN,
+                   answer, arg);
         pop(p);
     }
 }
@@ -161,8 +166,11 @@ static instant expire_batch(struct batch *b, instant now, instant earliest,
             earliest = instant_min(earliest, w->deadline);
             continue;
         }
-        answer(arg, w, (struct result){.status = STATUS_UNKNOWN});
-        w->gone = true;
+        answer(arg, w,
+               (struct result){.status = PLANTED(EXPIRED_IS_REFUSED)
+                                             ? STATUS_NOT_LEADER
+                                             : STATUS_UNKNOWN});
+        w->gone = !PLANTED(ANSWERED_TWICE);
     }
     return earliest;
 }

@@ -1,5 +1,6 @@
 /* readpath.c - reads from the door through a round to the store. */
 #include "node/core/shard_state.h"
+#include "proto/base/planted.h"
 
 #include <assert.h>
 
@@ -54,7 +55,8 @@ void readpath_take(struct shard *s, struct replica *r, const struct request *q,
     x->group = r->group;
     x->meta = o->flags & OPERATION_META;
     x->deadline = q->deadline;
-    x->after = after > r->done_seq ? after : 0;
+    x->after =
+        after > r->done_seq && !PLANTED(READ_OWN_WRITES) ? after : 0;
     x->index = 0;
     if (read_mode_of(o) == READ_STALE && o->op != OP_WATCH) {
         read_store(x, r->applied_clock_ms, fx);
@@ -99,7 +101,9 @@ void readpath_start(struct shard *s, struct replica *r, struct effects *fx)
     if (!r->raft || r->role != GROUP_LEADER || !q->next.n || q->asking.n ||
         !group_read_index(r->raft, &index))
         return; /* marked again when that changes */
-    needed = members_quorum(group_members(r->raft)) - 1;
+    needed = PLANTED(READ_UNCONFIRMED)
+                 ? 0
+                 : members_quorum(group_members(r->raft)) - 1;
     reads_start(q, s->now, index, group_term(r->raft), needed);
     if (!needed) {
         readpath_run(s, r, fx);

@@ -1,5 +1,6 @@
 /* reads.c - see reads.h. */
 #include "node/core/reads.h"
+#include "proto/base/planted.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -144,7 +145,8 @@ struct read *reads_runnable(struct reads *r, uint64_t applied, uint64_t done)
 {
     struct read *x = r->ready.head;
 
-    if (!x || x->index > applied || x->after > done)
+    if (!x || (x->index > applied && !PLANTED(READ_UNAPPLIED)) ||
+        x->after > done)
         return NULL;
     return read_list_pop(&r->ready);
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "proto/base/log.h"
+#include "proto/base/planted.h"
 
 struct replica *replica_new(struct shard *s, const struct replica_restore *o)
 {
@@ -206,6 +207,8 @@ static void carry_persist(struct replica *r, const struct group_effect *e,
         out->persist_vote.vote = e->persist_vote.vote;
         break;
     case GROUP_PERSIST_TRUNCATE:
+        if (PLANTED(NO_TRUNCATE_RECORD))
+            break;
         out = effects_add(fx, EFFECT_PERSIST_TRUNCATE, r->group);
         out->persist_truncate.seq = e->persist_truncate.seq;
         out->persist_truncate.from = e->persist_truncate.from;
@@ -391,7 +394,8 @@ void replica_on_flushed(struct shard *s, const struct event *e,
     if (!r->raft || e->flushed.status != STATUS_OK ||
         e->flushed.index <= r->flushed)
         return;
-    r->flushed = e->flushed.index;
+    r->flushed =
+        PLANTED(RELEASED_UNFLUSHED) ? r->applied : e->flushed.index;
     group_flushed(r->raft, s->now, r->flushed, &s->raft_fx);
     replica_carry(s, r, fx);
     /* While a snapshot is being installed the group already begins behind it,

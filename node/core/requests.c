@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "proto/base/log.h"
+#include "proto/base/planted.h"
 #include "proto/keyspace.h"
 #include "proto/scan.h"
 #include "proto/slot.h"
@@ -576,6 +577,9 @@ void requests_deposed(struct shard *s, struct replica *r, struct effects *fx)
         proposals_refuse_open(&r->proposals, STATUS_NOT_LEADER,
                               requests_answer_waiter, &a);
     }
+    if (PLANTED(REFUSED_IN_FLIGHT))
+        proposals_jumped(&r->proposals, UINT64_MAX, requests_answer_waiter,
+                         &a);
     reads_fail(&r->reads, STATUS_NOT_LEADER, requests_answer_read, &a);
     watches_end_all(s, r, STATUS_NOT_LEADER, fx);
 }

@@ -25,6 +25,7 @@
 #include "node/core/rounds.h"
 #include "node/core/shard.h"
 #include "node/core/watches.h"
+#include "proto/base/planted.h"
 #include "proto/base/rng.h"
 
 #define ORIGIN_PEER (UINT64_C(1) << 63)
@@ -134,7 +135,9 @@ struct shard {
 /* Who a request that `p` passed on comes from. */
 static inline uint64_t origin_of_peer(const struct peer *p)
 {
-    return ORIGIN_PEER | (uint64_t)(p->bulk_number & 0x3fffff) << 40 |
+    uint64_t number = PLANTED(ORIGIN_WITHOUT_BOOT) ? 0 : p->bulk_number;
+
+    return ORIGIN_PEER | (number & 0x3fffff) << 40 |
            (uint64_t)p->shard << 32 | p->node;
 }
 

@@ -3,6 +3,7 @@
 
 #include <assert.h>
 
+#include "proto/base/planted.h"
 #include "proto/crc.h"
 
 /* Byte offsets in a header. The checksum, the level and the magic stay where
@@ -252,6 +253,8 @@ bool wal_body_good(const struct wal_header *h, const uint8_t *batch,
     uint32_t at = WAL_HEADER_BYTES, end = WAL_HEADER_BYTES + h->body;
     uint32_t chain = 0, records = 0;
 
+    if (PLANTED(BODY_UNCHECKED))
+        return true;
     while (at < end) {
         struct wal_record r;
         uint32_t crc;

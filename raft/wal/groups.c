@@ -1,5 +1,6 @@
 /* groups.c - see groups.h. */
 #include "raft/wal/groups.h"
+#include "proto/base/planted.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -17,7 +18,7 @@ void wal_group_state(const struct wal_group *g, struct wal_state *out)
     *out = (struct wal_state){
         .batch = g->batch,
         .term = g->term,
-        .vote = g->vote,
+        .vote = PLANTED(VOTE_LOST_WITH_SEGMENT) ? 0 : g->vote,
         .base = wal_group_base(g),
         .base_term = g->base_term,
         .last = wal_group_last(g),

@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "proto/base/planted.h"
 #include "raft/wal/replay.h"
 #include "raft/wal/scan.h"
 
@@ -171,7 +172,8 @@ static uint32_t replay_segment(struct wal_recovery *r, const struct file *f,
         const uint8_t *batch = f->bytes.data + h.offset;
         bool good = wal_body_good(&h, batch, p->key);
 
-        if (!good && last && !has_end && nothing_follows(s)) {
+        if (!good && last && !has_end && !PLANTED(TORN_IS_DAMAGE) &&
+            (nothing_follows(s) || PLANTED(TORN_IN_THE_MIDDLE))) {
             wal_replay_note(p, WAL_DAMAGE_TORN, f->id, h.offset, h.length);
             s.at = h.offset;
             break;

@@ -1,5 +1,6 @@
 /* replay.c - see replay.h. */
 #include "raft/wal/replay.h"
+#include "proto/base/planted.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -35,7 +36,8 @@ void wal_replay_note(struct wal_replay *p, enum wal_damage_kind kind,
 
 void wal_replay_lost(struct wal_replay *p, uint64_t number)
 {
-    p->lost_to = MAX_OF(p->lost_to, number);
+    if (!PLANTED(MISSING_UNNOTICED))
+        p->lost_to = MAX_OF(p->lost_to, number);
 }
 
 /* ---- one group ---- */
@@ -109,6 +111,8 @@ static bool apply_rewritten(struct wal_group *g, const struct wal_record *r,
     if (!term_fits(g, r->index - 1, r->prev_term))
         return false;
     *s = slot;
+    while (PLANTED(COPY_TRUNCATES) && wal_group_last(g) > r->index)
+        wal_index_pop_back(&g->log);
     if (wal_index_has(&g->log, r->index - 1))
         wal_index_at(&g->log, r->index - 1)->term = r->prev_term;
     return true;
@@ -287,7 +291,7 @@ static void follow_rows(struct wal_replay *p, const struct wal_header *h,
             g = wal_groups_add(&p->groups, row.group);
             if (row.prev)
                 begin_gap(g);
-        } else if (row.prev != g->batch) {
+        } else if (row.prev != g->batch && !PLANTED(MISSING_UNNOTICED)) {
             begin_gap(g);
         }
         if (!body)
@@ -420,7 +424,9 @@ void wal_replay_end(struct wal_replay *p)
     struct wal_group *g;
 
     for (uint32_t i = 0; (g = wal_groups_next(&p->groups, &i));) {
-        if (g->gap)
+        if (PLANTED(QUARANTINE_VOTES))
+            g->gap = false;
+        else if (g->gap)
             quarantine(g, "records of it are lost or damaged");
         else if (g->verified < p->lost_to)
             quarantine(g, "a batch was lost that may have held its records");

@@ -84,6 +84,7 @@ struct install {
     struct buf files[CHECKPOINT_FILES];
     bool committing;         /* INSTALL_COMMIT asked for and not answered */
     struct mem_store *store; /* switched to, the log's RESET not durable yet */
+    uint8_t id[WAL_INSTALL_ID_BYTES];
     uint64_t ticket; /* of the RESET; 0: not there yet */
 };
 
@@ -159,7 +160,7 @@ struct cluster_options {
     unsigned trailing;       /* entries kept behind a flush */
     unsigned padding_bytes;  /* of an extra file in each checkpoint */
     uint64_t clocks;         /* monotonic clocks begin within this, in ms */
-    bool contiguous;         /* each group owns one range of slots: small maps */
+    bool contiguous;         /* a group owns one range of slots: small maps */
     unsigned victims;        /* nodes whose disk may be damaged */
 };
 

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "node/core/peer_item.h"
+#include "proto/base/planted.h"
 #include "tests/sim/cluster.h"
 
 enum { FILE_EMPTY, FILE_ROWS, FILE_MORE_ROWS, FILE_PADDING };
@@ -221,10 +222,18 @@ static void reset_run(struct cluster *c, struct sim_loop *l, void *arg,
     if (r && r->install) {
         r->install->ticket =
             wal_reset(l->node->journal.wal, r->group, e->install.index,
-                      e->install.term, r->install_id, cluster_us(c, l->node));
+                      e->install.term, r->install->id, cluster_us(c, l->node));
         effects_pump(c, l->node);
     }
     free(e);
+}
+
+/* CURRENT is switched, durably; the old store stays open until the log's RESET
+ * is durable too. */
+static void switch_store(struct sim_replica *r)
+{
+    r->current = r->install->store;
+    memcpy(r->install_id, r->install->id, WAL_INSTALL_ID_BYTES);
 }
 
 static void commit(struct cluster *c, struct sim_loop *l,
@@ -242,11 +251,10 @@ static void commit(struct cluster *c, struct sim_loop *l,
     if (!i->store)
         cluster_fail(c, "node %u group %u: installed files are not whole",
                      l->node->id, r->group);
-    /* CURRENT is switched, durably; the old store stays open until the log's
-     * RESET is durable too. */
-    r->current = i->store;
     for (unsigned k = 0; k < WAL_INSTALL_ID_BYTES; k++)
-        r->install_id[k] = (uint8_t)cluster_draw(c, STREAM_STORE, 255);
+        i->id[k] = (uint8_t)cluster_draw(c, STREAM_STORE, 255);
+    if (!PLANTED(RESET_BEFORE_CURRENT))
+        switch_store(r);
     reset = xmalloc(sizeof *reset);
     *reset = *e;
     loop_letter(c, l, &l->node->loops[0], reset_run, reset);
@@ -315,6 +323,8 @@ static void reset_done(struct cluster *c, struct sim_loop *l, void *arg,
 
     if (dropped)
         return;
+    if (PLANTED(RESET_BEFORE_CURRENT))
+        switch_store(r);
     c->count.installs++;
     cluster_say(c, "node %u installed group %u", l->node->id, r->group);
     mem_store_free(r->open);

@@ -106,8 +106,12 @@ static const char *bind(struct history *h, const struct past *r)
         return wrong(h, r, "read what nobody wrote there");
     if (w->invoked > r->returned)
         return wrong(h, r, "read what was written later");
-    if (!done(w) && !perhaps(w))
-        return wrong(h, r, "read what had been refused");
+    if (!done(w) && !perhaps(w)) {
+        snprintf(text, sizeof text,
+                 "read what request %zu wrote, which was refused: %s",
+                 (size_t)(w - h->v), status_name(w->status));
+        return wrong(h, r, text);
+    }
     if (w->version && w->version != r->version) {
         snprintf(text, sizeof text,
                  "read another version than request %zu wrote: %" PRIu64,

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "tests/sim/attempt.h"
+#include "tests/sim/planted.h"
 #include "tests/sim/shrink.h"
 
 static const char usage[] =
@@ -28,6 +29,7 @@ static const char usage[] =
     "  --large          5 nodes, 8 groups, always\n"
     "  --tally FILE     append a line per 100 seeds and per failure\n"
     "  --pause-file F   wait while F exists\n"
+    "  --plant NAME     with this bug (only in the planted build)\n"
     "\n"
     "What a failing trial needs to be smaller (from --shrink):\n"
     "  --skip LIST      faults left out, as 3,7,12-15\n"
@@ -38,7 +40,7 @@ enum {
     OPT_HOURS = 256, OPT_SEEDS, OPT_SEED, OPT_SHRINK, OPT_KEEP, OPT_VERBOSE,
     OPT_HASHES, OPT_LARGE, OPT_TALLY, OPT_PAUSE, OPT_SKIP, OPT_NODES,
     OPT_GROUPS, OPT_ROUNDS, OPT_CLIENTS, OPT_CALLERS, OPT_OPERATIONS,
-    OPT_HELP,
+    OPT_PLANT, OPT_HELP,
 };
 
 static const struct option options[] = {
@@ -59,6 +61,7 @@ static const struct option options[] = {
     {"clients", required_argument, NULL, OPT_CLIENTS},
     {"callers", required_argument, NULL, OPT_CALLERS},
     {"operations", required_argument, NULL, OPT_OPERATIONS},
+    {"plant", required_argument, NULL, OPT_PLANT},
     {"help", no_argument, NULL, OPT_HELP},
     {0},
 };
@@ -139,6 +142,10 @@ static void take(struct run *r, int option)
     case OPT_CLIENTS: s->clients = (unsigned)number(optarg); break;
     case OPT_CALLERS: s->callers = (unsigned)number(optarg); break;
     case OPT_OPERATIONS: s->operations = number(optarg); break;
+    case OPT_PLANT:
+        if (!planted_set(optarg))
+            bad_usage("no such bug to plant in this build");
+        break;
     case OPT_HELP: fputs(usage, stdout); exit(0);
     default: bad_usage("unknown option");
     }

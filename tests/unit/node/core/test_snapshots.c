@@ -84,8 +84,8 @@ static void another_sender_takes_over(void **state)
     trial_release(&t);
 }
 
-/* The sender is gone for good, and the receiver's vote is needed, which it cannot
- * give while it installs: found by the simulator (a wiped node). */
+/* The sender is gone for good, and the receiver's vote is needed, which it
+ * cannot give while it installs: found by the simulator (a wiped node). */
 static void who_installs_from_the_dead_votes_again(void **state)
 {
     struct cluster_options o = flushing(2000000);

@@ -1,0 +1,77 @@
+/* planted.h - bugs for the simulator to find.
+ *
+ * PLANTED(NAME) is constant false, and gone, in everything that is shipped.
+ * Only the simulator's second build of the pure libraries (COAT_PLANT, see
+ * tests/sim/README.md) can switch one of these on, at run time: then the code
+ * around it behaves as if somebody had made that mistake. A harness that does
+ * not find one of them is not worth much. */
+#ifndef PROTO_BASE_PLANTED_H
+#define PROTO_BASE_PLANTED_H
+
+/* name, what somebody did wrong */
+#define PLANT_LIST(X)                                                          \
+    /* the log and what is promised of it */                                   \
+    X(ACK_BEFORE_SYNC, "entries count as durable when they were appended")     \
+    X(VOTE_NOT_DURABLE, "messages do not wait for term and vote")              \
+    X(VOTE_FORGOTTEN, "a restart forgets who got the vote")                    \
+    X(TERM_NOT_WRITTEN, "a new term without a vote is not made durable")       \
+    X(VOTE_LOST_WITH_SEGMENT, "openings do not restate votes")                 \
+    X(COMMIT_IS_DURABLE_HERE, "committed is what one replica has")             \
+    X(COMMIT_AHEAD_OF_DISK, "L10: applied before it is durable here")          \
+    X(LATE_COMPLETION, "L6: a write that was truncated counts all the same")   \
+    X(NO_TRUNCATE_RECORD, "entries are overwritten without a record")          \
+    X(COPY_TRUNCATES, "a copied entry ends the log when it is replayed")       \
+    X(TORN_IN_THE_MIDDLE, "damage in the middle is taken for a torn end")      \
+    X(TORN_IS_DAMAGE, "a torn end is taken for damage")                        \
+    X(BODY_UNCHECKED, "a batch with a good header is believed")                \
+    X(MISSING_UNNOTICED, "missing batches are not noticed")                    \
+    X(OLD_LIFE, "batches of a recycled file's earlier life are believed")      \
+    X(FREED_TOO_EARLY, "a segment goes before what made it useless is safe")   \
+    X(RELEASED_UNFLUSHED, "the log is cut at what is applied, not flushed")    \
+    X(RESET_BEFORE_CURRENT, "the log is reset before the store is switched")   \
+    X(QUARANTINE_VOTES, "a damaged replica takes part with what is left")      \
+    /* libraft's hazards */                                                    \
+    X(L1_SEGMENT, "L1: a change is noted at its message's first index")        \
+    X(L1_PENDING, "L1: the change before is not known to be committed")        \
+    X(L2_SELF_ELECTS, "L2: a sole voter leads without a new term")             \
+    X(L3_BARRIER, "L3: a new leader answers before its barrier is committed")  \
+    X(L5_REJECTION, "L5: a stale rejection reaches libraft")                   \
+    X(L10_COMMIT_BACK, "L10: libraft's commit index goes back")                \
+    X(L14_TRUNCATE, "L14: truncation while a snapshot is sent or installed")   \
+    X(L14_DUPLICATE, "L14: an announcement during an install")                 \
+    X(L17_STANDBY, "L17: a standby refuses to vote")                           \
+    X(L18_RESULT, "L18: a vote's result in any role")                          \
+    X(L20_MOVED, "L20: a snapshot that moved on is not sent again")            \
+    X(L20_INDEX, "L20: truncation beyond a snapshot that is sent")             \
+    X(L23_ANCHOR, "L23: an old message is appended at the end")                \
+    X(L25_REFUSAL, "L25: a refused pre-vote does not tell the term")           \
+    X(CHANGE_NOT_STEPPED, "a change that the store has is not stepped")        \
+    /* requests */                                                             \
+    X(READ_UNCONFIRMED, "a deposed leader reads without asking")               \
+    X(READ_UNAPPLIED, "a read does not wait for what it must see")             \
+    X(READ_ANY_ROUND, "the answer to an earlier round confirms")               \
+    X(READ_OWN_WRITES, "a read does not wait for its connection's writes")     \
+    X(MATCH_BY_INDEX, "a proposal is answered for whatever is at its index")   \
+    X(REFUSED_IN_FLIGHT, "losing leadership refuses what was proposed")        \
+    X(EXPIRED_IS_REFUSED, "a deadline refuses what was proposed")              \
+    X(INSTALL_IS_REFUSED, "a snapshot refuses what was proposed")              \
+    X(ANSWERED_TWICE, "who was told at his deadline is told again")            \
+    X(ORIGIN_WITHOUT_BOOT, "an answer goes to a node's next life")             \
+    X(LEADERS_CLOCK, "the group record has the leader's own clock")            \
+    X(EMPTY_VOTER, "a wiped directory is let in under its old identity")
+
+#ifdef COAT_PLANT
+enum planted {
+    PLANT_NONE,
+#define X(name, text) PLANT_##name,
+    PLANT_LIST(X)
+#undef X
+    PLANT_COUNT,
+};
+extern enum planted coat_planted;
+#define PLANTED(name) (coat_planted == PLANT_##name)
+#else
+#define PLANTED(name) 0
+#endif
+
+#endif
