@@ -32,7 +32,7 @@ static struct store_env_options with_defaults(
     if (!o.cache_bytes)
         o.cache_bytes = 64 * MIB;
     if (!o.row_cache_bytes)
-        o.row_cache_bytes = 64 * MIB;
+        o.row_cache_bytes = 128 * MIB;
     if (!o.group_flush_bytes)
         o.group_flush_bytes = 32 * MIB;
     if (!o.node_flush_bytes)

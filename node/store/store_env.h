@@ -29,8 +29,8 @@ enum store_flush_step {
 struct store_env_options {
     uint64_t cache_bytes;        /* block cache, index and filter blocks
                                   * included; default 64 MiB */
-    uint64_t row_cache_bytes;    /* values that were read; default 64 MiB, taken
-                                  * as they are read */
+    uint64_t row_cache_bytes;    /* values that were read; default
+                                  * 128 MiB, taken as they are read */
     uint64_t group_flush_bytes;  /* a store wants a flush; default 32 MiB of
                                   * table; see README.md */
     uint64_t node_flush_bytes;   /* the largest one wants it; default 128 MiB */
