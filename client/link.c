@@ -9,7 +9,7 @@
 
 /* How long others are preferred after a failure, in ms. */
 enum { SUSPECT_FAILED = 500, SUSPECT_LOST = 200, SUSPECT_SILENT = 1000 };
-enum { HURRY_INTERVAL = 200 };
+enum { HURRY_INTERVAL = 200, BYTES_PER_MS = 2048 };
 
 static const uint16_t types[] = {
     [REQUEST_GET] = MESSAGE_GET,
@@ -368,6 +368,12 @@ void peer_free(struct coat_client *c, struct peer *p)
 
 /* ---- silence ---- */
 
+/* What is large takes longer, and sending it again makes it worse. */
+static bool is_silent(const struct request *r, instant too_old)
+{
+    return r->since.ms + r->payload.size / BYTES_PER_MS < too_old.ms;
+}
+
 static void link_check(struct link *l, instant too_old)
 {
     struct coat_client *c = l->client;
@@ -376,7 +382,7 @@ static void link_check(struct link *l, instant too_old)
     for (; r && r->since.ms < too_old.ms; r = next) {
         next = r->next;
         if (r->op == REQUEST_MAP || r->op == REQUEST_WATCH ||
-            !request_is_repeatable(r) ||
+            !request_is_repeatable(r) || !is_silent(r, too_old) ||
             r->attempts >= c->settings.attempts_max)
             continue; /* its deadline ends it */
         r->maybe_executed = r->maybe_executed || request_is_write(r);
