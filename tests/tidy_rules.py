@@ -95,6 +95,7 @@ PURE_SYMBOLS = (
     r"abort|__assert_fail|__assert|__stack_chk_fail|_GLOBAL_OFFSET_TABLE_|"
     r"v?snprintf|__v?snprintf_chk|__mem(cpy|move|set)_chk|qsort|bsearch|"
     r"strto(u?ll?|ull)|__isoc23_strtou?ll?|__ctype_b_loc|"
+    r"strtod|"  # no locale is ever set: node/core/machine_number.c
     r"XXH.*|crc32_iscsi|crc16_t10dif.*|protobuf_c_.*|raft_.*|"
     r"__udivti3|__umodti3|__popcountdi2|__tls_get_addr")
 
