@@ -214,6 +214,10 @@ static void refused(struct coat_client *c, struct request *r,
     bool repeatable = request_is_repeatable(r);
     enum verdict verdict = retry_verdict(o->status, repeatable);
 
+    if (r->op == REQUEST_WATCH) { /* asked anew from another place */
+        engine_finish(c, r, o);
+        return;
+    }
     /* There is a cluster, for we have its map: that one node was made blank. */
     if (o->status == STATUS_NOT_INITIALISED && c->routes.map) {
         verdict = VERDICT_ROUTE;

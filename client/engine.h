@@ -145,6 +145,8 @@ struct link *peer_link(struct coat_client *c, struct peer *p, unsigned index);
 void link_start(struct link *l);
 /* Send `r` now or when the connection is up and has room. */
 void link_submit(struct link *l, struct request *r);
+/* Tell the node that no more is wanted of this watch. */
+void link_cancel(struct link *l, uint64_t id);
 /* Stop connections to a peer without work. */
 void peer_rest(struct coat_client *c, struct peer *p);
 /* Reads that wait for an answer too long go elsewhere. */

@@ -64,9 +64,9 @@ void flows_end(struct coat_client *c)
 }
 
 enum status flow_submit(struct coat_client *c, enum request_op op,
-                          uint16_t slot, enum consistency consistency,
-                          struct slice payload, unsigned timeout,
-                          coat_on_reply *on_reply, void *user, uint64_t *id)
+                        uint16_t slot, enum consistency consistency,
+                        struct slice payload, unsigned timeout, unsigned turn,
+                        coat_on_reply *on_reply, void *user, uint64_t *id)
 {
     struct request *r;
     enum status rv;
@@ -80,6 +80,7 @@ enum status flow_submit(struct coat_client *c, enum request_op op,
     r->op = op;
     r->consistency = consistency;
     r->slot = slot;
+    r->pauses = turn;
     r->deadline = op == REQUEST_WATCH
                       ? INSTANT_NEVER
                       : instant_add(engine_now(c),
@@ -113,6 +114,19 @@ void flow_forget(struct coat_client *c, uint64_t id)
         return;
     r->on_reply = on_unwanted;
     r->user = NULL;
+}
+
+void flow_end(struct coat_client *c, uint64_t id)
+{
+    const struct outcome o = {.status = STATUS_CANCELLED};
+    struct request *r = id ? calls_find(&c->calls, id) : NULL;
+
+    if (!r)
+        return;
+    flow_forget(c, id);
+    if (r->op == REQUEST_WATCH && r->place == REQUEST_SENT)
+        link_cancel(r->link, id);
+    engine_finish(c, r, &o);
 }
 
 int flow_slot_of(const struct coat_client *c, uint32_t group)

@@ -29,16 +29,20 @@ bool flows_alive(const struct coat_client *c);
 void flows_end(struct coat_client *c);
 
 /* One request to the group that has `slot`. `payload` is copied; the reply
- * comes as from operate_submit(). `timeout` in ms; 0: the client's.
+ * comes as from operate_submit(). `timeout` in ms; 0: the client's (a watch has
+ * none). `turn`: whom to try first when the leader is not known.
  * OK; BUSY; CLOSED. `*id` names it for flow_forget(). */
 MUST_CHECK enum status flow_submit(struct coat_client *c,
-                                     enum request_op op, uint16_t slot,
-                                     enum consistency consistency,
-                                     struct slice payload, unsigned timeout,
-                                     coat_on_reply *on_reply, void *user,
-                                     uint64_t *id);
+                                   enum request_op op, uint16_t slot,
+                                   enum consistency consistency,
+                                   struct slice payload, unsigned timeout,
+                                   unsigned turn, coat_on_reply *on_reply,
+                                   void *user, uint64_t *id);
 /* Its reply is not wanted any more; 0 and ended ones are legal. */
 void flow_forget(struct coat_client *c, uint64_t id);
+
+/* End it now, without a reply; a watch's node is told. */
+void flow_end(struct coat_client *c, uint64_t id);
 
 /* A slot of this group by the client's map, by which requests are routed there;
  * -1: the group has none. */

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "client/engine.h"
+#include "client/watch.h"
 #include "proto/codec.h"
 #include "rpc/types.h"
 
@@ -168,6 +169,31 @@ static bool type_answers(const struct request *r, uint16_t type)
     return r->op != REQUEST_MAP && type == MESSAGE_WRITE_REPLY;
 }
 
+void link_cancel(struct link *l, uint64_t id)
+{
+    struct conn *conn = l->up ? dialer_conn(l->dialer) : NULL;
+    struct frame_header header = {
+        .id = id, .type = MESSAGE_WATCH_CANCEL, .kind = FRAME_ONEWAY};
+
+    /* Without room it is told again at the next part. */
+    if (conn && conn_send(conn, &header, NULL, 0, CONN_CONTROL))
+        return;
+}
+
+static void on_part(struct link *l, const struct frame_header *header,
+                    struct slice payload)
+{
+    struct coat_client *c = l->client;
+    struct request *r = calls_find(&c->calls, header->id);
+
+    if (r && r->op == REQUEST_WATCH && r->place == REQUEST_SENT &&
+        r->link == l && header->type == MESSAGE_WATCH_PART)
+        watch_on_part(r->user, payload);
+    else
+        link_cancel(l, header->id); /* nobody wants it any more */
+    engine_run(c);
+}
+
 static void on_frame(struct dialer *d, const struct frame_header *header,
                      struct slice payload)
 {
@@ -183,6 +209,10 @@ static void on_frame(struct dialer *d, const struct frame_header *header,
         return;
     if (header->type == MESSAGE_MAP_REPLY) {
         map_fetch_reply(c, l, header->id, payload);
+        return;
+    }
+    if (header->kind == FRAME_PART) {
+        on_part(l, header, payload);
         return;
     }
     r = calls_find(&c->calls, header->id);

@@ -133,8 +133,8 @@ static void ask(struct source *x)
     m.body = buf_slice(&body);
     stream_request_encode(&m, &payload);
     rv = flow_submit(s->flow.client, REQUEST_SCAN, x->slot, s->consistency,
-                       buf_slice(&payload), s->timeout, on_page, x,
-                       &x->asked);
+                     buf_slice(&payload), s->timeout, 0, on_page, x,
+                     &x->asked);
     x->busy = rv == STATUS_BUSY;
     if (rv == STATUS_CLOSED)
         s->failed = rv;

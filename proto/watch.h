@@ -20,7 +20,8 @@
  * Events come in the order of their versions, each once, none left out; equal
  * versions (of one transaction) in the order in which they were made.
  * `through`: every change with a version up to it has been told by the end of
- * this part; a part without events is a progress mark. Asking again with
+ * this part; a part without events is a progress mark. The first part has none
+ * and comes at once: it says where the watch begins. Asking again with
  * `after` = `through` goes on exactly behind; events of the part with higher
  * versions come again then (a transaction that did not fit), in the same
  * order.

@@ -354,9 +354,21 @@ static uint64_t through_of(const struct watch *w)
     return w->after;
 }
 
+static void part_out(struct shard *s, struct watch *w, struct effects *fx)
+{
+    struct effect *e = effects_add(fx, EFFECT_WATCH, w->replica->group);
+
+    w->in_flight = true;
+    w->told_at = s->now;
+    e->watch.token = (uint64_t)(uintptr_t)w;
+    e->watch.to = w->from;
+    e->watch.part = buf_slice(&w->sending);
+    shard_wake_by(&s->watches.next_progress,
+                  instant_add(s->now, MS(w->progress_ms)));
+}
+
 static void tell(struct shard *s, struct watch *w, struct effects *fx)
 {
-    struct effect *e;
     struct buf empty = w->sending;
 
     if (!w->out.size) {
@@ -370,12 +382,18 @@ static void tell(struct shard *s, struct watch *w, struct effects *fx)
     w->sending = w->out;
     w->out = empty;
     w->out_events = 0;
-    w->in_flight = true;
-    w->told_at = s->now;
-    e = effects_add(fx, EFFECT_WATCH, w->replica->group);
-    e->watch.token = (uint64_t)(uintptr_t)w;
-    e->watch.to = w->from;
-    e->watch.part = buf_slice(&w->sending);
+    part_out(s, w, fx);
+}
+
+/* The first part says where the watch begins, and nothing else: from there the
+ * client can go on, whatever happens. */
+static void greet(struct shard *s, struct watch *w, struct effects *fx)
+{
+    w->greeted = true;
+    watch_part_begin(&w->sending);
+    account(s, 0, w->sending.cap);
+    watch_part_end(&w->sending, 0, w->after, w->replica->applied_clock_ms, 0);
+    part_out(s, w, fx);
 }
 
 static bool progress_due(const struct shard *s, const struct watch *w)
@@ -395,15 +413,16 @@ static void look_at(struct shard *s, struct watch *w, size_t *left,
     }
     if (w->in_flight)
         return; /* marked again when it is taken */
-    /* An event that alone is larger than what may wait was kept in `out`. */
+    if (!w->greeted) {
+        greet(s, w, fx);
+        return;
+    }
     if (w->state == WATCH_BEHIND && !catch_up(s, w, left)) {
         watch_end(s, w, STATUS_COMPACTED, fx);
         return;
     }
     if (w->out_events || progress_due(s, w)) {
         tell(s, w, fx);
-        shard_wake_by(&s->watches.next_progress,
-                      instant_add(s->now, MS(w->progress_ms)));
     } else if (w->state == WATCH_BEHIND) {
         mark(s, w); /* a turn allows no more */
     }

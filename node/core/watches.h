@@ -48,7 +48,7 @@ struct watch {
     struct origin from;
     enum watch_state state;
     bool previous;            /* wants to know what was before */
-    bool in_flight, dirty;
+    bool greeted, in_flight, dirty;
     uint32_t progress_ms;
     uint64_t after;           /* has been told everything up to here */
     struct recent_place at;  /* of BEHIND */

@@ -234,8 +234,14 @@ static void on_frame(struct conn *c, const struct frame_header *h,
 {
     struct fake_node *n = conn_user(c);
 
+    if (h->type == MESSAGE_WATCH_CANCEL) {
+        fake_watch_cancel(n, c, h->id);
+        return;
+    }
     assert_int_equal(h->kind, FRAME_REQUEST);
-    if (h->type == MESSAGE_MAP)
+    if (h->type == MESSAGE_WATCH)
+        fake_watch(n, c, h, payload);
+    else if (h->type == MESSAGE_MAP)
         on_map(n, c, h, payload);
     else if (h->type == MESSAGE_STATUS)
         fake_status(n, c, h);
@@ -243,6 +249,7 @@ static void on_frame(struct conn *c, const struct frame_header *h,
         fake_init(n, c, h, payload);
     else
         on_request(n, c, h, payload);
+    fake_sync(n->cluster);
 }
 
 static void on_close(struct conn *c, enum status why UNUSED,
@@ -250,6 +257,7 @@ static void on_close(struct conn *c, enum status why UNUSED,
 {
     struct fake_node *n = conn_user(c);
 
+    fake_watch_cancel(n, c, 0);
     for (unsigned i = 0; i < FAKE_CONNS_MAX; i++)
         if (n->conns[i] == c)
             n->conns[i] = NULL;

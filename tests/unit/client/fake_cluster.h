@@ -48,6 +48,8 @@ struct fake_node {
     unsigned crowded;    /* connections still to be refused with BUSY */
     unsigned requests;   /* get, set, delete received */
     unsigned map_requests;
+    unsigned watches, cancels; /* asked for; told to end */
+    unsigned part_events; /* of a part at most; 0: many */
     unsigned scans;      /* pages given */
     unsigned page_keys;  /* of a page at most; 0: as asked */
     unsigned connections; /* accepted so far */
@@ -70,6 +72,23 @@ struct fake_write {
     char value[64];
 };
 
+/* What watches are told, and who watches. */
+struct fake_change {
+    unsigned group; /* index */
+    uint64_t version;
+    char key[64], value[64]; /* no value: deleted */
+};
+
+struct fake_watch {
+    struct fake_node *node;
+    struct conn *conn; /* NULL: free */
+    uint64_t id, after;
+    unsigned group, at; /* index; the next change to look at */
+    bool whole;         /* `begin` is a key, not a prefix */
+    char begin[64];
+};
+enum { FAKE_WATCHES_MAX = 256 };
+
 struct fake_cluster {
     uv_loop_t *loop;
     struct conn_set *set;
@@ -78,7 +97,11 @@ struct fake_cluster {
     struct fake_node nodes[FAKE_NODES_MAX];
     unsigned n_nodes;
     struct fake_write log[FAKE_LOG_MAX];
-    unsigned n_log;
+    unsigned n_log, n_synced;
+    struct fake_change changes[FAKE_LOG_MAX];
+    unsigned n_changes;
+    unsigned changes_per_version; /* 0: 1 */
+    struct fake_watch watches[FAKE_WATCHES_MAX];
     struct fake_result {
         uint8_t client[16];
         uint64_t sequence;
@@ -112,6 +135,14 @@ void fake_scan(struct fake_node *n, struct conn *c,
                const struct frame_header *h, struct slice payload);
 void fake_scan_answer(struct conn *c, const struct frame_header *h,
                       enum status status, struct hint hint);
+/* Watches; fake_watch.c. A change that is only told, not stored; what was
+ * stored since; the end of all watches of a group (index). */
+void fake_watch(struct fake_node *n, struct conn *c,
+                const struct frame_header *h, struct slice payload);
+void fake_watch_cancel(struct fake_node *n, struct conn *c, uint64_t id);
+void fake_change(struct fake_cluster *f, const char *key, const char *value);
+void fake_sync(struct fake_cluster *f);
+void fake_end_watches(struct fake_cluster *f, unsigned group, enum status why);
 /* Write a key directly, as if somebody else had. */
 void fake_put(struct fake_cluster *f, const char *key, const char *value);
 

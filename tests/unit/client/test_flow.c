@@ -63,7 +63,7 @@ static void a_closed_client_takes_none(void **state)
     coat_client_close(t->c, mark, &closed);
     assert_int_equal(flow_open(&p.flow, t->c), STATUS_CLOSED);
     assert_int_equal(flow_submit(t->c, REQUEST_SCAN, 0,
-                                 CONSISTENCY_LINEARIZABLE, slice_str("x"), 0,
+                                 CONSISTENCY_LINEARIZABLE, slice_str("x"), 0, 0,
                                  answer_take, NULL, &id),
                      STATUS_CLOSED);
     run_until(&t->loop, &closed);
@@ -79,7 +79,7 @@ static void a_forgotten_request_answers_nobody(void **state)
 
     (void)state;
     assert_int_equal(flow_submit(t->c, REQUEST_SCAN, 0,
-                                 CONSISTENCY_LINEARIZABLE, slice_str("x"), 1,
+                                 CONSISTENCY_LINEARIZABLE, slice_str("x"), 1, 0,
                                  answer_take, &a, &id),
                      STATUS_OK);
     flow_forget(t->c, id);

@@ -162,6 +162,9 @@ static void an_older_version_is_gone_on_from(void **state)
     w.after = from;
     watch(&a, &w);
     p = part(&a);
+    assert_int_equal(p.events, 0);
+    assert_int_equal(p.through, from);
+    p = part(&a);
     assert_int_equal(p.events, 2);
     assert_true(watch_part_event(&p, &e));
     assert_int_equal(e.kind, CHANGE_PUT);
