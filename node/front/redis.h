@@ -13,7 +13,8 @@
  *   - a command over the whole keyspace waits for all before it, and all behind
  *     wait for it; so does one of more keys than are asked for at once;
  *   - what was certainly not executed (no leader, a limit) is asked again for
- *     RETRY_MS, but not if a later command touches the same bucket.
+ *     RETRY_MS, in the order of commands, but not if a later command that
+ *     touches the same bucket was executed meanwhile.
  * A command that has to wait stays unparsed in the connection's input.
  *
  * BOUNDS per client: CMDS_MAX commands and KEEP_BYTES of their arguments under
@@ -166,6 +167,7 @@ struct redis_client {
     uint16_t reading[64];   /* reads under way, by bucket */
     bool alone;             /* one under way wants to be alone */
     unsigned retrying;
+    uint64_t retried;       /* door->round when it was looked at last */
     uint8_t stalled;        /* enum redis_stall */
     uint64_t stalled_for;   /* ... these buckets */
     bool ending;            /* nothing more is taken; close when all is said */
@@ -221,6 +223,9 @@ struct redis_cmd {
     struct redis_part *parts;           /* when their replies have an order */
     uint32_t *again;                    /* parts to ask for again */
     uint32_t n_again, again_cap;
+    enum status refused;                /* why they have to be */
+    bool touched;                       /* a part of it was executed */
+    uint8_t verdict;                    /* on asking again; redis_cmd.c */
 
     /* What the answers are turned into. */
     enum status failed;                 /* the first error, or OK */
@@ -248,6 +253,7 @@ struct redis {
     uint32_t n_cmds, cap_cmds;
     struct redis_cmds free_cmds;
     struct redis_retrying retrying;
+    uint64_t round;         /* of asking again */
     uv_timer_t retry;
     TAILQ_HEAD(, redis_client) holding;
     size_t early, kept;     /* of all clients */

@@ -446,87 +446,14 @@ static bool was_not_executed(enum status st)
     }
 }
 
-/* Asking again now would be behind commands that came later: only where nobody
- * can tell. */
-static bool may_retry(const struct redis_cmd *cmd)
-{
-    const struct redis_cmd *later = cmd;
-
-    if (instant_since(node_now(), cmd->begun).ms >= RETRY_MS ||
-        conn_closing(cmd->client->conn))
-        return false;
-    while ((later = TAILQ_NEXT(later, next)))
-        if (later->buckets & cmd->buckets &&
-            !(cmd->is_read && later->is_read))
-            return false;
-    return true;
-}
-
-static void retry_later(struct redis_cmd *cmd, uint32_t part)
-{
-    struct redis *d = cmd->client->door;
-
-    if (cmd->n_again == cmd->again_cap) {
-        cmd->again_cap = cmd->again_cap ? cmd->again_cap * 2 : 4;
-        cmd->again =
-            xrealloc(cmd->again, cmd->again_cap * sizeof *cmd->again);
-    }
-    cmd->again[cmd->n_again++] = part;
-    if (cmd->is_retrying)
-        return;
-    cmd->is_retrying = true;
-    cmd->client->retrying++;
-    if (TAILQ_EMPTY(&d->retrying))
-        uv_timer_start(&d->retry, redis_on_retry, RETRY_EVERY_MS, 0);
-    TAILQ_INSERT_TAIL(&d->retrying, cmd, in_retrying);
-}
-
-static void retry(struct redis_cmd *cmd)
-{
-    struct redis_client *c = cmd->client;
-    uint32_t *parts = cmd->again, n = cmd->n_again;
-    uint32_t generation = cmd->generation;
-
-    TAILQ_REMOVE(&c->door->retrying, cmd, in_retrying);
-    cmd->is_retrying = false;
-    c->retrying--;
-    cmd->again = NULL;
-    cmd->n_again = cmd->again_cap = 0;
-    for (uint32_t i = 0; i < n && cmd->generation == generation; i++) {
-        struct operation o;
-        part_operation(cmd, parts[i], &o);
-        submit(cmd, parts[i], &o);
-    }
-    free(parts);
-    redis_resume(c);
-}
-
-void redis_on_retry(uv_timer_t *t)
-{
-    struct redis *d = t->data;
-    struct redis_cmd *last = TAILQ_LAST(&d->retrying, redis_retrying);
-    struct redis_cmd *cmd;
-
-    /* What fails again comes behind `last`, which is looked at only once. */
-    while ((cmd = TAILQ_FIRST(&d->retrying))) {
-        retry(cmd);
-        if (cmd == last)
-            break;
-    }
-    if (!TAILQ_EMPTY(&d->retrying))
-        uv_timer_start(&d->retry, redis_on_retry, RETRY_EVERY_MS, 0);
-}
-
-static void on_result(struct redis_cmd *cmd, uint32_t part,
-                      const struct operation_reply *r)
+/* The answer to a part is what it is. */
+static void finish_part(struct redis_cmd *cmd, uint32_t part,
+                        const struct operation_reply *r)
 {
     struct redis *d = cmd->client->door;
     struct buf *out;
 
-    if (was_not_executed(r->status) && may_retry(cmd)) {
-        retry_later(cmd, part);
-        return;
-    }
+    cmd->touched |= !was_not_executed(r->status);
     if (!cmd->part_of) {
         out = redis_begin(cmd);
         if (!cmd->answer(cmd, r, out))
@@ -550,6 +477,164 @@ static void on_result(struct redis_cmd *cmd, uint32_t part,
     }
     cmd->answered++;
     issue(cmd);
+}
+
+/* Is it still being asked for, other than what is to be asked again? */
+static bool is_out(const struct redis_cmd *cmd)
+{
+    if (cmd->done || !cmd->part_of)
+        return !cmd->done && !cmd->is_retrying;
+    return cmd->issued - cmd->answered > cmd->n_again;
+}
+
+enum verdict { RETRY_NOW, RETRY_WAIT, RETRY_NEVER };
+
+/* What was refused may be asked for again unless a command behind it that
+ * touches the same keys was executed meanwhile: it would be behind that. (The
+ * core refuses those behind a refused write, so this is rare.) While the answer
+ * to one of those is still out nobody can tell. */
+static enum verdict look_behind(const struct redis_cmd *cmd)
+{
+    const struct redis_cmd *later = cmd;
+    enum verdict v = RETRY_NOW;
+
+    while ((later = TAILQ_NEXT(later, next))) {
+        if (!(later->buckets & cmd->buckets) ||
+            (cmd->is_read && later->is_read))
+            continue;
+        if (later->touched)
+            return RETRY_NEVER;
+        if (is_out(later))
+            v = RETRY_WAIT;
+    }
+    return v;
+}
+
+/* One of several parts: a later part with the same key may have been executed.
+ * Only MSET's order matters. */
+static bool part_may_retry(struct redis_cmd *cmd, uint32_t part)
+{
+    struct operation one = {0}, other = {0};
+
+    if (!cmd->part_of || cmd->is_read || part + 1 >= cmd->issued)
+        return true;
+    cmd->part_of(cmd, part, &one);
+    if (one.op != OP_SET)
+        return true;
+    for (uint32_t i = part + 1; i < cmd->issued; i++) {
+        cmd->part_of(cmd, i, &other);
+        if (slice_equal(one.key, other.key))
+            return false;
+    }
+    return true;
+}
+
+static bool may_retry(struct redis_cmd *cmd, uint32_t part)
+{
+    return instant_since(node_now(), cmd->begun).ms < RETRY_MS &&
+           !conn_closing(cmd->client->conn) && part_may_retry(cmd, part) &&
+           look_behind(cmd) != RETRY_NEVER;
+}
+
+static void retry_later(struct redis_cmd *cmd, uint32_t part,
+                        enum status why)
+{
+    struct redis *d = cmd->client->door;
+
+    if (cmd->n_again == cmd->again_cap) {
+        cmd->again_cap = cmd->again_cap ? cmd->again_cap * 2 : 4;
+        cmd->again =
+            xrealloc(cmd->again, cmd->again_cap * sizeof *cmd->again);
+    }
+    cmd->again[cmd->n_again++] = part;
+    cmd->refused = why;
+    if (cmd->is_retrying)
+        return;
+    cmd->is_retrying = true;
+    cmd->client->retrying++;
+    if (TAILQ_EMPTY(&d->retrying))
+        uv_timer_start(&d->retry, redis_on_retry, RETRY_EVERY_MS, 0);
+    TAILQ_INSERT_TAIL(&d->retrying, cmd, in_retrying);
+}
+
+/* Ask again for what is to be asked again, or tell that it failed. */
+static void retry(struct redis_cmd *cmd, enum verdict verdict)
+{
+    struct redis_client *c = cmd->client;
+    uint32_t *parts = cmd->again, n = cmd->n_again;
+    uint32_t generation = cmd->generation;
+    struct operation_reply failed = {.status = cmd->refused};
+
+    TAILQ_REMOVE(&c->door->retrying, cmd, in_retrying);
+    cmd->is_retrying = false;
+    c->retrying--;
+    cmd->again = NULL;
+    cmd->n_again = cmd->again_cap = 0;
+    for (uint32_t i = 0; i < n && cmd->generation == generation; i++) {
+        struct operation o;
+        if (verdict == RETRY_NEVER) {
+            finish_part(cmd, parts[i], &failed);
+            continue;
+        }
+        part_operation(cmd, parts[i], &o);
+        submit(cmd, parts[i], &o);
+    }
+    free(parts);
+    redis_resume(c);
+}
+
+/* All that is to be asked again of one client, in the order of its commands: a
+ * refused one and those refused behind it leave one after the other. */
+static void retry_client(struct redis_client *c)
+{
+    struct redis_cmd *list[REDIS_CMDS_MAX];
+    uint32_t generations[REDIS_CMDS_MAX];
+    struct redis_cmd *cmd;
+    unsigned n = 0;
+
+    TAILQ_FOREACH(cmd, &c->cmds, next)
+        if (cmd->is_retrying && n < REDIS_CMDS_MAX) {
+            enum verdict v = look_behind(cmd);
+            cmd->verdict = (uint8_t)v;
+            if (v == RETRY_WAIT) /* nor what is behind it */
+                break;
+            generations[n] = cmd->generation;
+            list[n++] = cmd;
+        }
+    for (unsigned i = 0; i < n; i++)
+        if (list[i]->generation == generations[i] && list[i]->is_retrying)
+            retry(list[i], (enum verdict)list[i]->verdict);
+}
+
+void redis_on_retry(uv_timer_t *t)
+{
+    struct redis *d = t->data;
+    unsigned left = 0;
+    struct redis_cmd *cmd;
+
+    TAILQ_FOREACH(cmd, &d->retrying, in_retrying)
+        left++;
+    /* Each client once: what it keeps waiting goes to the end. */
+    while (left-- && (cmd = TAILQ_FIRST(&d->retrying))) {
+        TAILQ_REMOVE(&d->retrying, cmd, in_retrying);
+        TAILQ_INSERT_TAIL(&d->retrying, cmd, in_retrying);
+        if (cmd->client->retried != d->round) {
+            cmd->client->retried = d->round;
+            retry_client(cmd->client);
+        }
+    }
+    d->round++;
+    if (!TAILQ_EMPTY(&d->retrying))
+        uv_timer_start(&d->retry, redis_on_retry, RETRY_EVERY_MS, 0);
+}
+
+static void on_result(struct redis_cmd *cmd, uint32_t part,
+                      const struct operation_reply *r)
+{
+    if (was_not_executed(r->status) && may_retry(cmd, part))
+        retry_later(cmd, part, r->status);
+    else
+        finish_part(cmd, part, r);
 }
 
 void redis_reply(struct loop *l, const struct effect *e)

@@ -12,7 +12,7 @@ import time
 from cluster import Cluster, build_folder, die_with_parent, expect, \
     free_base_port, program, wait_until
 from harness import shared_cluster, test
-from resp import Error, Resp
+from resp import Error, Resp, encode
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -282,6 +282,57 @@ def commands_wait_for_a_new_leader():
         for i in range(50):
             expect(r.ask("GET", f"wait{i}") in
                    (str(-i).encode(), str(i).encode()), "GET")
+        r.close()
+
+
+def check_pipeline(replies, keys, may, n):
+    """SETs of n, n+1 ... and GETs in turn: does each GET see what the SETs
+    before it allow? `may`: per key, the values it may have."""
+    refused = 0
+    for i in range(0, len(replies), 2):
+        key, done, got = keys[i // 2], replies[i], replies[i + 1]
+        value = str(n + i // 2).encode()
+        if done == "OK":
+            may[key] = {value}
+        elif done.startswith("UNKNOWN"):
+            may[key] = may[key] | {value}
+        else:
+            expect(done.startswith(("CLUSTERDOWN", "TRYAGAIN")), done)
+            refused += 1
+        if isinstance(got, Error):
+            continue
+        expect(got in may[key], f"{key} is {got}, it may be {may[key]}")
+        may[key] = {got}
+    return refused
+
+
+@test
+def pipelines_keep_their_order_while_leaders_change():
+    """Breaks if a write that is asked for again comes behind a later one of
+    the same pipeline, or a read before a write."""
+    with Cluster(3, 6) as c:
+        r = Resp(redis_port(c, 1))
+        may = {f"order{i}": {None} for i in range(5)}
+        n = refused = 0
+        rng = random.Random(7)
+        for victim in (2, 3, 2):
+            end = time.monotonic() + 4
+            killed = False
+            while time.monotonic() < end:
+                keys = [rng.choice(list(may)) for _ in range(40)]
+                r.socket.sendall(b"".join(
+                    encode(("SET", key, n + i)) + encode(("GET", key))
+                    for i, key in enumerate(keys)))
+                if not killed and time.monotonic() > end - 3.5:
+                    c.nodes[victim].kill()
+                    killed = True
+                refused += check_pipeline([r.read() for _ in range(80)],
+                                          keys, may, n)
+                n += 40
+            c.nodes[victim].start().wait_ready()
+            c.wait_healthy()
+        expect(n > 1000, f"only {n} commands")
+        print(f"    {n} SETs, {refused} refused", flush=True)
         r.close()
 
 
