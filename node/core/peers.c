@@ -243,6 +243,7 @@ static bool on_map_data(struct shard *s, struct peer *p, struct slice body,
         return true;
     }
     map_free(map);
+    parked_resume(s, fx); /* there is none */
     return true;
 }
 

@@ -459,6 +459,8 @@ void requests_take(struct shard *s, const struct request *q,
                             .deadline = q->deadline};
     enum status st;
 
+    if (!k && parked_take(s, q))
+        return;
     if (!k) {
         requests_refuse(s, q->from, q->operation.op, 0, STATUS_NO_KEYSPACE,
                         fx);

@@ -50,6 +50,7 @@ struct shard *shard_new(const struct shard_options *o,
     s->next_stall = INSTANT_NEVER;
     s->next_reap = INSTANT_NEVER;
     s->watches.next_progress = INSTANT_NEVER;
+    s->parked.until = INSTANT_NEVER;
     read_pool_init(&s->read_pool, s->o.reads_max, s->o.read_key_bytes_max);
     forwards_init(&s->forwards, s->o.forwards_max, s->o.forwards_bytes_max,
                   (uint32_t)rng_next(&s->rng));
@@ -76,6 +77,7 @@ void shard_free(struct shard *s)
     group_effects_release(&s->raft_fx);
     read_pool_release(&s->read_pool);
     forwards_release(&s->forwards);
+    parked_release(s);
     chains_release(&s->chains);
     map_free(s->map);
     free(s);
@@ -273,6 +275,7 @@ static void turn(struct shard *s, struct effects *fx)
     slow_ticks(s, fx);
     apply_on(s, fx);
     reaper_turn(s, fx);
+    parked_turn(s, fx);
     while (s->dirty) {
         struct replica *r = s->dirty;
         s->dirty = r->dirty_next;
@@ -302,6 +305,7 @@ instant shard_wake_at(const struct shard *s)
     t = instant_min(t, s->next_stall);
     t = instant_min(t, s->next_gossip);
     t = instant_min(t, s->next_reap);
+    t = instant_min(t, s->parked.until);
     t = instant_min(t, s->next_purge);
     t = instant_min(t, s->next_update);
     t = instant_min(t, s->watches.next_progress);
@@ -431,6 +435,7 @@ void shard_step(struct shard *s, const struct event *e, struct effects *fx)
         break;
     case EVENT_MAP:
         peers_adopt_map(s, e->map.map);
+        parked_resume(s, fx);
         break;
     case EVENT_FLUSH_WANTED:
         replica_on_flush_wanted(s, e, fx);

@@ -8,6 +8,8 @@
  *   readpath.c  linearizable reads: rounds, confirmations, store reads
  *   peers.c     frames of items from and to other nodes, gossip, the map
  *   snapshots.c sending and receiving whole stores
+ *   tenancy.c   what the map says of a keyspace, put into commands
+ *   parked.c    requests for a keyspace that the map does not have yet
  *   reaper.c    what is due, and what was dropped, goes
  *   timekeeper.c whose clocks the group clocks are made of
  *
@@ -89,6 +91,16 @@ struct leader_hint {
     uint64_t term;
 };
 
+/* Requests that wait for a younger map; see parked.c. */
+struct parked_request;
+struct parked {
+    struct parked_request *head, **tail, *spent;
+    unsigned n;
+    size_t bytes;
+    instant until, ask_again;
+    bool resuming;
+};
+
 struct shard {
     struct shard_options o;
     struct rng rng;
@@ -119,6 +131,7 @@ struct shard {
     unsigned scans_passed_on;
     struct forwards forwards;
     struct chains chains;      /* of writes among them */
+    struct parked parked;
     struct leader_hint hints[GROUP_COUNT_MAX + 1];
 
     instant next_gossip, next_sweep, next_deadline, next_hedge, next_update;
@@ -282,10 +295,22 @@ void peers_adopt_map(struct shard *s, const struct cluster_map *map);
 /* ---- tenancy.c ---- */
 /* May this command of a user be proposed, as far as its keyspace goes? May add
  * the keyspace's limits to the batch before it, and a default TTL to it (with
- * bytes in `scratch`). NO_KEYSPACE, BUSY, NOT_LEADER. */
+ * bytes in `scratch`). NO_KEYSPACE, BUSY, NOT_LEADER, UNAVAILABLE. */
 enum status tenancy_admit(struct shard *s, struct replica *r,
                           struct command *c, struct buf *scratch,
                           struct effects *fx);
+
+/* ---- parked.c ---- */
+/* Its keyspace is not in our map: copy it and ask for a younger one. False: it
+ * is to be refused now. */
+bool parked_take(struct shard *s, const struct request *q);
+/* Ask for the map of the node that leads the meta group; false: nobody can be
+ * asked. */
+bool parked_ask_map(struct shard *s);
+/* A map has come, younger or not: they go on, or are refused. */
+void parked_resume(struct shard *s, struct effects *fx);
+void parked_turn(struct shard *s, struct effects *fx);
+void parked_release(struct shard *s);
 
 /* ---- reaper.c ---- */
 /* When the turn comes: look, sweep, purge what it is time for. */

@@ -80,6 +80,10 @@ enum status tenancy_admit(struct shard *s, struct replica *r,
     const struct map_keyspace *k = map_keyspace_find(s->map, c->keyspace);
     enum status st = STATUS_OK;
 
+    if (!k && c->keyspace >= s->map->next_keyspace) {
+        parked_ask_map(s); /* whoever passed it on has a younger map */
+        return STATUS_UNAVAILABLE;
+    }
     if (!k || k->state != KEYSPACE_ACTIVE)
         return STATUS_NO_KEYSPACE;
     if (k->counted)

@@ -1,0 +1,127 @@
+"""test_expiry.py - time to live under wrong clocks and changing leaders."""
+import glob
+import os
+import time
+
+from cluster import Cluster, expect, wait_until
+from harness import test
+
+TICK = 0.5  # what a group's clock may differ by, beside the clocks' own error
+
+
+def set_clock(node, text):
+    """The daemon's wall clock from now on: "+0", "+365d", "-5"."""
+    path = os.path.join(node.folder, "wall")
+    with open(path + ".new", "w") as f:
+        f.write(text + "\n")
+    os.rename(path + ".new", path)
+
+
+def with_own_walls(c):
+    """Nodes look at wall clocks of their own (libfaketime); False: they
+    cannot."""
+    library = glob.glob("/usr/lib/*/faketime/libfaketimeMT.so.1")
+    if not library:
+        print("skip: libfaketime is not installed", flush=True)
+        return False
+    for node in c.nodes.values():
+        # The usual daemon's allocator and libfaketime cannot both be first.
+        node.daemon = "coatcheckd_failpoints"
+        set_clock(node, "+0")
+        node.environment = {
+            "LD_PRELOAD": library[0], "FAKETIME_NO_CACHE": "1",
+            "FAKETIME_TIMESTAMP_FILE": os.path.join(node.folder, "wall"),
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1", "DONT_FAKE_MONOTONIC": "1"}
+    return True
+
+
+def set_ttl(c, key, milliseconds, endpoint=None):
+    done = c.cli("set", key, "v", "--ttl", str(milliseconds),
+                 endpoint=endpoint)
+    expect(done.code == 0, f"set: {done.err}")
+    return time.monotonic()
+
+
+def there(c, key, endpoint=None):
+    done = c.cli("get", key, endpoint=endpoint)
+    expect(done.code in (0, 1), f"get: {done.err}")
+    return done.code == 0
+
+
+@test
+def keys_expire_in_time_whatever_one_clock_says():
+    """Breaks if one node's wall clock, a year ahead or late, as leader or
+    not, moves the clock of a group."""
+    with Cluster(groups=2, start=False) as c:
+        if not with_own_walls(c):
+            return
+        c.start()
+        for turn, jump in enumerate(("+365d", "-365d", "+1h")):
+            victim = c.nodes[c.wait_leader(1)]
+            set_clock(victim, jump)
+            time.sleep(2)  # its neighbours have heard of it
+            keys = [f"k{turn}-{i}" for i in range(8)]
+            begun = [set_ttl(c, key, 6000) for key in keys]
+            for key in keys:
+                expect(there(c, key), f"{key} went early")
+            time.sleep(max(0, begun[0] + 6 - TICK - 0.5 - time.monotonic()))
+            expect(there(c, keys[-1]), "the last one went early")
+            time.sleep(max(0, begun[-1] + 6 + TICK + 0.5 - time.monotonic()))
+            for key in keys:
+                expect(not there(c, key), f"{key} is still there")
+            set_clock(victim, "+0")
+
+
+@test
+def keys_expire_in_time_while_leaders_change():
+    """Breaks if a new leader's clock begins anew, or sweeps are lost with
+    their leader: keys would stay on disk for ever."""
+    with Cluster(groups=2) as c:
+        begun = time.monotonic()
+        for i in range(60):
+            set_ttl(c, f"k{i}", 12_000)
+        last = time.monotonic()
+        while time.monotonic() < begun + 9:
+            victim = c.nodes[c.wait_leader(1)]
+            victim.pause()
+            c.wait_leader(1, other_than=victim.number)
+            victim.resume()
+            if time.monotonic() < begun + 11:
+                expect(there(c, "k59"), "it went early")
+        time.sleep(max(0, last + 12 + TICK + 1 - time.monotonic()))
+        for i in range(60):
+            expect(not there(c, f"k{i}"), f"k{i} is still there")
+        wait_until(lambda: c.cli("count").text.split()[-1:] == ["0"], 30,
+                   "nothing is left")
+
+
+@test
+def keyspaces_are_isolated_limited_and_dropped():
+    """Breaks if two keyspaces share a key, a limit is not kept, or dropped
+    data comes back."""
+    with Cluster(groups=2) as c:
+        def run(*words, code=0):
+            done = c.cli(*words)
+            expect(done.code == code, f"{words}: {done.code} {done.err}")
+            return done.text
+        run("-k", "carts", "set", "k", "v", code=2)
+        run("keyspace", "create", "carts")
+        run("keyspace", "create", "carts")
+        run("-k", "carts", "set", "k", "of carts")
+        run("set", "k", "of default")
+        expect(run("-k", "carts", "get", "k").strip() == "of carts", "isolated")
+        run("keyspace", "create", "few", "--keys-max", "4", "--default-ttl",
+            "2s")
+        codes = [c.cli("-k", "few", "set", f"{{x}}{i}", "v").code
+                 for i in range(6)]
+        expect(codes.count(0) == 2, f"the share of a group: {codes}")
+        expect("few" in run("keyspace", "list"), "it is listed")
+        wait_until(lambda: c.cli("-k", "few", "get", "{x}0").code == 1, 10,
+                   "the default ttl")
+        run("keyspace", "drop", "carts")
+        run("-k", "carts", "get", "k", code=2)
+        run("keyspace", "create", "carts")
+        run("-k", "carts", "get", "k", code=1)
+        expect(run("get", "k").strip() == "of default", "the other one stays")
+        run("keyspace", "drop", "default", code=2)
+        run("keyspace", "alter", "carts", "--keys-max", "5", code=2)
