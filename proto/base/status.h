@@ -5,7 +5,11 @@
  *
  *   RETRY_SAFE    it was certainly not executed: send it again
  *   RETRY_NO      asking again gives the same answer, or it succeeded
- *   RETRY_UNSAFE  it may have been executed: asking again may execute it twice
+ *   RETRY_UNSAFE  it may have been executed: asking again may do it twice,
+ *                 unless it has a session (proto/operation.h): then the same
+ *                 request, with the same session, may be sent again, to any
+ *                 node, until its not_after; behind EXPIRED and STALE_REQUEST
+ *                 nobody knows any more what came of it
  *
  * Reads may always be repeated. */
 #ifndef PROTO_BASE_STATUS_H
