@@ -1,4 +1,5 @@
 /* group.c - options, life, and the questions that change nothing. */
+#include "raft/heap.h"
 #include "raft/group.h"
 
 #include <assert.h>
@@ -52,6 +53,7 @@ struct group *group_new(const struct group_options *o)
     int rv;
 
     assert(o->replica != 0);
+    assert(heap_installed());
     if (!guard_version(RAFT_VERSION_NUMBER, library_version()))
         abort();
     g->o = *o;

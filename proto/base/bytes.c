@@ -4,6 +4,8 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "proto/base/log.h"
+
 int slice_compare(struct slice a, struct slice b)
 {
     size_t n = MIN_OF(a.size, b.size);
@@ -13,11 +15,17 @@ int slice_compare(struct slice a, struct slice b)
     return a.size < b.size ? -1 : a.size > b.size;
 }
 
+void out_of_memory(size_t bytes)
+{
+    log_error("out_of_memory", "bytes=%zu", bytes);
+    abort();
+}
+
 void *xmalloc(size_t size)
 {
     void *p = malloc(size ? size : 1);
     if (!p)
-        abort();
+        out_of_memory(size);
     return p;
 }
 
@@ -25,7 +33,7 @@ void *xcalloc(size_t n, size_t size)
 {
     void *p = calloc(n ? n : 1, size ? size : 1);
     if (!p)
-        abort();
+        out_of_memory(size);
     return p;
 }
 
@@ -33,7 +41,7 @@ void *xrealloc(void *old, size_t size)
 {
     void *p = realloc(old, size ? size : 1);
     if (!p)
-        abort();
+        out_of_memory(size);
     return p;
 }
 

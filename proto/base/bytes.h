@@ -151,6 +151,8 @@ uint16_t reader_u16(struct reader *r);
 uint32_t reader_u32(struct reader *r);
 uint64_t reader_u64(struct reader *r);
 
+/* Say so in the log and abort (docs/decisions/0006). */
+__attribute__((noreturn)) void out_of_memory(size_t bytes);
 /* Memory that aborts instead of failing; for bounded sizes only. */
 void *xmalloc(size_t size);
 void *xcalloc(size_t n, size_t size);

@@ -95,9 +95,11 @@ static void slots_have_to_be_covered_exactly_once(void **state)
     struct buf b = encoded(m);
     Coat__Wire__ClusterMap *w =
         coat__wire__cluster_map__unpack(NULL, b.size, b.data);
-    Coat__Wire__SlotRange *r = w->slots[1];
+    Coat__Wire__SlotRange *r;
 
     (void)state;
+    assert_non_null(w);
+    r = w->slots[1];
     assert_int_equal(repacked(w), STATUS_OK);
     r->first++; /* a gap */
     assert_int_equal(repacked(w), STATUS_BAD_MESSAGE);
@@ -123,9 +125,11 @@ static void sizes_inside_are_checked(void **state)
     struct buf b = encoded(m);
     Coat__Wire__ClusterMap *w =
         coat__wire__cluster_map__unpack(NULL, b.size, b.data);
-    char *address = w->nodes[0]->client_address, text[400];
+    char *address, text[400];
 
     (void)state;
+    assert_non_null(w);
+    address = w->nodes[0]->client_address;
     w->cluster.len--;
     assert_int_equal(repacked(w), STATUS_BAD_MESSAGE);
     w->cluster.len++;

@@ -146,7 +146,7 @@ static void damaged_encodings_are_refused(void **state)
     (void)state;
     members_encode(&m, &good);
     for (size_t n = 0; n < good.size; n++) {
-        uint8_t *cut = malloc(n ? n : 1);
+        uint8_t *cut = xmalloc(n ? n : 1);
         memcpy(cut, good.data, n);
         assert_int_equal(members_decode(slice_of(cut, n), &back),
                          STATUS_CORRUPT);

@@ -160,7 +160,7 @@ static void cut_and_longer_messages_are_refused(void **state)
         struct buf b = {0};
         message_encode(m, &b);
         for (size_t n = 0; n < b.size; n++) {
-            uint8_t *cut = malloc(n ? n : 1);
+            uint8_t *cut = xmalloc(n ? n : 1);
             memcpy(cut, b.data, n);
             assert_int_equal(message_decode(slice_of(cut, n), &back),
                              STATUS_BAD_MESSAGE);
