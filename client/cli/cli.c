@@ -19,6 +19,7 @@ static const struct command commands[] = {
     {"ttl", "how long a key has left", cmd_ttl},
     {"scan", "keys in order, by prefix, pattern or range", cmd_scan},
     {"count", "how many keys there are", cmd_count},
+    {"watch", "changes as they happen", cmd_watch},
     {"load", "JSON lines into the cluster", cmd_load},
     {"dump", "keys as JSON lines", cmd_dump},
     {"txn", "compare, then or else, atomically", cmd_txn},

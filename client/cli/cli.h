@@ -64,6 +64,7 @@ int cmd_persist(struct cli *cli, int argc, char **argv);
 int cmd_ttl(struct cli *cli, int argc, char **argv);
 int cmd_scan(struct cli *cli, int argc, char **argv);
 int cmd_count(struct cli *cli, int argc, char **argv);
+int cmd_watch(struct cli *cli, int argc, char **argv);
 int cmd_load(struct cli *cli, int argc, char **argv);
 int cmd_dump(struct cli *cli, int argc, char **argv);
 int cmd_txn(struct cli *cli, int argc, char **argv);

@@ -1,0 +1,156 @@
+/* test_cmd_watch.c - watch. */
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <jansson.h>
+
+#include "tests/unit/client/cli/run_cli.h"
+
+static const char *e; /* the endpoints */
+
+/* Where a watch with these options would go on from now; freed by the caller.
+ * A library's cursor is good for the command. */
+static char *cursor_now(const struct coat_watch_options *o)
+{
+    struct coat_options options = COAT_OPTIONS;
+    char error[COAT_ERROR_MAX], *cursor;
+    struct coat_session *s;
+    struct coat_watch *w;
+
+    options.endpoints = e;
+    s = coat_connect(&options, error, sizeof error);
+    assert_non_null(s);
+    assert_int_equal(coat_watch_open(s, o, &w), COAT_OK);
+    cursor = coat_watch_cursor(w);
+    coat_watch_close(w);
+    coat_disconnect(s);
+    return cursor;
+}
+
+static void each_change_is_a_line(void **state)
+{
+    struct nodes *t = nodes_start(3);
+    struct coat_watch_options o = COAT_WATCH_OPTIONS;
+    char *cursor;
+    struct run *r;
+
+    (void)state;
+    e = t->f.endpoints;
+    o.key = COAT_STR("k");
+    cursor = cursor_now(&o);
+    RUN_CODE(0, "-e", e, "set", "k", "a\tb");
+    RUN_CODE(0, "-e", e, "set", "other", "1");
+    RUN_CODE(0, "-e", e, "del", "k");
+    r = RUN("-e", e, "watch", "k", "-n", "2", "--cursor", cursor);
+    assert_int_equal(r->code, 0);
+    assert_has(r->out, "put\tk\t");
+    assert_has(r->out, "\ta\\tb\ndelete\tk\t");
+    assert_null(strstr(r->out, "other"));
+    free(r);
+    r = RUN("-e", e, "-o", "json", "watch", "k", "-n", "1", "--cursor",
+            cursor);
+    assert_int_equal(r->code, 0);
+    assert_has(r->out, "{\"event\":\"put\",\"key\":\"k\",\"version\":\"");
+    assert_has(r->out, "\"value\":\"a\\tb\"");
+    assert_one_line(r->out);
+    free(r);
+    free(cursor);
+    nodes_stop(t);
+}
+
+/* Broken: an interrupted one would lose or repeat what comes behind. */
+static void a_cursor_goes_on_where_a_watch_ended(void **state)
+{
+    struct nodes *t = nodes_start(3);
+    struct coat_watch_options o = COAT_WATCH_OPTIONS;
+    char *first, second[512];
+    struct run *r;
+
+    (void)state;
+    e = t->f.endpoints;
+    o.prefix = COAT_STR("u");
+    first = cursor_now(&o);
+    RUN_CODE(0, "-e", e, "mset", "u{1}a", "1", "u{1}b", "2", "u{1}c", "3");
+    r = RUN("-e", e, "watch", "u*", "--count", "1", "--cursor", first);
+    assert_int_equal(r->code, 0);
+    assert_has(r->out, "put\tu{1}a\t");
+    assert_int_equal(sscanf(r->err, "cursor: %511s", second), 1);
+    free(r);
+    r = RUN("-e", e, "watch", "--prefix", "u", "--count", "2", "--cursor",
+            second);
+    assert_int_equal(r->code, 0);
+    assert_int_equal(strncmp(r->out, "put\tu{1}b\t", 10), 0);
+    assert_has(r->out, "\nput\tu{1}c\t");
+    free(r);
+    RUN_CODE(4, "-e", e, "watch", "v*", "--cursor", second);
+    RUN_CODE(4, "-e", e, "watch", "--cursor", "nonsense");
+    free(first);
+    nodes_stop(t);
+}
+
+/* It prints a change at once, and being interrupted is a good end. */
+static void an_interrupt_ends_it_with_a_cursor(void **state)
+{
+    struct nodes *t = nodes_start(3);
+    char *cursor, first = 0;
+    int out[2], status;
+    FILE *err = tmpfile();
+    char text[512];
+    pid_t child;
+
+    (void)state;
+    e = t->f.endpoints;
+    cursor = cursor_now(NULL);
+    RUN_CODE(0, "-e", e, "set", "k", "v");
+    assert_int_equal(pipe(out), 0);
+    child = fork();
+    assert_true(child >= 0);
+    if (!child) {
+        dup2(out[1], 1);
+        dup2(fileno(err), 2);
+        execl(COATCHECK, COATCHECK, "-e", e, "watch", "--cursor", cursor,
+              (char *)NULL);
+        _exit(127);
+    }
+    close(out[1]);
+    assert_int_equal(read(out[0], &first, 1), 1);
+    assert_int_equal(first, 'p');
+    assert_int_equal(kill(child, SIGINT), 0);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+    close(out[0]);
+    rewind(err);
+    assert_non_null(fgets(text, sizeof text, err));
+    assert_has(text, "cursor: ");
+    fclose(err);
+    free(cursor);
+    nodes_stop(t);
+}
+
+static void wrong_options_are_refused(void **state)
+{
+    (void)state;
+    e = "127.0.0.1:1";
+    RUN_CODE(2, "-e", e, "watch", "a", "b");
+    RUN_CODE(2, "-e", e, "watch", "");
+    RUN_CODE(2, "-e", e, "watch", "a", "--prefix", "b");
+    RUN_CODE(2, "-e", e, "watch", "a*", "--from", "b");
+    RUN_CODE(2, "-e", e, "watch", "-n", "0");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_change_is_a_line),
+        cmocka_unit_test(a_cursor_goes_on_where_a_watch_ended),
+        cmocka_unit_test(an_interrupt_ends_it_with_a_cursor),
+        cmocka_unit_test(wrong_options_are_refused),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
