@@ -165,7 +165,7 @@ static void try_send(struct cluster *c, struct call *k)
 
 void caller_begin(struct caller *x)
 {
-    const struct workload_kind *w = workload_any(&x->rng);
+    const struct workload_kind *w = workload_any(&x->rng, x->of->registers);
     struct clients *l = x->of;
     struct call *k = NULL;
 

@@ -168,7 +168,7 @@ static void one_request(struct clients *l, unsigned at, struct sim_node *n,
                         unsigned key)
 {
     const struct workload_kind *k =
-        workload_any(&l->c->rng[STREAM_CLIENTS]);
+        workload_any(&l->c->rng[STREAM_CLIENTS], l->registers);
 
     clients_ask(l, at, n, k->op, k->mode, key);
 }

@@ -44,6 +44,7 @@ struct clients {
     bool running;
     char keys[CLIENT_KEYS_MAX][16];
     unsigned n_keys;         /* key k belongs to group k / KEYS_PER_GROUP + 1 */
+    bool registers;          /* no deletes: check.h can decide all of it */
     uint64_t ok, refused, unknown;
     uint64_t begun, begun_max; /* 0: no limit */
 };

@@ -43,6 +43,7 @@ struct course course_of(uint64_t seed)
     x.rounds = 1 + (unsigned)rng_below(&rng, 3);
     x.storm_ms = 6000 + (unsigned)rng_below(&rng, 14000);
     x.every_ms = 100u << rng_below(&rng, 5);
+    x.registers = rng_below(&rng, 2);
     return x;
 }
 
@@ -217,6 +218,7 @@ void course_run(struct trial *t, const struct course *x)
     t->clients.n = x->clients;
     t->clients.depth = x->depth;
     t->clients.pause_max = x->pause_max;
+    t->clients.registers = x->registers;
     t->clients.begun_max = x->operations_max;
     clients_callers(&t->clients, x->callers);
     trial_run(t, FIRST_MS);

@@ -15,6 +15,7 @@ struct course {
     struct cluster_options o;
     unsigned clients, callers, depth;
     unsigned pause_max;      /* ms between a client's bursts */
+    bool registers;          /* sets and reads only */
     unsigned rounds;
     unsigned storm_ms;
     unsigned every_ms;       /* between two faults, on average */

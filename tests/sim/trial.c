@@ -1,6 +1,8 @@
 /* trial.c - see trial.h. */
 #include "tests/sim/trial.h"
 
+#include "tests/sim/check.h"
+
 enum { CONVERGED_MS = 15000 };
 
 static void on_stepped(void *arg, struct sim_loop *l)
@@ -200,6 +202,8 @@ void trial_judge(struct trial *t)
     trial_run(t, 1000);
     invariants_nothing_left(&t->invariants);
     error = history_check(&t->clients.h);
+    if (!error && t->clients.registers)
+        error = check_again(&t->clients.h);
     if (error)
         cluster_fail(&t->c, "%s", error);
 }

@@ -8,13 +8,14 @@ static const struct workload_kind kinds[] = {
     {OP_GET, READ_STALE, 5, false},
 };
 
-const struct workload_kind *workload_any(struct rng *rng)
+const struct workload_kind *workload_any(struct rng *rng, bool registers)
 {
     uint64_t at = rng_below(rng, 100);
 
     for (unsigned i = 0;; i++) {
         if (at < kinds[i].weight)
-            return &kinds[i];
+            return registers && operation_is_write(kinds[i].op) ? &kinds[0]
+                                                                : &kinds[i];
         at -= kinds[i].weight;
     }
 }

@@ -15,8 +15,8 @@ struct workload_kind {
     bool value;      /* carries one */
 };
 
-/* A random kind of request. */
-const struct workload_kind *workload_any(struct rng *rng);
+/* A random kind of request; with `registers` only reads and sets. */
+const struct workload_kind *workload_any(struct rng *rng, bool registers);
 /* The request, without who asks, deadline and value. */
 struct request workload_request(enum op op, enum read_mode mode,
                                 struct slice key);
