@@ -103,9 +103,11 @@ void reaper_applied(struct shard *s, struct replica *r)
 
 /* ---- sweeps ---- */
 
-static void propose_sweep(struct shard *s, struct replica *r,
+/* False: it came to nothing. */
+static bool propose_sweep(struct shard *s, struct replica *r,
                           struct slice keys, unsigned n, struct effects *fx)
 {
+    bool ok;
     struct operation o = {.op = OP_SWEEP};
     struct reader in = reader_of(keys);
     struct layout_deadline line;
@@ -117,14 +119,16 @@ static void propose_sweep(struct shard *s, struct replica *r,
         last = reader_bytes(&in, reader_u32(&in));
         if (layout_deadline_key_parse(last, &line) != STATUS_OK) {
             buf_release(&value);
-            return; /* the shell has looked at it */
+            return false; /* the shell has looked at it */
         }
         sweep_add(&value, &line);
     }
     o.value = buf_slice(&value);
-    if (requests_own(s, r, &o, fx))
+    ok = requests_own(s, r, &o, fx);
+    if (ok)
         expiry_proposed(&r->machine.expiry, last);
     buf_release(&value);
+    return ok;
 }
 
 void reaper_on_due(struct shard *s, const struct event *e, struct effects *fx)
@@ -132,6 +136,7 @@ void reaper_on_due(struct shard *s, const struct event *e, struct effects *fx)
     struct replica *r = shard_find(s, e->due.group);
     struct expiry *x = r ? &r->machine.expiry : NULL;
     uint64_t clock_ms;
+    bool proposed;
 
     if (!r || !x->looking)
         return;
@@ -143,10 +148,12 @@ void reaper_on_due(struct shard *s, const struct event *e, struct effects *fx)
         return;
     }
     expiry_looked(x, e->due.n, e->due.next);
-    if (e->due.n && r->raft && stamp_now(s, r, &clock_ms))
-        propose_sweep(s, r, e->due.keys, e->due.n, fx);
-    /* More of it at once, what is not due yet on the grid. */
-    if (e->due.n == SWEEP_LINES_MAX)
+    proposed = e->due.n && r->raft && stamp_now(s, r, &clock_ms) &&
+               propose_sweep(s, r, e->due.keys, e->due.n, fx);
+    /* More of it at once; on the grid what is not due yet, or for what there
+     * was no room. */
+    if (proposed && (e->due.n == SWEEP_LINES_MAX ||
+                     e->due.keys.size >= SWEEP_BYTES_MAX))
         shard_wake_by(&s->next_reap, s->now);
     else
         reaper_applied(s, r);
