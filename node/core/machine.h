@@ -89,6 +89,8 @@ struct machine_step {
     uint64_t needs_clock_ms;   /* of the last entry given to machine_needs() */
     uint64_t needs_due;        /* the earliest deadline there can be then */
     bool needs_all;            /* a keyspace became a counted one */
+    bool needs_more;           /* its plain sets may meet what is due */
+    bool needs_late;           /* those are being named */
     uint64_t due_min;          /* the earliest deadline that was written */
     uint64_t clock_ms;         /* of the entry being applied */
     size_t entry_set, entry_out; /* where it begins in `set` and `out` */

@@ -3,7 +3,9 @@
  * A plain set needs nothing, unless the record that it overwrites may have
  * expired without having been swept: then watchers have to see that first.
  * Whether it may have is asked of a bound (machine.next_due), which replicas
- * need not agree on: it only ever makes one look in vain. */
+ * need not agree on: it only ever makes one look in vain. So such a key is
+ * named behind all others of its entry: what is named late may be cut off, and
+ * what is cut off has to be the same everywhere. */
 #include "node/core/machine_state.h"
 
 #include "proto/slot.h"
@@ -46,15 +48,20 @@ static void need(const struct machine *m, struct machine_step *s,
 {
     bool blind = machine_blind(o, s->needs_clock_ms);
 
+    if (s->needs_late) {
+        if (blind)
+            view_need(&s->view, machine_data_key(s, keyspace, o->key), header);
+        return;
+    }
     /* A counted keyspace has to know what there was. */
     if (blind && (s->needs_all || machine_counted(m, keyspace)))
         view_need(&s->view, machine_data_key(s, keyspace, o->key), header);
     if (o->op != OP_GET)
         expect_deadline(s, o);
-    if (blind && s->needs_due > s->needs_clock_ms)
-        return;
-    view_need(&s->view, machine_data_key(s, keyspace, o->key),
-              blind ? header : wanted(o));
+    if (!blind)
+        view_need(&s->view, machine_data_key(s, keyspace, o->key), wanted(o));
+    else if (s->needs_due <= s->needs_clock_ms)
+        s->needs_more = true;
 }
 
 bool machine_owns_key(const struct machine *m, struct slice route,
@@ -115,8 +122,9 @@ static enum status known(const struct machine *m, const struct command *c)
     }
 }
 
-enum status machine_needs(const struct machine *m, struct machine_step *s,
-                          struct slice entry)
+/* Go over the entry's commands. */
+static enum status name(const struct machine *m, struct machine_step *s,
+                        struct slice entry)
 {
     struct entry_reader r = entry_reader_of(entry);
     struct command c;
@@ -147,4 +155,17 @@ enum status machine_needs(const struct machine *m, struct machine_step *s,
             return st;
     }
     return r.status;
+}
+
+enum status machine_needs(const struct machine *m, struct machine_step *s,
+                          struct slice entry)
+{
+    enum status st;
+
+    s->needs_more = s->needs_late = false;
+    st = name(m, s, entry);
+    if (st != STATUS_OK || !s->needs_more)
+        return st;
+    s->needs_late = true; /* now what may be due */
+    return name(m, s, entry);
 }

@@ -67,8 +67,12 @@ static bool sweep_line(struct doing *d, const struct layout_deadline *line)
     d->keyspace = line->keyspace;
     now = deadline_now(s, row, line->kind);
     due = now && !machine_live(now, s->clock_ms);
-    if (now == line->deadline && !due)
-        return false; /* the line is true, and early */
+    if (now == line->deadline && !due) {
+        /* The line is true, and early: whoever proposed it has passed it by and
+         * has to come back. */
+        expiry_add(&d->m->expiry, line->deadline);
+        return false;
+    }
     if (due && line->kind == LAYOUT_DATA) {
         struct current c;
         machine_current(d, line->user_key, &c); /* it expires by that */

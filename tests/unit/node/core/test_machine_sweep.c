@@ -102,6 +102,30 @@ static void what_is_not_due_stays_with_its_line(void **state)
     assert_int_equal(rig_lines(&r), 0);
 }
 
+/* A stamp may be lower than the leader thought when it looked: the median of
+ * the clocks went back. Broken: the record would stay while it leads. */
+static void who_swept_too_early_comes_back(void **state)
+{
+    struct layout_deadline early = {1100, LAYOUT_DATA, 0, slice_str("k")};
+    struct expiry *x = &r.m.expiry;
+    struct buf key = {0};
+
+    (void)state;
+    set("k", 100, 1000);
+    layout_deadline_key_append(&key, &early);
+    expiry_look(x, true, UINT64_MAX, r.index);
+    expiry_looked(x, 1, slice_of("", 0));
+    expiry_proposed(x, buf_slice(&key));
+    assert_true(slice_compare(expiry_from(x, true), buf_slice(&key)) > 0);
+    line(1100, LAYOUT_DATA, "k");
+    assert_int_equal(sweep(1099), 0);
+    expiry_swept(x, true);
+    assert_true(slice_compare(expiry_from(x, true), buf_slice(&key)) <= 0);
+    assert_true(slice_compare(expiry_from(x, false), buf_slice(&key)) <= 0);
+    assert_true(x->next_due <= 1100);
+    buf_release(&key);
+}
+
 static void a_moved_deadline_is_not_the_old_one(void **state)
 {
     struct operation o = rig_op(OP_EXPIRE, "k", "", OPERATION_TTL);
@@ -194,6 +218,7 @@ int main(void)
         CASE(each_due_key_is_one_expire_event),
         CASE(a_line_that_is_stale_goes_silently),
         CASE(what_is_not_due_stays_with_its_line),
+        CASE(who_swept_too_early_comes_back),
         CASE(a_moved_deadline_is_not_the_old_one),
         CASE(fences_go_when_their_day_is_over),
         CASE(a_sweep_sees_what_its_step_did_before),

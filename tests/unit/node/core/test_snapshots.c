@@ -1,7 +1,7 @@
 /* test_snapshots.c - whole stores for replicas that are behind the log. */
 #include "tests/unit/node/core/core_test.h"
 
-#include "tests/sim/trial.h"
+#include "tests/unit/node/core/asking.h"
 
 static struct trial t;
 
@@ -274,6 +274,59 @@ static void writing_goes_on_while_a_store_is_sent(void **state)
     trial_release(&t);
 }
 
+static struct operation increment(const char *key)
+{
+    return (struct operation){.op = OP_INCR, .key = slice_str(key),
+                              .argument = 5};
+}
+
+static void lead_with(struct sim_node *n)
+{
+    for (unsigned i = 0; trial_elect(&t, 1) != n; i++) {
+        struct sim_node *other = trial_elect(&t, 1);
+        assert_true(i < 20);
+        start_crash(&t.c, other);
+        trial_run(&t, 1500);
+        start_node(&t.c, other);
+        trial_run(&t, 1500);
+    }
+}
+
+/* What was executed before the snapshot is not executed by whoever got it. */
+static void first_results_move_with_the_store(void **state)
+{
+    struct cluster_options o = flushing(100);
+    struct session q = {.client = "sixteen bytes.", .sequence = 1,
+                        .acknowledged = 1};
+    struct sim_node *lost;
+    uint64_t version;
+
+    (void)state;
+    lost = left_behind(&o);
+    asking_begin(&t);
+    q.not_after =
+        trial_replica(trial_leader(&t, 1), 1)->applied_clock_ms + 200000;
+    assert_int_equal(
+        ask_op(trial_leader(&t, 1), "", increment("n"), &q)->status,
+        STATUS_OK);
+    version = asking.reply.version;
+    for (unsigned i = 0; i < 100; i++)
+        ask_op(trial_leader(&t, 1), "", increment("other"), NULL);
+    start_node(&t.c, lost);
+    trial_run(&t, 5000);
+    assert_int_equal(t.c.count.installs, 1);
+    lead_with(lost);
+    assert_int_equal(ask_op(lost, "", increment("n"), &q)->status, STATUS_OK);
+    assert_slice(asking.reply.value, "5");
+    assert_true(asking.reply.version == version);
+    q.sequence = 2;
+    assert_int_equal(ask_op(lost, "", increment("n"), &q)->status, STATUS_OK);
+    assert_slice(asking.reply.value, "10");
+    trial_judge(&t);
+    trial_release(&t);
+    asking_end();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -285,6 +338,7 @@ int main(void)
         cmocka_unit_test(a_group_waits_for_its_switched_store),
         cmocka_unit_test(a_failed_switch_is_tried_again),
         cmocka_unit_test(writing_goes_on_while_a_store_is_sent),
+        cmocka_unit_test(first_results_move_with_the_store),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
