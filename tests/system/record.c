@@ -8,9 +8,11 @@
  * keys, and MS milliseconds before the next, until SIGTERM. FILE gets a line
  * per request in the format of tests/check/text.h, for coat_check: places are
  * versions, times nanoseconds of CLOCK_MONOTONIC, so that the files of several
- * recorders are one history. Every written value is another one. What certainly
- * was not executed is left out. A client that gets no answer starts again under
- * a new number, as a process that gave up would.
+ * recorders are one history. Every written value is another one; there are
+ * conditional sets and sets that tell what was there before, too, and counters
+ * on keys of their own (from K on). What certainly was not executed is left
+ * out. A client that gets no answer starts again under a new number, as a
+ * process that gave up would.
  *
  * Uses nothing but the public library: what is proved here, a client can rely
  * on. */
@@ -26,10 +28,14 @@
 
 #include "client/coatcheck.h"
 
-enum { VALUE_SIZE_MAX = 1 << 16, CLIENTS_MAX = 1024, KEY_SIZE = 32 };
+enum { VALUE_SIZE_MAX = 1 << 16, CLIENTS_MAX = 1024, KEY_SIZE = 32,
+       KEYS_MAX = 100000, COUNTERS = 2 };
 enum { PAUSE_MS = 10 }; /* after a refusal */
 
-enum kind { GET, SET, DELETE, KINDS };
+enum kind { GET, SET, DELETE, ADD, CAS, SWAP };
+
+/* What stands for "nothing" and "anything" where a value is expected. */
+static const uint64_t ABSENT = 0, PRESENT = UINT64_MAX;
 
 struct options {
     const char *endpoint, *history;
@@ -42,7 +48,7 @@ struct client {
     uv_timer_t pause;
     enum kind kind;
     unsigned key, process;
-    uint64_t value, called;
+    uint64_t value, expect, called;
 };
 
 struct recorder {
@@ -56,7 +62,8 @@ struct recorder {
     unsigned running, processes;
     uint64_t done, unknown, refused;
     bool stopping;
-    char value[VALUE_SIZE_MAX + 1];
+    uint64_t seen[KEYS_MAX]; /* a value that the key had some time */
+    char value[VALUE_SIZE_MAX + 1], other[VALUE_SIZE_MAX + 1];
 };
 
 __attribute__((format(printf, 1, 2), noreturn)) static void
@@ -107,10 +114,29 @@ static void stop(uv_signal_t *s, int number)
 
 /* ---- writing down ---- */
 
+static void write_seen(const struct client *c, const struct coat_reply *reply)
+{
+    FILE *f = c->r->history;
+    const char *text = reply->value.data;
+    size_t n = 0;
+
+    if (c->kind != GET && c->kind != ADD && c->kind != SWAP)
+        return;
+    while (n < reply->value.size && text[n] != ' ')
+        n++;
+    if (c->kind == ADD)
+        fprintf(f, " seen=%" PRId64, reply->number);
+    else if (!reply->has_value)
+        fprintf(f, " seen=absent");
+    else
+        fprintf(f, " seen=%.*s", (int)n, text);
+}
+
 static void write_down(const struct client *c, const char *outcome,
                        const struct coat_reply *reply)
 {
-    static const char *const kinds[] = {"get", "set", "delete"};
+    static const char *const kinds[] = {"get", "set", "delete",
+                                        "add", "cas", "swap"};
     struct recorder *r = c->r;
     bool ended = strcmp(outcome, "unknown") != 0;
 
@@ -120,14 +146,16 @@ static void write_down(const struct client *c, const char *outcome,
         fprintf(r->history, " %" PRIu64 " %s", uv_hrtime(), outcome);
     else
         fprintf(r->history, " - %s", outcome);
-    if (c->kind == SET)
+    if (c->kind != GET && c->kind != DELETE)
         fprintf(r->history, " value=%" PRIu64, c->value);
-    if (c->kind == GET && reply->status == COAT_NOT_FOUND)
-        fprintf(r->history, " seen=absent");
-    if (c->kind == GET && reply->status == COAT_OK)
-        fprintf(r->history, " seen=%.*s",
-                (int)strcspn(reply->value.data, " "),
-                (const char *)reply->value.data);
+    if (c->kind == CAS && c->expect == ABSENT)
+        fprintf(r->history, " expect=absent");
+    else if (c->kind == CAS && c->expect == PRESENT)
+        fprintf(r->history, " expect=present");
+    else if (c->kind == CAS)
+        fprintf(r->history, " expect=%" PRIu64, c->expect);
+    if (ended)
+        write_seen(c, reply);
     if (ended && reply->status == COAT_OK && reply->version)
         fprintf(r->history, " at=0/%" PRIu64 "/%s", reply->version,
                 c->kind == GET ? "last" : "0");
@@ -145,8 +173,11 @@ static void after_pause(uv_timer_t *timer)
     ask(timer->data);
 }
 
+/* A number and a space, then padding; a counter is a number alone. */
 static void check_value(const struct client *c, const struct coat_bytes *got)
 {
+    if (c->key >= c->r->o.keys)
+        return;
     if (got->size != c->r->o.value_size || !memchr(got->data, ' ', got->size))
         die("key %u holds %zu bytes that nobody here wrote", c->key,
             got->size);
@@ -158,10 +189,18 @@ static void answered(const struct coat_reply *reply, void *user)
     struct recorder *r = c->r;
     unsigned pause = r->o.think;
 
-    if (reply->status == COAT_OK || reply->status == COAT_NOT_FOUND) {
+    if (reply->status == COAT_OK || reply->status == COAT_NOT_FOUND ||
+        reply->status == COAT_NOT_MET) {
         if (c->kind == GET && reply->status == COAT_OK)
             check_value(c, &reply->value);
-        write_down(c, c->kind == DELETE && reply->status == COAT_NOT_FOUND
+        if (c->kind != DELETE && c->key < r->o.keys &&
+            reply->status == COAT_OK)
+            r->seen[c->key] = c->kind == GET
+                                  ? strtoull(reply->value.data, NULL, 10)
+                                  : c->value;
+        write_down(c, reply->status == COAT_NOT_MET ||
+                              (c->kind == DELETE &&
+                               reply->status == COAT_NOT_FOUND)
                           ? "no" : "yes", reply);
         r->done++;
     } else if (coat_status_retry(reply->status) == COAT_RETRY_UNSAFE) {
@@ -183,15 +222,56 @@ static void answered(const struct coat_reply *reply, void *user)
         uv_timer_start(&c->pause, after_pause, pause, 0);
 }
 
-static struct coat_bytes value_text(struct client *c)
+static struct coat_bytes value_text(const struct recorder *r, uint64_t value,
+                                    char *out)
+{
+    int n = snprintf(out, VALUE_SIZE_MAX, "%" PRIu64 " ", value);
+
+    memset(out + n, 'v', r->o.value_size - (size_t)n);
+    return COAT_BYTES(out, r->o.value_size);
+}
+
+/* If absent, if present, if it is still what somebody saw. */
+static enum coat_status conditional(struct client *c, struct coat_bytes key,
+                                    struct coat_bytes value,
+                                    const struct coat_call *how)
 {
     struct recorder *r = c->r;
-    int n;
+    struct coat_write with = {.flags = COAT_IF_VALUE};
 
+    c->expect = below(r, 4) ? r->seen[c->key] : PRESENT;
+    if (c->expect == ABSENT)
+        with.flags = COAT_IF_ABSENT;
+    else if (c->expect == PRESENT)
+        with.flags = COAT_IF_PRESENT;
+    else
+        with.if_value = value_text(r, c->expect, r->other);
+    return coat_set_with(r->library, key, value, &with, how, answered, c);
+}
+
+static enum coat_status submit(struct client *c, struct coat_bytes key,
+                               const struct coat_call *how)
+{
+    const struct coat_write previous = {.flags = COAT_PREVIOUS};
+    struct recorder *r = c->r;
+    struct coat_bytes value;
+
+    if (c->kind == GET)
+        return coat_get(r->library, key, how, answered, c);
+    if (c->kind == DELETE)
+        return coat_delete(r->library, key, how, answered, c);
+    if (c->kind == ADD) {
+        c->value = 1 + below(r, 2);
+        return coat_incr(r->library, key, (int64_t)c->value, NULL, how,
+                         answered, c);
+    }
     c->value = ((uint64_t)r->o.process << 32) + ++r->values;
-    n = snprintf(r->value, sizeof r->value, "%" PRIu64 " ", c->value);
-    memset(r->value + n, 'v', r->o.value_size - (size_t)n);
-    return COAT_BYTES(r->value, r->o.value_size);
+    value = value_text(r, c->value, r->value);
+    if (c->kind == SET)
+        return coat_set(r->library, key, value, how, answered, c);
+    if (c->kind == CAS)
+        return conditional(c, key, value, how);
+    return coat_set_with(r->library, key, value, &previous, how, answered, c);
 }
 
 static void ask(struct client *c)
@@ -199,7 +279,6 @@ static void ask(struct client *c)
     struct recorder *r = c->r;
     struct coat_call how = {.timeout = r->o.timeout};
     char name[KEY_SIZE];
-    struct coat_bytes key;
     enum coat_status rv;
     unsigned what = below(r, 100);
 
@@ -207,17 +286,20 @@ static void ask(struct client *c)
         one_less(r);
         return;
     }
-    c->key = below(r, r->o.keys);
-    c->kind = what < 45 ? GET : what < 90 ? SET : DELETE;
+    if (what < 15) {
+        c->key = r->o.keys + below(r, COUNTERS);
+        c->kind = what < 5 ? GET : ADD;
+    } else {
+        c->key = below(r, r->o.keys);
+        c->kind = what < 50   ? GET
+                  : what < 75 ? SET
+                  : what < 83 ? DELETE
+                  : what < 93 ? CAS
+                              : SWAP;
+    }
     snprintf(name, sizeof name, "recorded-%u", c->key);
-    key = COAT_STR(name);
     c->called = uv_hrtime();
-    if (c->kind == GET)
-        rv = coat_get(r->library, key, &how, answered, c);
-    else if (c->kind == SET)
-        rv = coat_set(r->library, key, value_text(c), &how, answered, c);
-    else
-        rv = coat_delete(r->library, key, &how, answered, c);
+    rv = submit(c, COAT_STR(name), &how);
     if (rv)
         die("cannot ask: %s", coat_status_text(rv));
 }
@@ -252,7 +334,7 @@ static void parse(struct options *o, int argc, char **argv)
         switch (c) {
         case 'e': o->endpoint = optarg; break;
         case 'h': o->history = optarg; break;
-        case 'k': o->keys = number(name, optarg, 1, 1000000); break;
+        case 'k': o->keys = number(name, optarg, 1, KEYS_MAX); break;
         case 'c': o->concurrency = number(name, optarg, 1, CLIENTS_MAX); break;
         case 'p': o->process = number(name, optarg, 0, 1000000); break;
         case '1': o->at_most_once = true; break;
