@@ -325,8 +325,11 @@ class Cluster:
             return node if node != other_than else None
         return wait_until(found, seconds, f"group {group} has a leader")
 
-    def unhealthy(self):
-        """Why the cluster is not healthy: a text, empty if it is."""
+    def unhealthy(self, committed=None):
+        """Why the cluster is not healthy: a text, empty if it is. With the
+        dictionary `committed`, which keeps what was committed at the call
+        before, replicas have to have applied only that: others may be writing
+        all the time."""
         seen = self.replicas_seen()
         if not seen:
             return "no status"
@@ -338,6 +341,10 @@ class Cluster:
             if len(leaders) != 1:
                 return f"group {group}: {len(leaders)} leaders"
             commit = int(mine[leaders[0]]["commit_index"])
+            if committed is not None:
+                before = committed.get(group, commit)
+                committed[group] = commit
+                commit = before
             for n, r in mine.items():
                 if r["role"] not in ("leader", "follower"):
                     return f"group {group} on node {n}: {r['role']}"
@@ -347,9 +354,10 @@ class Cluster:
 
     def wait_healthy(self, seconds=60):
         why = [""]
+        committed = {}
 
         def healthy():
-            why[0] = self.unhealthy()
+            why[0] = self.unhealthy(committed)
             return not why[0]
         try:
             wait_until(healthy, seconds, "healthy")
