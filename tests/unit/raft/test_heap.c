@@ -3,7 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <signal.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -36,7 +36,8 @@ static void what_libraft_asks_for_it_gets(void **state)
     raft_aligned_free(4096, aligned);
 }
 
-static int ends_with(void (*f)(void))
+/* Does it end the process at once? By abort(), under sanitizers their way. */
+static bool ends_badly(void (*f)(void))
 {
     pid_t child = fork();
     int status;
@@ -48,7 +49,7 @@ static int ends_with(void (*f)(void))
         _exit(0);
     }
     assert_int_equal(waitpid(child, &status, 0), child);
-    return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+    return !WIFEXITED(status) || WEXITSTATUS(status) != 0;
 }
 
 /* More than any machine has; not known at compile time. */
@@ -68,8 +69,8 @@ static void ask_for_too_much_aligned(void)
 static void without_memory_the_process_ends(void **state)
 {
     (void)state;
-    assert_int_equal(ends_with(ask_for_too_much), SIGABRT);
-    assert_int_equal(ends_with(ask_for_too_much_aligned), SIGABRT);
+    assert_true(ends_badly(ask_for_too_much));
+    assert_true(ends_badly(ask_for_too_much_aligned));
 }
 
 int main(void)
