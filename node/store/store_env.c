@@ -306,7 +306,6 @@ void store_env_stats(struct store_env *e, struct store_env_stats *out)
         .cache_bytes = rocksdb_cache_get_usage(e->cache),
         .cache_pinned_bytes = rocksdb_cache_get_pinned_usage(e->cache),
         .row_cache_bytes = atomic_load(&e->rows.bytes),
-        .flushing_bytes = atomic_load(&e->flushing_bytes),
         .memtable_bytes = atomic_load(&e->active_bytes) +
                           atomic_load(&e->flushing_bytes),
     };

@@ -66,7 +66,6 @@ struct store_env_stats {
     uint64_t cache_pinned_bytes;   /* of them in use right now */
     uint64_t row_cache_bytes;      /* in the row caches of all stores */
     uint64_t memtable_bytes;       /* unflushed, all stores */
-    uint64_t flushing_bytes;       /* of them being flushed */
     uint64_t largest_tag;          /* the store with the largest table */
     uint64_t largest_bytes;        /* that is not flushing; 0: there is none */
 };
