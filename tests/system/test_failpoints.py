@@ -311,11 +311,6 @@ def let_fail(c, armed, seconds=40):
                               f"{node.process.returncode} {node.said()[-500:]}")
             else:
                 continue
-            # What an error may end it with: not a signal.
-            if not node.running():
-                expect(node.process.returncode == 1,
-                       f"{armed[n][0]}: exit {node.process.returncode}: "
-                       f"{node.said()[-600:]}")
         return not left
     try:
         wait_until(all_acted, seconds, "all errors happen")
@@ -324,9 +319,14 @@ def let_fail(c, armed, seconds=40):
     for n in armed:
         node = c.nodes[n]
         disarm(node)
+        # It has seen the error; now it goes on or ends, in its own time.
+        wait_until(lambda: not node.running() or "node_ready" in node.said(),
+                   60, f"{armed[n][0]}: the node is ready, or ends")
         if not node.running():
-            node.start()
-        node.wait_ready()
+            expect(node.process.returncode == 1,
+                   f"{armed[n][0]}: exit {node.process.returncode}: "
+                   f"{node.said()[-600:]}")
+            node.start().wait_ready()
 
 
 @test
