@@ -12,6 +12,7 @@ enum {
     GIVE_UP_DOWN_MS = 1000, /* ... and is not connected: it may be gone for
                               good, and who installs cannot vote */
     RECEIVER_GONE_MS = 60000, /* nothing was asked for: the log must go on */
+    RECEIVER_QUIET_MS = 3000, /* ... and another one waits for its turn */
 };
 
 void snapshots_release(struct replica *r)
@@ -40,6 +41,13 @@ void snapshots_wanted(struct shard *s, struct replica *r, uint64_t to,
     struct snapshot_send *send = &r->send;
     struct effect *e;
 
+    /* A quarantined replica never asks: it must not hold up one that would. */
+    if (send->state == SEND_SERVING && send->to != to &&
+        instant_since(s->now, send->asked_at).ms > RECEIVER_QUIET_MS) {
+        uint64_t quiet = send->to;
+        snapshots_end(s, r, quiet, fx);
+        group_snapshot_failed(r->raft, s->now, quiet, &s->raft_fx);
+    }
     if (send->state != SEND_NONE) { /* one at a time: it will ask again */
         group_snapshot_failed(r->raft, s->now, to, &s->raft_fx);
         return;

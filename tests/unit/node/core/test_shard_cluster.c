@@ -81,12 +81,25 @@ static void who_is_behind_in_terms_is_elected_all_the_same(void **state)
     }
 }
 
+/* A leader sends one store at a time. To a quarantined replica, which never
+ * asks for it, that took a minute, while another one waited for its own. */
+static void a_replica_that_never_asks_holds_up_nobody(void **state)
+{
+    static struct trial t;
+    struct course x = course_of(2002962);
+
+    (void)state;
+    course_run(&t, &x);
+    trial_release(&t);
+}
+
 int main(void)
 {
     const struct CMUnitTest all[] = {
         cmocka_unit_test(one_seed_does_the_same_twice),
         cmocka_unit_test(clusters_survive_storms),
         cmocka_unit_test(who_is_behind_in_terms_is_elected_all_the_same),
+        cmocka_unit_test(a_replica_that_never_asks_holds_up_nobody),
     };
 
     return cmocka_run_group_tests(all, NULL, NULL);
