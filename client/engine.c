@@ -142,13 +142,29 @@ static void leave_order(struct coat_client *c, struct request *r,
     engine_wake_key(c, r->order.hash);
 }
 
-/* A refusal is true of the last try only. */
+/* A refusal is true of the last try only; so is INVALID, which an id gets whose
+ * time seems too far ahead. */
 static enum status status_for_caller(const struct request *r,
                                      enum status status)
 {
-    if (r->maybe_executed && status_retry(status) == RETRY_SAFE)
+    if (r->maybe_executed &&
+        (status_retry(status) == RETRY_SAFE || status == STATUS_INVALID))
         return STATUS_UNKNOWN;
     return status;
+}
+
+/* Our idea of the cluster's time was wrong (a node whose clock jumped had told
+ * it): the reply tells it anew. No copy of the request is on its way, as each
+ * try was refused, so it may go out again with another time. */
+static bool mistimed(const struct request *r, const struct outcome *o)
+{
+    uint64_t latest = r->session.not_after;
+
+    if (!r->session.sequence || r->maybe_executed || !o->clock)
+        return false;
+    return (o->status == STATUS_INVALID &&
+            latest > o->clock + SESSION_AHEAD_MAX_MS) ||
+           (o->status == STATUS_EXPIRED && latest < o->clock);
 }
 
 /* The new number of an incr comes as text; the others' are numbers. */
@@ -282,6 +298,11 @@ void engine_reply(struct coat_client *c, struct link *l, uint64_t id,
         identity_told(&c->identity, engine_now(c), o->clock);
     if (o->status == STATUS_OK || o->status == STATUS_NOT_FOUND) {
         engine_finish(c, r, o);
+        return;
+    }
+    if (mistimed(r, o) && r->attempts < c->settings.attempts_max) {
+        r->session.not_after = 0; /* stamped anew when it is sent */
+        delay(c, r, retry_pause(++r->pauses, &c->rng));
         return;
     }
     c->counters.redirects +=

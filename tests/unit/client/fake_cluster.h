@@ -41,6 +41,7 @@ struct fake_node {
     enum fake_mode mode;
     enum status refusal;
     unsigned refusals;
+    uint64_t clock;      /* of the groups, if sessions' times are looked at */
     unsigned forgets;    /* executes, then closes instead of answering */
     bool hint_none;      /* NOT_LEADER without a hint */
     bool map_silent;     /* does not answer map requests */

@@ -281,7 +281,19 @@ void fake_operate(struct fake_node *n, struct conn *c,
                   const struct operate_request *q, struct hint hint)
 {
     struct buf scratch = {0};
-    struct slice reply = execute_once(n, q, &scratch);
+    struct slice reply;
+
+    if (n->clock && (q->session.not_after < n->clock ||
+                     q->session.not_after > n->clock + SESSION_AHEAD_MAX_MS)) {
+        struct operation_reply m = {.clock = n->clock};
+        m.status = q->session.not_after < n->clock ? STATUS_EXPIRED
+                                                   : STATUS_INVALID;
+        operation_reply_encode(&m, &scratch);
+        fake_operate_answer(c, h, buf_slice(&scratch), STATUS_OK, hint);
+        buf_release(&scratch);
+        return;
+    }
+    reply = execute_once(n, q, &scratch);
 
     if (n->forgets) {
         n->forgets--; /* executed, but the answer gets lost */

@@ -172,6 +172,27 @@ static void a_silent_node_is_left_for_another(void **state)
     stop(t);
 }
 
+/* Broken: after a node's clock jumped a client would be refused for as long as
+ * it believed what that node had told. */
+static void a_wrong_idea_of_the_time_is_mended(void **state)
+{
+    struct fixture *t = begin_once(1);
+    struct answer a;
+
+    (void)state;
+    t->f.nodes[0].clock = 1000000; /* 1970: the wall clock is far ahead */
+    DO(a, coat_incr(t->c, k, 1, NULL, NULL, answer_take, &a));
+    assert_int_equal(a.status, COAT_OK);
+    assert_int_equal(a.attempts, 2);
+    assert_true(t->f.not_after <= 1000000 + SESSION_AHEAD_MAX_MS);
+    t->f.nodes[0].clock = UINT64_C(4000000000000); /* 2096: far behind */
+    DO(a, coat_incr(t->c, k, 1, NULL, NULL, answer_take, &a));
+    assert_int_equal(a.status, COAT_OK);
+    assert_int_equal(a.number, 2);
+    assert_int_equal(a.attempts, 2);
+    stop(t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -181,6 +202,7 @@ int main(void)
         cmocka_unit_test(a_lost_reply_is_asked_for_again),
         cmocka_unit_test(a_refusal_does_not_speak_for_earlier_tries),
         cmocka_unit_test(a_silent_node_is_left_for_another),
+        cmocka_unit_test(a_wrong_idea_of_the_time_is_mended),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
