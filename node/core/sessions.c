@@ -299,11 +299,26 @@ static bool key_read(struct slice key, uint8_t *id, uint64_t *index,
     return true;
 }
 
+/* Is it what machine_session_remember() writes? What is not would be found out
+ * only by the client that sends again, perhaps on one replica alone. */
+static bool result_fits(const struct session_row *row, uint64_t not_after,
+                        struct slice reply, uint64_t not_after_max)
+{
+    struct operation_reply m;
+
+    return row->sequence && not_after <= not_after_max &&
+           operation_reply_decode(reply, &m) == STATUS_OK &&
+           status_known((unsigned)m.status) &&
+           status_retry(m.status) != RETRY_SAFE;
+}
+
 /* Count the results in; the record's bytes are whole. */
 static bool results_load(struct sessions *s, uint32_t client,
                          struct session_record *r, unsigned n)
 {
     struct reader in = reader_of(buf_slice(&r->bytes));
+
+    uint64_t not_after_max = get_u64(r->bytes.data + 16);
 
     reader_bytes(&in, RECORD_HEADER);
     for (unsigned i = 0; i < n; i++) {
@@ -311,10 +326,12 @@ static bool results_load(struct sessions *s, uint32_t client,
             .client = client, .record = r,
             .offset = (uint32_t)(in.at - r->bytes.data)};
         uint64_t not_after;
+        struct slice reply;
         row.sequence = reader_u64(&in);
         not_after = reader_u64(&in);
-        reader_bytes(&in, reader_u32(&in));
-        if (in.failed || session_row(s, client, row.sequence))
+        reply = reader_bytes(&in, reader_u32(&in));
+        if (in.failed || !result_fits(&row, not_after, reply, not_after_max) ||
+            session_row(s, client, row.sequence))
             return false;
         session_row_add(s, &row);
         r->n++;
@@ -338,6 +355,8 @@ enum status sessions_load(struct sessions *s, struct slice key,
         return STATUS_CORRUPT;
     if (value.data[0] != RECORD_FORMAT)
         return STATUS_WRONG_VERSION;
+    if (value.data[1] || get_u32(value.data + 4))
+        return STATUS_CORRUPT;
     client = session_find(s, id);
     if (client == SESSION_NOBODY)
         client = session_add(s, id);

@@ -62,8 +62,9 @@ void sessions_release(struct sessions *s);
 /* Forget everything. */
 void sessions_clear(struct sessions *s);
 
-/* One record of the store; they come in the order of their keys.
- * STATUS_CORRUPT, STATUS_WRONG_VERSION */
+/* One record of the store; they come in the order of their keys. What it
+ * remembers is read too: replies as operation.h has them, of outcomes that are
+ * remembered. STATUS_CORRUPT, STATUS_WRONG_VERSION */
 MUST_CHECK enum status sessions_load(struct sessions *s, struct slice key,
                                      struct slice value);
 

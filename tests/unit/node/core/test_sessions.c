@@ -46,13 +46,29 @@ static enum status look(struct bench *b, const struct session *q,
     return sessions_look(&b->s, q, b->clock, reply);
 }
 
-static void remember(struct bench *b, const struct session *q,
-                     struct slice reply)
+static void remember_as(struct bench *b, const struct session *q,
+                        enum status status, struct slice value)
 {
-    struct buf *out = sessions_remember(&b->s, q);
+    const struct operation_reply m = {.status = status, .has_value = true,
+                                      .value = value};
 
-    buf_append(out, reply.data, reply.size);
+    operation_reply_encode(&m, sessions_remember(&b->s, q));
     sessions_remembered(&b->s, q);
+}
+
+static void remember(struct bench *b, const struct session *q,
+                     struct slice value)
+{
+    remember_as(b, q, STATUS_OK, value);
+}
+
+/* The value of what was remembered. */
+static struct slice value_in(struct slice reply)
+{
+    struct operation_reply m;
+
+    assert_int_equal(operation_reply_decode(reply, &m), STATUS_OK);
+    return m.value;
 }
 
 static void entry_end(struct bench *b)
@@ -84,7 +100,7 @@ static enum status run(struct bench *b, struct session q, const char *reply)
     if (st == STATUS_OK)
         remember(b, &q, slice_str(reply));
     else if (st == STATUS_EXISTS)
-        assert_slice(first, reply);
+        assert_slice(value_in(first), reply);
     entry_end(b);
     return st;
 }
@@ -119,7 +135,7 @@ static void a_retry_in_the_same_entry_returns_the_first_reply(void **state)
     assert_int_equal(look(&b, &q, &reply), STATUS_OK);
     remember(&b, &q, slice_str(""));
     assert_int_equal(look(&b, &q, &reply), STATUS_EXISTS);
-    assert_int_equal(reply.size, 0);
+    assert_int_equal(value_in(reply).size, 0);
     entry_end(&b);
     assert_int_equal(b.set.count, 1);
     bench_release(&b);
@@ -281,7 +297,7 @@ static void many_large_replies_of_one_entry_are_split(void **state)
         struct session q = by(1, i);
         q.not_after = b.clock + MINUTE;
         assert_int_equal(look(&b, &q, &reply), STATUS_EXISTS);
-        assert_int_equal(reply.size, 300000);
+        assert_int_equal(value_in(reply).size, 300000);
     }
     buf_release(&big);
     bench_release(&b);
@@ -321,6 +337,52 @@ static void damaged_records_are_refused(void **state)
     assert_int_equal(sessions_load(&s, r.key, r.value),
                      STATUS_WRONG_VERSION);
     sessions_release(&s);
+    bench_release(&b);
+}
+
+/* Load a copy of `good` with one byte changed (at the end: `at` < 0). */
+static enum status load_with(const struct write_record *good, long at,
+                             uint8_t byte)
+{
+    struct slice copy = exact_copy(good->value, good->value.size);
+    size_t place = at < 0 ? copy.size - (size_t)-at : (size_t)at;
+    struct sessions s;
+    enum status st;
+
+    sessions_init(&s, 1);
+    ((uint8_t *)(uintptr_t)copy.data)[place] = byte;
+    st = sessions_load(&s, good->key, copy);
+    sessions_release(&s);
+    exact_free(copy);
+    return st;
+}
+
+/* Would break: a damaged row would be taken in, and the replica would end (or
+ * answer otherwise than the others) when its client sends again. */
+static void what_cannot_have_been_remembered_is_refused(void **state)
+{
+    enum { HEADER = 24, RESULT = 20, REPLY = HEADER + RESULT };
+    struct bench b;
+    size_t at = 0;
+    struct write_record r;
+
+    (void)state;
+    bench_init(&b);
+    assert_int_equal(run(&b, by(1, 1), "12"), STATUS_OK);
+    assert_true(write_set_next(&b.set, &at, &r));
+    assert_int_equal(load_with(&r, -1, '3'), STATUS_OK);
+    /* Reserved bytes; a sequence of 0; later than the record's latest. */
+    assert_int_equal(load_with(&r, 1, 1), STATUS_CORRUPT);
+    assert_int_equal(load_with(&r, 5, 1), STATUS_CORRUPT);
+    assert_int_equal(load_with(&r, HEADER, 0), STATUS_CORRUPT);
+    assert_int_equal(load_with(&r, HEADER + 15, 1), STATUS_CORRUPT);
+    /* A status that nobody knows, one that is tried again instead. */
+    assert_int_equal(load_with(&r, REPLY + 1, 0x77), STATUS_CORRUPT);
+    assert_int_equal(load_with(&r, REPLY, STATUS_NOT_LEADER), STATUS_CORRUPT);
+    assert_int_equal(load_with(&r, REPLY, STATUS_NOT_MET), STATUS_OK);
+    /* Flags; a size that is not its value's. */
+    assert_int_equal(load_with(&r, REPLY + 2, 0x80), STATUS_CORRUPT);
+    assert_int_equal(load_with(&r, REPLY + 4, 1), STATUS_CORRUPT);
     bench_release(&b);
 }
 
@@ -378,8 +440,8 @@ static void storm_command(struct storm *t)
         remember(&t->b, &x->q, slice_str(text));
     } else if (st[0] == STATUS_EXISTS) {
         assert_true(x->executed);
-        assert_slice(first[0], text);
-        assert_slice(first[1], text);
+        assert_slice(value_in(first[0]), text);
+        assert_slice(value_in(first[1]), text);
     }
 }
 
@@ -432,6 +494,7 @@ int main(void)
         cmocka_unit_test(a_client_over_its_share_recovers_by_acknowledging),
         cmocka_unit_test(many_large_replies_of_one_entry_are_split),
         cmocka_unit_test(damaged_records_are_refused),
+        cmocka_unit_test(what_cannot_have_been_remembered_is_refused),
         cmocka_unit_test(replicas_agree_and_nothing_runs_twice),
     };
 
