@@ -158,13 +158,8 @@ static enum status status_for_caller(const struct request *r,
  * try was refused, so it may go out again with another time. */
 static bool mistimed(const struct request *r, const struct outcome *o)
 {
-    uint64_t latest = r->session.not_after;
-
-    if (!r->session.sequence || r->maybe_executed || !o->clock)
-        return false;
-    return (o->status == STATUS_INVALID &&
-            latest > o->clock + SESSION_AHEAD_MAX_MS) ||
-           (o->status == STATUS_EXPIRED && latest < o->clock);
+    return r->session.sequence && !r->maybe_executed &&
+           identity_mistimed(&r->session, o->status, o->clock);
 }
 
 /* The new number of an incr comes as text; the others' are numbers. */

@@ -12,7 +12,7 @@
 
 #include <uv.h>
 
-#include "client/identity.h"
+#include "proto/identity.h"
 #include "client/options.h"
 #include "client/request.h"
 #include "client/routes.h"

@@ -15,7 +15,7 @@
 #define CLIENT_REQUEST_H
 
 #include "client/coatcheck.h"
-#include "client/identity.h"
+#include "proto/identity.h"
 #include "client/order.h"
 #include "proto/base/bytes.h"
 #include "proto/base/status.h"

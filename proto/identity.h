@@ -1,16 +1,19 @@
-/* identity.h - who we are to the cluster, so that no write is executed twice.
+/* identity.h - who a sender is to the cluster, so that no write of its is
+ * executed twice.
  *
- * Each write gets a sequence number of this client. Groups remember results by
+ * Each write gets a sequence number of this sender: a client, or a door that
+ * writes for clients which have no identity. Groups remember results by
  * it until we say that a reply has arrived: everything below the oldest write
  * that has not ended. A write also says until when it may be executed, in the
  * cluster's time, which nodes tell with the map; so that a copy of it that was
  * delayed somewhere is refused for good.
  *
  * Pure. See proto/operation.h, struct session. */
-#ifndef CLIENT_IDENTITY_H
-#define CLIENT_IDENTITY_H
+#ifndef PROTO_IDENTITY_H
+#define PROTO_IDENTITY_H
 
 #include "proto/base/bytes.h"
+#include "proto/base/status.h"
 #include "proto/base/time.h"
 #include "proto/operation.h"
 
@@ -42,8 +45,17 @@ void identity_told(struct identity *i, instant now, uint64_t clock_ms);
 /* Ours, until one was told; wall clock. */
 void identity_guess(struct identity *i, instant now, uint64_t wall_ms);
 
-/* Fill in what is known only when it is sent: `payload` ends with the session's
- * SESSION_BYTES. `remaining` is how long we shall wait for it. */
+/* Was it refused for its time, which is not what the group's clock (in the
+ * refusal; 0: none) takes? Then what told us the time was wrong: set not_after
+ * to 0 and send again, unless a copy of it may still be on its way. */
+bool identity_mistimed(const struct request_id *id, enum status why,
+                       uint64_t clock_ms);
+
+/* What is sent with it now. `remaining` is how long we shall wait for it; its
+ * not_after is that of the first call. */
+void identity_session(struct identity *i, struct request_id *id, instant now,
+                      duration remaining, struct session *out);
+/* The same into `payload`, which ends with a session's SESSION_BYTES. */
 void identity_stamp(struct identity *i, struct request_id *id,
                     struct buf *payload, instant now, duration remaining);
 

@@ -1,5 +1,5 @@
 /* identity.c - see identity.h. */
-#include "client/identity.h"
+#include "proto/identity.h"
 
 #include <assert.h>
 
@@ -50,18 +50,35 @@ void identity_guess(struct identity *i, instant now, uint64_t wall_ms)
         i->ahead = (int64_t)(wall_ms - now.ms);
 }
 
-void identity_stamp(struct identity *i, struct request_id *id,
-                    struct buf *payload, instant now, duration remaining)
+bool identity_mistimed(const struct request_id *id, enum status why,
+                       uint64_t clock_ms)
 {
-    uint8_t *at;
+    return clock_ms &&
+           ((why == STATUS_INVALID &&
+             id->not_after > clock_ms + SESSION_AHEAD_MAX_MS) ||
+            (why == STATUS_EXPIRED && id->not_after < clock_ms));
+}
 
-    assert(payload->size >= SESSION_BYTES && i->oldest);
+void identity_session(struct identity *i, struct request_id *id, instant now,
+                      duration remaining, struct session *out)
+{
+    assert(id->sequence && i->oldest);
     if (!id->not_after)
         id->not_after = now.ms + (uint64_t)i->ahead +
                         MIN_OF(remaining.ms + LATER_MS, (uint64_t)AHEAD_MS);
-    at = payload->data + payload->size - SESSION_BYTES;
-    memcpy(at, i->client, sizeof i->client);
-    put_u64(at + 16, id->sequence);
-    put_u64(at + 24, i->oldest->sequence);
-    put_u64(at + 32, id->not_after);
+    memcpy(out->client, i->client, sizeof out->client);
+    out->sequence = id->sequence;
+    out->acknowledged = i->oldest->sequence;
+    out->not_after = id->not_after;
+}
+
+void identity_stamp(struct identity *i, struct request_id *id,
+                    struct buf *payload, instant now, duration remaining)
+{
+    struct session s;
+
+    assert(payload->size >= SESSION_BYTES);
+    identity_session(i, id, now, remaining, &s);
+    payload->size -= SESSION_BYTES;
+    session_encode(&s, payload);
 }
