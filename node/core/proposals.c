@@ -7,9 +7,10 @@
 #include "proto/base/planted.h"
 #include "proto/limits.h"
 
-void proposals_init(struct proposals *p)
+void proposals_init(struct proposals *p, size_t bytes_max)
 {
-    *p = (struct proposals){.open.seq = 1};
+    assert(bytes_max <= ENTRY_BYTES_MAX);
+    *p = (struct proposals){.open.seq = 1, .bytes_max = bytes_max};
 }
 
 void proposals_release(struct proposals *p)
@@ -25,7 +26,7 @@ bool proposals_fits(const struct proposals *p, size_t bytes)
 {
     return p->open.n == 0 ||
            (p->open.n < ENTRY_COMMANDS_MAX &&
-            proposals_open_bytes(p) + bytes <= ENTRY_BYTES_MAX);
+            proposals_open_bytes(p) + bytes <= p->bytes_max);
 }
 
 uint64_t proposals_add(struct proposals *p, const struct command *c,

@@ -45,9 +45,11 @@ struct proposals {
     unsigned head, count;
     uint64_t done;       /* all batches up to this one are decided */
     size_t waiting;      /* waiters in all batches */
+    size_t bytes_max;    /* of a batch with several commands */
 };
 
-void proposals_init(struct proposals *p);
+/* `bytes_max`: at most ENTRY_BYTES_MAX. */
+void proposals_init(struct proposals *p, size_t bytes_max);
 void proposals_release(struct proposals *p);
 
 static inline bool proposals_open_empty(const struct proposals *p)
@@ -62,7 +64,7 @@ static inline size_t proposals_open_bytes(const struct proposals *p)
 }
 
 /* Is there room in the open batch for a command of `bytes`? A batch takes one
- * command of any size, or several within the limits of proto/limits.h. */
+ * command of any size, or up to ENTRY_COMMANDS_MAX within bytes_max. */
 bool proposals_fits(const struct proposals *p, size_t bytes);
 
 /* Add a command to the open batch (it fits). Copies. Gives the batch's

@@ -20,7 +20,7 @@ struct replica *replica_new(struct shard *s, const struct replica_restore *o)
     r->machine.sessions.seed = rng_next(&s->rng);
     for (unsigned i = 0; i < ARRAY_LEN(r->apply.steps); i++)
         machine_step_init(&r->apply.steps[i], rng_next(&s->rng));
-    proposals_init(&r->proposals);
+    proposals_init(&r->proposals, s->o.entry_bytes_max);
     reads_init(&r->reads);
     /* A piece that an earlier process asked for shall not be taken for ours. */
     r->receive.ask = rng_next(&s->rng) >> 1;

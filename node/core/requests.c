@@ -223,7 +223,7 @@ static bool would_overtake(struct shard *s, const struct routed *q,
 static bool batch_full(const struct proposals *p)
 {
     return p->open.n >= ENTRY_COMMANDS_MAX ||
-           proposals_open_bytes(p) >= ENTRY_BYTES_MAX;
+           proposals_open_bytes(p) >= p->bytes_max;
 }
 
 void requests_submit(struct shard *s, struct replica *r, struct effects *fx)

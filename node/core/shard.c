@@ -16,6 +16,8 @@ static void defaults(struct shard_options *o)
         o->heartbeat = MS(100);
     if (!o->pending_bytes_max)
         o->pending_bytes_max = 64u << 20;
+    if (!o->entry_bytes_max)
+        o->entry_bytes_max = ENTRY_BYTES_MAX;
     if (!o->reads_max)
         o->reads_max = 65536;
     if (!o->forwards_max)

@@ -19,6 +19,8 @@ struct shard_options {
     duration election;        /* 0: 500 ms */
     duration heartbeat;       /* 0: 100 ms */
     size_t pending_bytes_max; /* of writes not submitted yet; 0: 64 MiB */
+    size_t entry_bytes_max;   /* of commands in one log entry, unless it is
+                                 one; 0: ENTRY_BYTES_MAX */
     unsigned reads_max;       /* 0: 65,536 */
     unsigned forwards_max;    /* 0: 65,536 */
     size_t read_key_bytes_max; /* of keys that are being read; 0: 32 MiB */

@@ -255,6 +255,7 @@ static void make_shard(struct cluster *c, struct sim_loop *l)
         .shard = l->index,
         .shards = n->n_loops,
         .seed = rng_next(&c->rng[STREAM_START]),
+        .entry_bytes_max = SEGMENT_BYTES / 2,
         .group_flush_bytes = c->o.flush_bytes,
         .node_flush_bytes = c->o.flush_bytes * 2,
         .log_trailing = c->o.trailing,

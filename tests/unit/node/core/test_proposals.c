@@ -63,7 +63,7 @@ static void a_batch_keeps_commands_and_waiters_in_order(void **state)
     struct answers a = {0};
 
     (void)state;
-    proposals_init(&p);
+    proposals_init(&p, ENTRY_BYTES_MAX);
     for (uint64_t i = 0; i < 40; i++) {
         char key[8] = {(char)('a' + i)};
         struct command one = {.slot = 7, .keyspace = 3,
@@ -101,7 +101,7 @@ static void a_batch_is_bounded_in_bytes_and_commands(void **state)
     struct proposals p;
 
     (void)state;
-    proposals_init(&p);
+    proposals_init(&p, ENTRY_BYTES_MAX);
     assert_true(proposals_fits(&p, VALUE_BYTES_MAX)); /* alone: any size */
     for (unsigned i = 0; i < ENTRY_COMMANDS_MAX; i++) {
         assert_true(proposals_fits(&p, COMMAND_HEADER_BYTES + 8));
@@ -123,7 +123,7 @@ static void an_overwritten_entry_is_not_leader(void **state)
     struct answers a = {0};
 
     (void)state;
-    proposals_init(&p);
+    proposals_init(&p, ENTRY_BYTES_MAX);
     submit(&p, 10, 5, 2);
     submit(&p, 11, 6, 2);
     assert_null(proposals_match(&p, 5, 3, take_answer, &a));
@@ -144,7 +144,7 @@ static void entries_before_ours_decide_nothing(void **state)
     struct answers a = {0};
 
     (void)state;
-    proposals_init(&p);
+    proposals_init(&p, ENTRY_BYTES_MAX);
     submit(&p, 10, 5, 2);
     submit(&p, 11, 6, 2);
     assert_null(proposals_match(&p, 3, 1, take_answer, &a));
@@ -165,7 +165,7 @@ static void a_new_term_at_a_lower_index_finds_no_dead_batches(void **state)
     struct answers a = {0};
 
     (void)state;
-    proposals_init(&p);
+    proposals_init(&p, ENTRY_BYTES_MAX);
     for (unsigned i = 0; i < 4; i++)
         submit(&p, i, 10 + i, 2);
     assert_null(proposals_match(&p, 10, 3, take_answer, &a)); /* barriers */
@@ -186,7 +186,7 @@ static void losing_leadership_refuses_only_the_open_batch(void **state)
     uint64_t seq;
 
     (void)state;
-    proposals_init(&p);
+    proposals_init(&p, ENTRY_BYTES_MAX);
     submit(&p, 1, 5, 2);
     seq = add(&p, 2, 1000);
     proposals_refuse_open(&p, STATUS_NOT_LEADER, take_answer, &a);
@@ -207,7 +207,7 @@ static void a_refused_batch_with_nothing_before_it_is_done(void **state)
     uint64_t seq;
 
     (void)state;
-    proposals_init(&p);
+    proposals_init(&p, ENTRY_BYTES_MAX);
     seq = add(&p, 1, 1000);
     assert_true(p.done < seq);
     proposals_refuse_open(&p, STATUS_NOT_LEADER, take_answer, &a);
@@ -225,7 +225,7 @@ static void done_never_passes_an_undecided_batch(void **state)
     uint64_t seq[8], refused;
 
     (void)state;
-    proposals_init(&p);
+    proposals_init(&p, ENTRY_BYTES_MAX);
     for (unsigned i = 0; i < 3; i++)
         seq[i] = submit(&p, i, 5 + i, 2);
     refused = add(&p, 100, 1000);
@@ -247,7 +247,7 @@ static void jumped_entries_have_an_unknown_outcome(void **state)
     struct answers a = {0};
 
     (void)state;
-    proposals_init(&p);
+    proposals_init(&p, ENTRY_BYTES_MAX);
     for (unsigned i = 0; i < 3; i++)
         submit(&p, i, 5 + i, 2);
     proposals_jumped(&p, 6, take_answer, &a);
@@ -268,7 +268,7 @@ static void who_expired_is_not_answered_again(void **state)
     instant next;
 
     (void)state;
-    proposals_init(&p);
+    proposals_init(&p, ENTRY_BYTES_MAX);
     add(&p, 1, 100);
     add(&p, 2, 300);
     proposals_submitted(&p, 5, 2);
@@ -306,7 +306,7 @@ static void the_ring_of_batches_goes_round(void **state)
     uint64_t submitted = 0, decided = 0;
 
     (void)state;
-    proposals_init(&p);
+    proposals_init(&p, ENTRY_BYTES_MAX);
     while (decided < 500) {
         while (submitted - decided < BATCHES_IN_FLIGHT_MAX) {
             submit(&p, submitted, submitted + 1, 1);
