@@ -143,7 +143,14 @@ enum coat_status coat_delete_range_wait(struct coat_session *session,
 struct coat_watch;
 
 enum coat_watch_flag {
-    COAT_WATCH_PREVIOUS = 1 << 0, /* tell what was there before, too */
+    /* Every PUT, DELETE and EXPIRE tells what was there before: `before` is
+     * never UNKNOWN. Groups look at old values only while somebody asks for
+     * them, and for four minutes behind the last one: writes of a group that
+     * is watched so cost one read more each, and its history reaches less far.
+     * A cursor of such a watch is good for that long; one that leads to changes
+     * whose old values nobody looked at (as that of a watch without this flag
+     * may) ends with COAT_COMPACTED. */
+    COAT_WATCH_PREVIOUS = 1 << 0,
 };
 
 /* Which changes: of one key, of a prefix, of a range; of all keys if none is
@@ -175,9 +182,12 @@ enum coat_event_kind {
 };
 
 enum coat_before {
-    COAT_BEFORE_UNKNOWN, /* not asked for, or not kept */
+    COAT_BEFORE_UNKNOWN, /* not asked for */
     COAT_BEFORE_NOTHING, /* the key did not exist */
     COAT_BEFORE_VALUE,   /* it had the value `previous` */
+    COAT_BEFORE_LARGE,   /* it had one that is not told: of more than 1 MiB, or
+                            behind 32 MiB of others that were changed in the
+                            same instant, or too large beside the new one */
 };
 
 struct coat_event {

@@ -251,6 +251,7 @@ static void show(const struct strand *x, const struct watch_event *e,
         .previous = {e->previous.data, e->previous.size},
         .before = e->flags & WATCH_HAD_PREVIOUS  ? COAT_BEFORE_VALUE
                   : e->flags & WATCH_HAD_NOTHING ? COAT_BEFORE_NOTHING
+                  : e->flags & WATCH_HAD_LARGE   ? COAT_BEFORE_LARGE
                                                  : COAT_BEFORE_UNKNOWN,
     };
 }

@@ -99,7 +99,9 @@ enum op {
     OP_PURGE = 13,       /* a dropped keyspace's data in one group; internal */
     OP_SCAN = 14,        /* see scan.h; a read */
     OP_WATCH = 15,       /* see watch.h; a read that goes on */
-    OP_LAST = OP_WATCH,
+    OP_REMEMBER = 16,    /* the leader's: for `argument` ms changes are listed
+                            with what was before, for watches; internal */
+    OP_LAST = OP_REMEMBER,
 };
 
 enum operation_flag {
@@ -124,6 +126,7 @@ enum { OPERATION_FLAGS_ALL = (1u << 16) - 1 };
 
 enum {
     OPERATION_HEADER_BYTES = 20,
+    REMEMBER_MAX_MS = 3600000,     /* of OP_REMEMBER */
     TRANSACT_OPERATIONS_MAX = 128, /* compares and both lists together */
     TRANSACT_BYTES_MAX = 4 << 20,
 };

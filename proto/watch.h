@@ -26,6 +26,16 @@
  * versions come again then (a transaction that did not fit), in the same
  * order.
  *
+ * PREVIOUS: every event tells what was there before: a value of up to
+ * WATCH_PREVIOUS_BYTES_MAX, nothing, or that it was LARGE: larger than that, or
+ * behind 32 MiB of old values which the same log entry has changed, or too
+ * large for a message together with the new value. Groups look at old values
+ * only while somebody asks. The first such watch has its group begin with it
+ * (its own first part comes then), all replicas alike; the group goes on for at
+ * least four minutes behind the last such watch, so that one can be resumed,
+ * whoever leads by then. A watch that comes to a change of its range that was
+ * made when nobody asked is COMPACTED: no event comes without what was before.
+ *
  * Pure; all decoders check bounds; any thread. */
 #ifndef PROTO_WATCH_H
 #define PROTO_WATCH_H
@@ -57,6 +67,7 @@ enum {
     WATCH_PROGRESS_MAX_MS = 60000,
     WATCH_PART_HEADER_BYTES = 24,
     WATCH_EVENT_BYTES = 24, /* before key, value and previous */
+    WATCH_PREVIOUS_BYTES_MAX = 1 << 20,
     /* A part ends here, or behind one larger event. */
     WATCH_PART_BYTES_MAX = 256 * 1024,
 };
@@ -85,7 +96,9 @@ enum change_kind {
 
 enum watch_event_flag {
     WATCH_HAD_PREVIOUS = 1u << 0, /* there was a value: it is `previous` */
-    WATCH_HAD_NOTHING = 1u << 1,  /* there was none. Neither: not known */
+    WATCH_HAD_NOTHING = 1u << 1,  /* there was none */
+    WATCH_HAD_LARGE = 1u << 2,    /* there was one, not told. None of them:
+                                     nobody looked */
 };
 
 struct watch_event {

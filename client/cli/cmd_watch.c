@@ -90,7 +90,8 @@ static const struct argp argp = {
     options, take, "[KEY|PREFIX*]",
     "Print each change of KEY, of the keys that begin with PREFIX, or of all "
     "keys, from now on: EVENT TAB KEY TAB VERSION TAB VALUE, where EVENT is "
-    "put, delete or expire. With --previous the value before stands behind. "
+    "put, delete or expire. With --previous the value before stands behind, "
+    "unless there was none; \\... if it is larger than 1 MiB. "
     "-o json writes one object per line.\v"
     "When it ends, also by Ctrl-C, it tells on standard error the cursor with "
     "which another watch goes on. Changes of one group come in their order; "
@@ -124,6 +125,10 @@ static void event_json(struct cli *cli, const struct coat_event *e)
     if (e->before == COAT_BEFORE_VALUE)
         json_set_bytes(j, "previous",
                        slice_of(e->previous.data, e->previous.size));
+    else if (e->before == COAT_BEFORE_NOTHING)
+        json_object_set_new(j, "previous", json_null());
+    else if (e->before == COAT_BEFORE_LARGE)
+        json_object_set_new(j, "previous_too_large", json_true());
     json_print_line(j, cli->out);
 }
 
@@ -139,6 +144,8 @@ static void event_print(struct cli *cli, const struct coat_event *e)
         if (e->before == COAT_BEFORE_VALUE) {
             fputc('\t', cli->out);
             text_print(cli, slice_of(e->previous.data, e->previous.size));
+        } else if (e->before == COAT_BEFORE_LARGE) {
+            fputs("\t\\...", cli->out);
         }
         fputc('\n', cli->out);
     }

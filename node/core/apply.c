@@ -157,7 +157,7 @@ static void fetch(struct replica *r, struct effects *fx)
     a->state = APPLY_FETCHING;
     e->fetch.keys = view_keys(v);
     e->fetch.want = view_wants(v);
-    e->fetch.n = v->n;
+    e->fetch.n = v->asked;
     e->fetch.bytes_max = VIEW_BYTES_MAX;
 }
 

@@ -5,7 +5,8 @@
  * one command have its version, also those of a transaction; a key that was
  * found expired gets its EXPIRE before what was done to it. Versions never
  * decrease from one change to the next. What only moves a deadline is no
- * change.
+ * change. What was before is listed while the group REMEMBERs
+ * (machine_remember.c), then with every change.
  *
  * Slices borrow: from the entry's payload, the step's write set or its view. */
 #ifndef NODE_CORE_CHANGE_H
@@ -16,7 +17,8 @@
 
 struct change {
     enum change_kind kind;
-    unsigned flags;        /* watch_event_flag: what is known of before */
+    unsigned flags;        /* watch_event_flag: what was before; 0: nobody
+                              looked */
     uint32_t keyspace;
     struct slice key;      /* the user's */
     struct slice value;    /* of PUT: the user's bytes */

@@ -58,6 +58,7 @@ void machine_step_begin(struct machine_step *s, const struct machine *m,
     s->n_made = 0;
     s->needs_clock_ms = s->clock_ms = clock_ms;
     s->needs_due = m->expiry.next_due;
+    s->needs_remember = m->remember_until;
     s->due_min = UINT64_MAX;
     s->needs_all = false;
     s->map_changed = false;
@@ -117,10 +118,18 @@ enum status machine_load_kept(struct machine *m, const struct write_set *kept)
 
     sessions_clear(&m->sessions);
     keyspaces_clear(&m->keyspaces);
+    m->remember_until = 0;
     while (kept && st == STATUS_OK && write_set_next(kept, &at, &r))
-        st = r.key.data[0] == LAYOUT_KEYSPACE
-                 ? keyspaces_load(&m->keyspaces, r.key, r.value)
-                 : sessions_load(&m->sessions, r.key, r.value);
+        switch (r.key.data[0]) {
+        case LAYOUT_REMEMBER:
+            st = machine_remember_load(m, r.value);
+            break;
+        case LAYOUT_KEYSPACE:
+            st = keyspaces_load(&m->keyspaces, r.key, r.value);
+            break;
+        default:
+            st = sessions_load(&m->sessions, r.key, r.value);
+        }
     return st;
 }
 
@@ -309,8 +318,7 @@ void machine_remove(struct doing *d, struct slice key, struct view_row *row,
 }
 
 void machine_change(struct doing *d, enum change_kind kind, struct slice key,
-                    struct piece value, const struct current *before,
-                    bool whole)
+                    struct piece value, const struct current *before)
 {
     struct machine_step *s = d->s;
     struct made_change *c;
@@ -323,11 +331,14 @@ void machine_change(struct doing *d, enum change_kind kind, struct slice key,
     *c = (struct made_change){.kind = kind, .keyspace = d->keyspace,
                               .key = key, .value = value,
                               .version = d->version};
-    if (!before)
-        return;
+    if (!s->previous)
+        return; /* nobody asks; what is known of it by chance is not told */
     if (!before->present) {
         c->flags = WATCH_HAD_NOTHING;
-    } else if (whole) {
+    } else if (before->value.size < before->size ||
+               before->size > WATCH_PREVIOUS_BYTES_MAX) {
+        c->flags = WATCH_HAD_LARGE;
+    } else {
         c->flags = WATCH_HAD_PREVIOUS;
         c->previous = before->value;
     }
@@ -445,6 +456,9 @@ static void apply_command(struct machine *m, struct machine_step *s,
     case OP_SWEEP:
         machine_sweep(&d, &c->operation, r);
         break;
+    case OP_REMEMBER:
+        machine_remember(&d, &c->operation);
+        break;
     case OP_KEYSPACE:
     case OP_PURGE:
         machine_keyspace(&d, &c->operation, r);
@@ -475,6 +489,7 @@ enum status machine_apply(struct machine *m, struct machine_step *s,
     struct command c;
 
     s->clock_ms = MAX_OF(s->clock_ms, r.clock_ms);
+    s->previous = m->remember_until > s->clock_ms;
     s->entry_set = s->set.records.size;
     s->entry_out = s->out.size;
     /* machine_needs() has read the whole entry without an error. */

@@ -28,6 +28,7 @@
  *   machine_transact.c   TRANSACT, and GET inside of it
  *   machine_session.c    commands with a session: at most once
  *   machine_sweep.c      SWEEP: what is due goes
+ *   machine_remember.c   REMEMBER: changes are listed with what was before
  *   machine_keyspace.c   KEYSPACE, PURGE, what counted keyspaces hold */
 #ifndef NODE_CORE_MACHINE_H
 #define NODE_CORE_MACHINE_H
@@ -55,6 +56,8 @@ struct machine {
     struct cluster_map *map;          /* the meta group's state, else NULL */
     struct sessions sessions;         /* first results */
     struct keyspaces keyspaces;       /* counted and purged ones */
+    uint64_t remember_until;          /* of the group clock: entries before it
+                                         list what was before */
     struct expiry expiry;             /* This replica's own knowledge, no
                                          state */
 };
@@ -88,11 +91,14 @@ struct machine_step {
     unsigned cap_changes;
     uint64_t needs_clock_ms;   /* of the last entry given to machine_needs() */
     uint64_t needs_due;        /* the earliest deadline there can be then */
+    uint64_t needs_remember;   /* machine.remember_until, then */
+    bool needs_previous;       /* this entry lists what was before */
     bool needs_all;            /* a keyspace became a counted one */
     bool needs_more;           /* its plain sets may meet what is due */
     bool needs_late;           /* those are being named */
     uint64_t due_min;          /* the earliest deadline that was written */
     uint64_t clock_ms;         /* of the entry being applied */
+    bool previous;             /* it lists what was before */
     size_t entry_set, entry_out; /* where it begins in `set` and `out` */
     struct saved_row *saved;
     unsigned n_saved, cap_saved;
@@ -129,8 +135,8 @@ void machine_create(struct machine *m, const struct cluster_map *map,
  * STATUS_CORRUPT, STATUS_WRONG_VERSION */
 MUST_CHECK enum status machine_load(struct machine *m, struct slice slots,
                                     struct slice map);
-/* The rest: the records of kinds 'k' and 'r' as puts, in the order of their
- * keys; NULL: there are none. */
+/* The rest: the records of kinds 'h', 'k' and 'r' as puts, in the order of
+ * their keys; NULL: there are none. */
 MUST_CHECK enum status machine_load_kept(struct machine *m,
                                          const struct write_set *kept);
 

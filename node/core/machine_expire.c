@@ -60,7 +60,7 @@ void machine_expired(struct doing *d, struct slice key,
                      const struct current *c)
 {
     machine_remove(d, key, c->row, c->v.expire_at_ms);
-    machine_change(d, CHANGE_EXPIRE, key, (struct piece){0}, c, false);
+    machine_change(d, CHANGE_EXPIRE, key, (struct piece){0}, c);
 }
 
 /* ---- EXPIRE ---- */
@@ -124,7 +124,7 @@ void machine_expire(struct doing *d, const struct operation *o,
         r->version = d->version;
         r->expire_at = 0;
         machine_remove(d, o->key, c.row, c.v.expire_at_ms);
-        machine_change(d, CHANGE_EXPIRE, o->key, (struct piece){0}, &c, true);
+        machine_change(d, CHANGE_EXPIRE, o->key, (struct piece){0}, &c);
         return;
     }
     if (deadline != c.v.expire_at_ms)

@@ -43,6 +43,14 @@ static void expect_deadline(struct machine_step *s, const struct operation *o)
         s->needs_due = deadline;
 }
 
+/* Name some data; whatever looks at it may find it expired, a change. */
+static void need_data(struct machine_step *s, uint32_t keyspace,
+                      struct slice key, uint32_t want)
+{
+    view_need(&s->view, machine_data_key(s, keyspace, key), want);
+    machine_remember_need(s, buf_slice(&s->key));
+}
+
 static void need(const struct machine *m, struct machine_step *s,
                  uint32_t keyspace, const struct operation *o)
 {
@@ -55,11 +63,13 @@ static void need(const struct machine *m, struct machine_step *s,
     }
     /* A counted keyspace has to know what there was. */
     if (blind && (s->needs_all || machine_counted(m, keyspace)))
-        view_need(&s->view, machine_data_key(s, keyspace, o->key), header);
+        need_data(s, keyspace, o->key, header);
     if (o->op != OP_GET)
         expect_deadline(s, o);
     if (!blind)
-        view_need(&s->view, machine_data_key(s, keyspace, o->key), wanted(o));
+        need_data(s, keyspace, o->key, wanted(o));
+    else if (s->needs_previous)
+        machine_remember_need(s, machine_data_key(s, keyspace, o->key));
     else if (s->needs_due <= s->needs_clock_ms)
         s->needs_more = true;
 }
@@ -87,8 +97,7 @@ static enum status need_transaction(const struct machine *m,
         if (compare.what == COMPARE_VALUE)
             want += (uint32_t)compare.value.size;
         if (machine_owns_key(m, c->operation.key, compare.key))
-            view_need(&s->view,
-                      machine_data_key(s, c->keyspace, compare.key), want);
+            need_data(s, c->keyspace, compare.key, want);
     }
     for (unsigned i = 0; i < t.n_then + t.n_else; i++) {
         if (operation_decode(&t.operations, &o) != STATUS_OK)
@@ -111,6 +120,8 @@ static enum status known(const struct machine *m, const struct command *c)
         return STATUS_WRONG_VERSION;
     if (c->operation.op == OP_SWEEP)
         return STATUS_OK; /* machine_sweep_need() looks */
+    if (c->operation.op == OP_REMEMBER)
+        return machine_remember_known(&c->operation);
     switch (operation_check(&c->operation, NULL)) {
     case STATUS_OK:
         return STATUS_OK;
@@ -129,14 +140,17 @@ static enum status name(const struct machine *m, struct machine_step *s,
     struct entry_reader r = entry_reader_of(entry);
     struct command c;
 
-    s->needs_clock_ms = MAX_OF(s->needs_clock_ms, r.clock_ms);
     while (entry_next(&r, &c)) {
         enum status st = known(m, &c);
         if (st != STATUS_OK)
             return st;
         s->needs_all |= c.operation.op == OP_KEYSPACE;
+        if (c.operation.op == OP_REMEMBER)
+            s->needs_remember = MAX_OF(s->needs_remember,
+                                       s->needs_clock_ms +
+                                           c.operation.argument);
         if (m->group == 0 || c.operation.op == OP_KEYSPACE ||
-            c.operation.op == OP_PURGE)
+            c.operation.op == OP_PURGE || c.operation.op == OP_REMEMBER)
             continue;
         if (c.operation.op == OP_SWEEP) {
             st = machine_sweep_need(s, &c.operation);
@@ -162,7 +176,10 @@ enum status machine_needs(const struct machine *m, struct machine_step *s,
 {
     enum status st;
 
+    s->needs_clock_ms =
+        MAX_OF(s->needs_clock_ms, entry_reader_of(entry).clock_ms);
     s->needs_more = s->needs_late = false;
+    s->needs_previous = s->needs_remember > s->needs_clock_ms;
     st = name(m, s, entry);
     if (st != STATUS_OK || !s->needs_more)
         return st;

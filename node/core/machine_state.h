@@ -44,11 +44,10 @@ uint8_t *machine_put(struct doing *d, struct slice key, struct view_row *row,
                      uint64_t deadline, size_t size, struct piece *value);
 void machine_remove(struct doing *d, struct slice key, struct view_row *row,
                     uint64_t old_deadline);
-/* List a change. `before`: what was there as far as the command knows (NULL:
- * it does not); its value counts as known only if `whole`. */
+/* List a change. `before`: what was there; looked at only by an entry that
+ * lists it. */
 void machine_change(struct doing *d, enum change_kind kind, struct slice key,
-                    struct piece value, const struct current *before,
-                    bool whole);
+                    struct piece value, const struct current *before);
 /* May this entry write `size` more bytes? */
 bool machine_room(const struct machine_step *s, size_t size);
 /* Is this key of a transaction the group's? `route` is the command's own, which
@@ -149,6 +148,19 @@ enum status machine_sweep_need(struct machine_step *s,
                                const struct operation *o);
 void machine_sweep(struct doing *d, const struct operation *o,
                    struct result *r);
+
+/* ---- machine_remember.c ---- */
+
+/* REMEMBER: an entry with a clock before `remember_until` names the whole old
+ * values of all data that it names, as a wish, and lists them with its changes.
+ * It is part of the state, and holds from the next entry on, so that replicas
+ * list the same. */
+enum status machine_remember_known(const struct operation *o);
+void machine_remember(struct doing *d, const struct operation *o);
+/* CORRUPT, WRONG_VERSION */
+enum status machine_remember_load(struct machine *m, struct slice value);
+/* The store key of some data: if this entry lists what was before. */
+void machine_remember_need(struct machine_step *s, struct slice key);
 
 /* ---- machine_keyspace.c ---- */
 

@@ -26,6 +26,8 @@ enum status machine_sweep_need(struct machine_step *s,
         view_need(&s->view, record_key(s, &line),
                   line.kind == LAYOUT_DATA ? LAYOUT_VALUE_HEADER_BYTES
                                            : LAYOUT_FENCE_BYTES);
+        if (line.kind == LAYOUT_DATA)
+            machine_remember_need(s, buf_slice(&s->key));
     }
     return in.failed ? STATUS_CORRUPT : STATUS_OK;
 }

@@ -58,32 +58,32 @@ uint8_t *machine_store(struct doing *d, const struct operation *o,
         r->expire_at = 0;
         if (c->present) {
             machine_remove(d, o->key, c->row, old);
-            machine_change(d, CHANGE_EXPIRE, o->key, (struct piece){0}, c,
-                           machine_whole(o));
+            machine_change(d, CHANGE_EXPIRE, o->key, (struct piece){0}, c);
         }
         return NULL;
     }
     r->expire_at = machine_deadline(o, d->s->clock_ms, kept);
     at = machine_put(d, o->key, c->row, old, d->version, r->expire_at, size,
                      &value);
-    machine_change(d, CHANGE_PUT, o->key, value, c, machine_whole(o));
+    machine_change(d, CHANGE_PUT, o->key, value, c);
     return at;
 }
 
-/* The record that is there is not looked at, but for having expired: what else
- * is known of it by chance must not matter (see machine.h). */
+/* The record that is there is not looked at, but for having expired and to be
+ * listed: what else is known of it by chance must not matter (see machine.h).*/
 static void set_blind(struct doing *d, const struct operation *o,
                       struct result *r)
 {
     struct view_row *row = NULL;
+    struct current c = {0};
     struct piece value;
     uint8_t *at;
 
     if (!view_empty(&d->s->view))
         row = view_find(&d->s->view,
                         machine_data_key(d->s, d->keyspace, o->key));
+    assert(row || !d->s->previous);
     if (row) {
-        struct current c;
         machine_current(d, o->key, &c);
         r->status = machine_quota(d, o->key, row, o->value.size);
         if (r->status != STATUS_OK)
@@ -95,7 +95,7 @@ static void set_blind(struct doing *d, const struct operation *o,
                      o->value.size, &value);
     if (o->value.size)
         memcpy(at, o->value.data, o->value.size);
-    machine_change(d, CHANGE_PUT, o->key, value, NULL, false);
+    machine_change(d, CHANGE_PUT, o->key, value, &c);
 }
 
 void machine_set(struct doing *d, const struct operation *o, struct result *r)
@@ -128,8 +128,7 @@ void machine_delete(struct doing *d, const struct operation *o,
         return;
     }
     machine_remove(d, o->key, c.row, c.v.expire_at_ms);
-    machine_change(d, CHANGE_DELETE, o->key, (struct piece){0}, &c,
-                   machine_whole(o));
+    machine_change(d, CHANGE_DELETE, o->key, (struct piece){0}, &c);
 }
 
 /* The new value: `size` bytes of the old one and zeroes, `patch` at `offset`.

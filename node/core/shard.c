@@ -51,6 +51,7 @@ struct shard *shard_new(const struct shard_options *o,
     s->next_hedge = INSTANT_NEVER;
     s->next_stall = INSTANT_NEVER;
     s->next_reap = INSTANT_NEVER;
+    s->next_remember = INSTANT_NEVER;
     s->watches.next_progress = INSTANT_NEVER;
     s->parked.until = INSTANT_NEVER;
     read_pool_init(&s->read_pool, s->o.reads_max, s->o.read_key_bytes_max);
@@ -277,6 +278,7 @@ static void turn(struct shard *s, struct effects *fx)
     slow_ticks(s, fx);
     apply_on(s, fx);
     reaper_turn(s, fx);
+    remember_turn(s, fx);
     parked_turn(s, fx);
     while (s->dirty) {
         struct replica *r = s->dirty;
@@ -307,6 +309,7 @@ instant shard_wake_at(const struct shard *s)
     t = instant_min(t, s->next_stall);
     t = instant_min(t, s->next_gossip);
     t = instant_min(t, s->next_reap);
+    t = instant_min(t, s->next_remember);
     t = instant_min(t, s->parked.until);
     t = instant_min(t, s->next_purge);
     t = instant_min(t, s->next_update);

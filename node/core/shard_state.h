@@ -5,6 +5,7 @@
  *   replica.c   one replica's Raft effects carried over into the shard's
  *   apply.c     committed entries into the store, results to who waits
  *   watches.c   who gets which changes
+ *   remember.c  groups keep old values for watches that ask
  *   readpath.c  linearizable reads: rounds, confirmations, store reads
  *   peers.c     frames of items from and to other nodes, gossip, the map
  *   snapshots.c sending and receiving whole stores
@@ -135,7 +136,7 @@ struct shard {
     struct leader_hint hints[GROUP_COUNT_MAX + 1];
 
     instant next_gossip, next_sweep, next_deadline, next_hedge, next_update;
-    instant next_stall, next_reap, next_purge;
+    instant next_stall, next_reap, next_purge, next_remember;
     instant earliest;          /* the earliest deadline of any request */
     bool gossip_now;
     bool disk_hangs, nearly_full;
@@ -269,6 +270,13 @@ void watches_on_taken(struct shard *s, const struct event *e);
 void watches_release(struct shard *s, struct replica *r);
 /* All that are left, when all replicas have been released. */
 void watches_free(struct shard *s);
+
+/* ---- remember.c ---- */
+/* A watch of this group, led here, asks what was before. */
+void remember_want(struct shard *s, struct replica *r);
+/* Is that listed for all that is applied from now on? */
+bool remember_stands(const struct replica *r);
+void remember_turn(struct shard *s, struct effects *fx);
 
 /* ---- peers.c ---- */
 struct peer *peers_find(struct shard *s, uint32_t node, unsigned shard);

@@ -9,7 +9,11 @@
  *
  * Of a record only its beginning is kept, as many bytes as somebody wanted; and
  * not even that when the records before it are large already (FETCH's
- * bytes_max): such a row is cut. */
+ * bytes_max): such a row is cut.
+ *
+ * A wish is less than a need: it is asked for behind everything that is needed,
+ * so that it takes nothing away, and a row whose wish was cut off is not cut
+ * because of that. */
 #ifndef NODE_CORE_VIEW_H
 #define NODE_CORE_VIEW_H
 
@@ -36,7 +40,8 @@ struct view_state {
 struct view_row {
     uint64_t hash;
     uint32_t offset, size; /* the key's */
-    uint32_t want;
+    uint32_t want;         /* 0: only wished for */
+    uint32_t wish;         /* that much would be nice; 0: no wish */
     struct view_state now;
 };
 
@@ -46,6 +51,8 @@ struct view {
     struct buf records;      /* what was fetched */
     struct view_row *rows;   /* unique keys, in the order they were named */
     unsigned n, cap;
+    unsigned n_wishes;       /* rows that may have one */
+    unsigned asked;          /* what view_keys() gave */
     uint32_t *table;         /* open addressing: row number + 1 */
     unsigned table_size;     /* a power of two, 0 or at least 2 n */
     struct slice *keys;      /* view_keys() */
@@ -60,15 +67,19 @@ void view_clear(struct view *v);
 /* The step has to know the first `want` bytes of this store key's record.
  * Copies the key; naming it again is harmless, the larger `want` holds. */
 void view_need(struct view *v, struct slice key, uint32_t want);
+/* It would be good to know so many of its bytes; at least
+ * FETCH_CUT_BYTES of them will be. */
+void view_wish(struct view *v, struct slice key, uint32_t wish);
 static inline bool view_empty(const struct view *v)
 {
     return v->n == 0;
 }
-/* The named keys and what is wanted of each, v->n of them; valid until the view
- * changes. */
+/* What to ask for: the needed keys, behind them those with a wish for more,
+ * v->asked of them; and how much of each. Valid until the view changes. */
 const struct slice *view_keys(struct view *v);
 const uint32_t *view_wants(const struct view *v);
-/* What was fetched, in the same order. Copies. False: something is cut. */
+/* What was fetched for what view_keys() gave. Copies. False: something is cut,
+ * be it a wish. */
 bool view_fill(struct view *v, const struct fetched *records);
 
 /* Bytes that were fetched and kept. */

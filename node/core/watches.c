@@ -102,6 +102,8 @@ static void watch_leave(struct shard *s, struct watch *w)
         w->conn_next->conn_slot = w->conn_slot;
     d->count--;
     d->wants_previous -= w->previous;
+    d->waiting -= w->waits;
+    w->waits = false;
     w->replica = NULL;
     clear(s, &w->out);
     mark(s, w); /* freed there, if nothing is in flight */
@@ -114,6 +116,18 @@ static void watch_end(struct shard *s, struct watch *w, enum status why,
 
     watch_leave(s, w);
     requests_refuse(s, w->from, OP_WATCH, group, why, fx);
+}
+
+/* It has come to what was not listed for it, or is not kept any more. */
+static void watch_compacted(struct shard *s, struct watch *w,
+                            struct effects *fx)
+{
+    struct reply reply = {.status = STATUS_COMPACTED};
+
+    if (w->unlisted)
+        reply.detail = "what was before was not kept so far back";
+    watch_leave(s, w);
+    requests_reply(s, w->from, OP_WATCH, &reply, fx);
 }
 
 void watches_end_all(struct shard *s, struct replica *r, enum status why,
@@ -178,10 +192,10 @@ void watches_begin(struct shard *s, struct replica *r, struct origin from,
     w->progress_ms = m.progress_ms;
     w->previous = m.flags & WATCH_PREVIOUS;
     w->after = m.after;
-    if (m.flags & WATCH_FROM_NOW)
-        /* What is on its way already may not know what was before. */
-        w->after = version_of(r, w->previous ? group_last(r->raft)
-                                             : r->applied);
+    if (m.flags & WATCH_FROM_NOW) {
+        w->after = version_of(r, r->applied);
+        w->waits = w->previous && !remember_stands(r);
+    }
     w->state = WATCH_BEHIND;
     if (!recent_find(&d->recent, w->after, &w->at))
         assert(!"looked at above");
@@ -192,6 +206,9 @@ void watches_begin(struct shard *s, struct replica *r, struct origin from,
     bucket_in(bucket_of(s, from.conn), w);
     d->count++;
     d->wants_previous += w->previous;
+    d->waiting += w->waits;
+    if (w->previous)
+        remember_want(s, r);
     s->watches.count++;
     account(s, 0, w->bounds_size);
     mark(s, w);
@@ -221,12 +238,21 @@ static struct watch_event view_of(const struct watch *w,
 {
     struct watch_event out = *e;
 
-    if (!w->previous || e->key.size + e->value.size + e->previous.size >
-                            KEY_BYTES_MAX + (size_t)VALUE_BYTES_MAX) {
+    if (!w->previous) {
         out.flags = 0;
+        out.previous = slice_of(NULL, 0);
+    } else if (e->key.size + e->value.size + e->previous.size >
+               KEY_BYTES_MAX + (size_t)VALUE_BYTES_MAX) {
+        out.flags = WATCH_HAD_LARGE;
         out.previous = slice_of(NULL, 0);
     }
     return out;
+}
+
+/* Does it miss in this event what it asked for? */
+static bool unlisted(const struct watch *w, const struct watch_event *e)
+{
+    return w->previous && !e->flags;
 }
 
 static void append(struct shard *s, struct watch *w,
@@ -256,11 +282,13 @@ static void on_match(void *arg, struct watch_range *range)
     if (w->state != WATCH_LIVE || m->event.version <= w->after)
         return;
     e = view_of(w, &m->event);
-    if ((w->out.size &&
+    if (unlisted(w, &e) ||
+        (w->out.size &&
          w->out.size + watch_event_bytes(&e) > WATCH_LIVE_BYTES_MAX) ||
         (w->in_flight && m->shard->watches.bytes > WATCH_SHARD_BYTES)) {
         w->state = WATCH_BEHIND;
         w->at = m->place;
+        mark(m->shard, w);
         return;
     }
     append(m->shard, w, &e);
@@ -275,6 +303,23 @@ static size_t recent_bytes_max(const struct shard *s)
         return s->o.recent_bytes_max;
     return MIN_OF(MAX_OF(share, (size_t)RECENT_BYTES_MIN),
                   (size_t)RECENT_BYTES_MAX);
+}
+
+/* The group lists what was before: who waits for that begins here. */
+static void begin_waiting(struct shard *s, struct replica *r)
+{
+    struct watched *d = &r->watched;
+
+    for (struct watch *w = d->first; w && d->waiting; w = w->next) {
+        if (!w->waits)
+            continue;
+        w->waits = false;
+        d->waiting--;
+        w->after = version_of(r, r->applied);
+        if (!recent_find(&d->recent, w->after, &w->at))
+            assert(!"the end of the history");
+        mark(s, w);
+    }
 }
 
 void watches_changed(struct shard *s, struct replica *r,
@@ -295,6 +340,8 @@ void watches_changed(struct shard *s, struct replica *r,
         watch_index_find(&d->index, c->keyspace, c->key, on_match, &m);
     }
     recent_reached(&d->recent, version_of(r, applied));
+    if (d->waiting && remember_stands(r))
+        begin_waiting(s, r);
 }
 
 void watches_reset(struct replica *r)
@@ -328,6 +375,11 @@ static bool catch_up(struct shard *s, struct watch *w, size_t *left)
         if (e.version <= w->after ||
             !watch_range_has(&w->range, keyspace, e.key))
             continue;
+        if (unlisted(w, &e)) {
+            w->at = before;
+            w->unlisted = true;
+            return w->out_events != 0; /* what comes before it is told */
+        }
         told = view_of(w, &e);
         if (w->out.size &&
             w->out.size + watch_event_bytes(&told) > WATCH_PART_BYTES_MAX) {
@@ -411,14 +463,14 @@ static void look_at(struct shard *s, struct watch *w, size_t *left,
             watch_free(s, w);
         return;
     }
-    if (w->in_flight)
-        return; /* marked again when it is taken */
+    if (w->in_flight || w->waits)
+        return; /* marked again when that ends */
     if (!w->greeted) {
         greet(s, w, fx);
         return;
     }
     if (w->state == WATCH_BEHIND && !catch_up(s, w, left)) {
-        watch_end(s, w, STATUS_COMPACTED, fx);
+        watch_compacted(s, w, fx);
         return;
     }
     if (w->out_events || progress_due(s, w)) {

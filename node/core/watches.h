@@ -17,6 +17,10 @@
  * the history: COMPACTED. So a slow watch costs its own memory bound and nobody
  * else's time.
  *
+ * One that asks what was before, from now on, begins when its group lists that
+ * (remember.c); until then it waits. When it comes to a change of its range
+ * that was not listed so, it is COMPACTED.
+ *
  * Only the leader serves watches: losing leadership ends them with NOT_LEADER.
  * Watches begin by the way of reads (readpath.c): when one begins, this node
  * has led since it was asked for, and has applied what was acknowledged before.
@@ -48,6 +52,8 @@ struct watch {
     struct origin from;
     enum watch_state state;
     bool previous;            /* wants to know what was before */
+    bool unlisted;            /* ends there */
+    bool waits;               /* for its group to list that */
     bool greeted, in_flight, dirty;
     uint32_t progress_ms;
     uint64_t after;           /* has been told everything up to here */
@@ -73,7 +79,8 @@ struct watched {
     struct recent recent;
     struct watch_index index;
     struct watch *first;
-    unsigned count, wants_previous;
+    unsigned count, wants_previous, waiting;
+    instant renew_at;         /* see remember.c */
 };
 
 #endif

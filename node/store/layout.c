@@ -19,6 +19,8 @@ struct slice layout_single_key(enum layout_kind kind)
     switch (kind) {
     case LAYOUT_GROUP:
         return slice_of("g", 1);
+    case LAYOUT_REMEMBER:
+        return slice_of("h", 1);
     case LAYOUT_MAP:
         return slice_of("m", 1);
     case LAYOUT_SLOTS:

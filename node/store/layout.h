@@ -9,6 +9,8 @@
  *   'm'                            the cluster map (one, in the meta group)
  *   'd' keyspace:u32be userkey     a user's record, in the user's key order
  *   'f' keyspace:u32be userkey     the highest fencing token presented
+ *   'h'                            until when changes are listed with what was
+ *                                  before (at most one)
  *   'k' keyspace:u32be             a keyspace's limits and what it holds here
  *   'r' client index part          first results (node/core/sessions.h)
  *   'x' deadline:u64be kind:u8 keyspace:u32be userkey
@@ -35,6 +37,7 @@ enum layout_kind {
     LAYOUT_DATA = 'd',
     LAYOUT_FENCE = 'f',
     LAYOUT_GROUP = 'g',
+    LAYOUT_REMEMBER = 'h',
     LAYOUT_KEYSPACE = 'k',
     LAYOUT_MAP = 'm',
     LAYOUT_SESSION = 'r',
@@ -55,7 +58,8 @@ enum {
 
 /* ---- keys ---- */
 
-/* The one-byte key of a kind that has exactly one record ('g', 's', 'm').
+/* The one-byte key of a kind that has exactly one record (or at most one:
+ * 'g', 'h', 's', 'm').
  * Static bytes. */
 struct slice layout_single_key(enum layout_kind kind);
 

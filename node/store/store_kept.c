@@ -24,8 +24,10 @@ static enum status read_kind(struct store_view *view, uint8_t kind,
 enum status store_kept(struct store *s, struct write_set *out)
 {
     struct store_view *view = store_view_take(s);
-    enum status st = read_kind(view, LAYOUT_KEYSPACE, out);
+    enum status st = read_kind(view, LAYOUT_REMEMBER, out);
 
+    if (st == STATUS_OK)
+        st = read_kind(view, LAYOUT_KEYSPACE, out);
     if (st == STATUS_OK)
         st = read_kind(view, LAYOUT_SESSION, out);
     store_view_unref(view);

@@ -1,8 +1,8 @@
 /* store_kept.h - the records that a group's machine holds in memory.
  *
- * First results (kind 'r') and keyspaces (kind 'k') are read when a replica
- * starts and when a snapshot was installed. Few and bounded: see
- * node/core/sessions.h. */
+ * First results (kind 'r'), keyspaces (kind 'k') and until when old values are
+ * listed (kind 'h') are read when a replica starts and when a snapshot was
+ * installed. Few and bounded: see node/core/sessions.h. */
 #ifndef NODE_STORE_STORE_KEPT_H
 #define NODE_STORE_STORE_KEPT_H
 

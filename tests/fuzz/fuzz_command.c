@@ -41,7 +41,8 @@ static void fetch(struct machine_step *s)
     static uint8_t record[LAYOUT_VALUE_HEADER_BYTES + 2];
     static uint8_t fence[LAYOUT_FENCE_BYTES];
     struct layout_value v = {.version = 9, .expire_at_ms = 2000};
-    struct fetched *got = calloc(s->view.n + 1, sizeof *got);
+    const struct slice *keys = view_keys(&s->view);
+    struct fetched *got = calloc(s->view.asked + 1, sizeof *got);
     bool whole;
 
     if (!got)
@@ -49,8 +50,8 @@ static void fetch(struct machine_step *s)
     layout_value_header(record, &v);
     memcpy(record + LAYOUT_VALUE_HEADER_BYTES, text, 2);
     layout_fence_write(fence, &(struct layout_fence){7, 5000});
-    for (unsigned i = 0; i < s->view.n; i++) {
-        struct slice key = view_keys(&s->view)[i];
+    for (unsigned i = 0; i < s->view.asked; i++) {
+        struct slice key = keys[i];
         got[i].present = key.size % 2;
         got[i].record = key.data[0] == LAYOUT_FENCE
                             ? slice_of(fence, sizeof fence)

@@ -155,7 +155,9 @@ void mem_table_kept(const struct mem_table *t, struct write_set *out)
 {
     for (unsigned i = 0; i < t->n; i++) {
         struct slice key = mem_row_key(&t->v[i]);
-        if (key.data[0] == LAYOUT_KEYSPACE || key.data[0] == LAYOUT_SESSION)
+        if (key.data[0] == LAYOUT_KEYSPACE ||
+            key.data[0] == LAYOUT_SESSION ||
+            key.data[0] == LAYOUT_REMEMBER)
             write_set_put(out, key, mem_row_value(&t->v[i]));
     }
 }

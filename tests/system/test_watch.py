@@ -28,6 +28,7 @@ class Watch:
         self.part = b""
         self.state = {}     # key: (version, value)
         self.versions = {}  # group: the last one
+        self.previous = "--previous" in arguments
         self.count = 0
 
     def said(self):
@@ -50,6 +51,10 @@ class Watch:
         expect(version > self.versions.get(group, 0),
                f"group {group} had {self.versions.get(group)}, then {e}")
         self.versions[group] = version
+        if self.previous and e["key"] != "begin":
+            before = self.state.get(e["key"], (0, None))[1]
+            expect(_value(e, "previous") == before,
+                   f"there was {before} before {e}")
         if e["event"] == "put":
             self.state[e["key"]] = (version, _value(e))
         else:
@@ -69,9 +74,9 @@ class Watch:
         return self.said().split("cursor: ")[1].strip()
 
 
-def _value(e):
+def _value(e, name="value"):
     """The value as it is written: bytes that are no text are in base64."""
-    return e.get("value", e.get("value_base64"))
+    return e.get(name, e.get(name + "_base64"))
 
 
 def _stored(c):
@@ -121,6 +126,44 @@ def a_watch_replays_to_the_final_state_while_leaders_are_killed():
         expect(len(stored) > 8000, f"only {len(stored)} keys were written")
         wait_until(lambda: _same(watch, stored), 60,
                    "the events add up to what is stored")
+        watch.interrupt()
+
+
+def _overwrite(c):
+    """A process that writes a few keys again and again, for three seconds."""
+    return subprocess.Popen(
+        [program("coatcheck"), "-e", c.endpoints, "bench", "--op", "set",
+         "--keys", "50", "--clients", "4", "--duration", "3"],
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL, preexec_fn=die_with_parent)
+
+
+@test
+def what_was_before_is_told_while_leaders_are_killed():
+    """Breaks if a watch that asks is not told what was before, or not at
+    another leader, or of a key that was there before it began."""
+    with Cluster(groups=2) as c:
+        c.set("early", b"bird")
+        watch = Watch(c, "--previous")
+        watch.state["early"] = (0, "bird")
+        _begin(c, watch)
+        c.set("early", b"worm")
+        for turn in range(1, 3):
+            leader = c.wait_leader(turn)
+            writer = _overwrite(c)
+            c.nodes[leader].kill()
+            writer.wait(60)
+            c.nodes[leader].start().wait_ready()
+            expect(c.cli("del", *list(watch.state)[:5]).code in (0, 1), "del")
+            c.cli("set", "--ttl", "50ms", "soon", "gone")
+            before = watch
+            watch = Watch(c, "--previous", "--cursor", before.interrupt(),
+                          name=f"watch{turn}")
+            watch.go_on_from(before)
+        stored = _stored(c)
+        wait_until(lambda: _same(watch, stored), 60,
+                   "the events add up to what is stored")
+        expect(watch.count > 1000, f"only {watch.count} events")
         watch.interrupt()
 
 

@@ -86,6 +86,7 @@ struct fake_watch {
     uint64_t id, after;
     unsigned group, at; /* index; the next change to look at */
     bool whole;         /* `begin` is a key, not a prefix */
+    bool previous;      /* is told what was before; "LARGE" was too large */
     char begin[64];
 };
 enum { FAKE_WATCHES_MAX = 256 };

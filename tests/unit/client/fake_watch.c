@@ -56,6 +56,22 @@ static void send_part(struct fake_cluster *f, struct fake_watch *w,
     watch_part_begin(b);
 }
 
+/* What change number `at` has found there. */
+static void add_previous(const struct fake_cluster *f, unsigned at,
+                         struct watch_event *e)
+{
+    const char *before = "";
+
+    for (unsigned i = 0; i < at; i++)
+        if (!strcmp(f->changes[i].key, f->changes[at].key))
+            before = f->changes[i].value;
+    e->flags = !*before                  ? WATCH_HAD_NOTHING
+               : strcmp(before, "LARGE") ? WATCH_HAD_PREVIOUS
+                                         : WATCH_HAD_LARGE;
+    if (e->flags == WATCH_HAD_PREVIOUS)
+        e->previous = slice_str(before);
+}
+
 /* Tell all that is new to it, in parts as small as the node likes. */
 static void tell(struct fake_cluster *f, struct fake_watch *w, bool first)
 {
@@ -80,6 +96,8 @@ static void tell(struct fake_cluster *f, struct fake_watch *w, bool first)
             send_part(f, w, &b, w->at, n);
             n = 0;
         }
+        if (w->previous)
+            add_previous(f, w->at, &e);
         watch_event_encode(&e, &b);
         n++;
     }
@@ -141,7 +159,8 @@ void fake_watch(struct fake_node *n, struct conn *c,
         w++;
     assert_true(w < f->watches + FAKE_WATCHES_MAX);
     *w = (struct fake_watch){.node = n, .conn = c, .id = h->id,
-                             .after = r.after, .whole = r.kind == WATCH_KEY};
+                             .after = r.after, .whole = r.kind == WATCH_KEY,
+                             .previous = r.flags & WATCH_PREVIOUS};
     while (f->map->groups[w->group].id != r.group)
         w->group++;
     assert_true(r.begin.size < sizeof w->begin);

@@ -94,11 +94,41 @@ static void a_cursor_survives_its_session(void **state)
     close_rig(r);
 }
 
+/* Broken: who asks what was there before could not tell nothing from a value,
+ * nor from one that is not told. */
+static void what_was_before_is_told_to_who_asks(void **state)
+{
+    static const char *const values[] = {"one", "LARGE", "three"};
+    static const enum coat_before before[] = {
+        COAT_BEFORE_NOTHING, COAT_BEFORE_VALUE, COAT_BEFORE_LARGE};
+    struct rig *r = open_rig();
+    struct coat_watch_options o = COAT_WATCH_OPTIONS;
+    struct coat_watch *w;
+    struct coat_event e;
+
+    (void)state;
+    o.flags = COAT_WATCH_PREVIOUS;
+    assert_int_equal(coat_watch_open(r->s, &o, &w), COAT_OK);
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(coat_set_wait(r->s, COAT_STR("k"),
+                                       COAT_STR(values[i]), NULL, NULL),
+                         COAT_OK);
+        assert_int_equal(coat_watch_next(w, 10000, &e), COAT_OK);
+        assert_int_equal(e.before, before[i]);
+        assert_int_equal(e.previous.size, i == 1 ? 3 : 0);
+        if (i == 1)
+            assert_memory_equal(e.previous.data, "one", 3);
+    }
+    coat_watch_close(w);
+    close_rig(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_written_behind_open_is_told),
         cmocka_unit_test(a_cursor_survives_its_session),
+        cmocka_unit_test(what_was_before_is_told_to_who_asks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -124,7 +124,8 @@ static void what_makes_no_sense_is_invalid(void **state)
 static void internal_operations_are_refused(void **state)
 {
     static const enum op internal[] = {OP_NODE_UPDATE, OP_SWEEP, OP_KEYSPACE,
-                                       OP_PURGE, OP_SCAN, OP_WATCH};
+                                       OP_PURGE, OP_SCAN, OP_WATCH,
+                                       OP_REMEMBER};
 
     (void)state;
     for (unsigned i = 0; i < ARRAY_LEN(internal); i++)

@@ -68,12 +68,12 @@ static inline void rig_close(struct rig *r, uint64_t clock)
 static inline void rig_fetch(struct rig *r, size_t bytes_max)
 {
     struct view *v = &r->step.view;
-    struct fetched *got = xcalloc(v->n + 1, sizeof *got);
     const struct slice *keys = view_keys(v);
+    struct fetched *got = xcalloc(v->asked + 1, sizeof *got);
     size_t sum = 0;
     bool whole;
 
-    for (unsigned i = 0; i < v->n; i++) {
+    for (unsigned i = 0; i < v->asked; i++) {
         const struct mem_row *row = mem_table_get(&r->store, keys[i]);
         size_t n = sum >= bytes_max ? FETCH_CUT_BYTES : view_wants(v)[i];
         if (!row)

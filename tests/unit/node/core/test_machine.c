@@ -77,6 +77,7 @@ static void apply(struct replica *r, uint64_t index,
                   struct result *results, unsigned n_results)
 {
     struct fetched got[64] = {0};
+    const struct slice *keys;
     uint64_t clock_ms;
     bool whole;
 
@@ -84,10 +85,10 @@ static void apply(struct replica *r, uint64_t index,
     for (unsigned i = 0; i < n; i++)
         assert_int_equal(machine_needs(&r->m, &r->step, entries[i]),
                          STATUS_OK);
-    assert_true(r->step.view.n <= ARRAY_LEN(got));
-    for (unsigned i = 0; i < r->step.view.n; i++) {
-        const struct mem_row *row =
-            mem_table_get(&r->store, view_keys(&r->step.view)[i]);
+    keys = view_keys(&r->step.view);
+    assert_true(r->step.view.asked <= ARRAY_LEN(got));
+    for (unsigned i = 0; i < r->step.view.asked; i++) {
+        const struct mem_row *row = mem_table_get(&r->store, keys[i]);
         if (!row)
             continue;
         got[i].present = true;

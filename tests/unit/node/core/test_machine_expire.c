@@ -136,8 +136,7 @@ static void what_has_expired_is_not_there(void **state)
     assert_int_equal(r.results[0].status, STATUS_OK);
     assert_int_equal(machine_changes(&r.step, &n)[0].kind, CHANGE_EXPIRE);
     assert_int_equal(n, 2);
-    assert_int_equal(machine_changes(&r.step, &n)[1].flags,
-                     WATCH_HAD_NOTHING);
+    assert_int_equal(machine_changes(&r.step, &n)[1].kind, CHANGE_PUT);
     assert_int_equal(rig_lines(&r), 0);
 }
 

@@ -151,6 +151,14 @@ static void storm(uint64_t seed)
             clock += rng_below(&rng, 30);
             for (unsigned i = 0; i < n; i++) {
                 struct operation o = random_operation(false);
+                if (!rng_below(&rng, 100)) { /* for some entries */
+                    o = (struct operation){
+                        .op = OP_REMEMBER,
+                        .argument = 1 + rng_below(&rng, 300)};
+                    rig_add(&a, &o);
+                    rig_add(&b, &o);
+                    continue;
+                }
                 if (!rng_below(&rng, 5)) {
                     random_transaction(&body[i]);
                     o = (struct operation){.op = OP_TRANSACT, .key = o.key,

@@ -94,6 +94,7 @@ static void no_more_is_kept_than_was_wanted(void **state)
     got[0] = found("abcdefgh");
     got[1] = found("xyz");
     got[2] = found("");
+    assert_slice(view_keys(&v)[0], "long");
     assert_true(view_fill(&v, got));
     assert_slice(kept(&v, "long"), "abcd");
     assert_slice(kept(&v, "short"), "xyz");
@@ -102,6 +103,7 @@ static void no_more_is_kept_than_was_wanted(void **state)
     assert_false(view_find(&v, slice_str("long"))->now.cut);
     assert_int_equal(view_fetched_bytes(&v), 7);
     view_need(&v, slice_str("cut"), 5);
+    assert_slice(view_keys(&v)[3], "cut");
     got[3] = found("12345678");
     got[3].record.size = 4;
     assert_false(view_fill(&v, got));
@@ -133,6 +135,55 @@ static void a_cleared_view_knows_nothing(void **state)
     view_release(&v);
 }
 
+/* Broken: a watch that asks for old values could make commands fail. */
+static void a_wish_takes_nothing_from_a_need(void **state)
+{
+    struct view v;
+    struct fetched got[4];
+
+    (void)state;
+    view_init(&v, 7);
+    view_wish(&v, slice_str("only wished"), 4);
+    view_need(&v, slice_str("both"), 2);
+    view_wish(&v, slice_str("both"), 5);
+    view_need(&v, slice_str("enough"), 6);
+    view_wish(&v, slice_str("enough"), 6);
+    assert_false(view_empty(&v));
+    assert_slice(view_keys(&v)[0], "both");
+    assert_slice(view_keys(&v)[1], "enough");
+    assert_slice(view_keys(&v)[2], "only wished");
+    assert_slice(view_keys(&v)[3], "both");
+    assert_int_equal(v.asked, 4);
+    assert_int_equal(view_wants(&v)[0], 2);
+    assert_int_equal(view_wants(&v)[2], 4);
+    assert_int_equal(view_wants(&v)[3], 5);
+    got[0] = found("12345");
+    got[1] = found("abcdefgh");
+    got[2] = found("xyz");
+    got[3] = found("12345");
+    assert_true(view_fill(&v, got));
+    assert_slice(kept(&v, "both"), "12345");
+    assert_slice(kept(&v, "only wished"), "xyz");
+    assert_slice(kept(&v, "enough"), "abcdef");
+    got[3].record.size = 1; /* cut: what was needed is there all the same */
+    got[2].record.size = 2;
+    assert_false(view_fill(&v, got));
+    assert_slice(kept(&v, "both"), "12");
+    assert_false(view_find(&v, slice_str("both"))->now.cut);
+    assert_slice(kept(&v, "only wished"), "xy");
+    assert_false(view_find(&v, slice_str("only wished"))->now.cut);
+    got[0].record.size = 1; /* what was needed is not there */
+    got[3] = found("12345");
+    assert_false(view_fill(&v, got));
+    assert_slice(kept(&v, "both"), "1");
+    assert_true(view_find(&v, slice_str("both"))->now.cut);
+    view_clear(&v);
+    view_need(&v, slice_str("next step"), 2);
+    assert_slice(view_keys(&v)[0], "next step");
+    assert_int_equal(v.asked, 1);
+    view_release(&v);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -140,6 +191,7 @@ int main(void)
         cmocka_unit_test(what_was_fetched_is_found_by_key),
         cmocka_unit_test(no_more_is_kept_than_was_wanted),
         cmocka_unit_test(a_cleared_view_knows_nothing),
+        cmocka_unit_test(a_wish_takes_nothing_from_a_need),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

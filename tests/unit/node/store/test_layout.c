@@ -92,6 +92,8 @@ static void single_keys_are_distinct_letters(void **state)
     assert_true(slice_equal(layout_single_key(LAYOUT_MAP), slice_of("m", 1)));
     assert_true(slice_equal(layout_single_key(LAYOUT_SLOTS),
                             slice_of("s", 1)));
+    assert_true(slice_equal(layout_single_key(LAYOUT_REMEMBER),
+                            slice_of("h", 1)));
 }
 
 /* The format is on disk: a moved field would misread every old value. */

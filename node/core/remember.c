@@ -1,0 +1,59 @@
+/* remember.c - for watches that ask what was before, the leader of their group
+ * has the group list old values with its changes (machine_remember.c).
+ *
+ * That holds for REMEMBER_MS of the group clock and is renewed while such a
+ * watch stands, RENEW_MS before it would be too late for one that begins. So a
+ * group that nobody asks any more looks at old values for REMEMBER_MS at most,
+ * and a watch that is resumed within REMEMBER_MS - RENEW_MS misses nothing. */
+#include "node/core/shard_state.h"
+
+enum {
+    REMEMBER_MS = 300000,
+    RENEW_MS = 60000,
+    LOOK_MS = 10000,   /* is it to be renewed? */
+    RETRY_MS = 200,    /* what was proposed may not have come to anything */
+};
+
+/* How long it still holds, for entries stamped from now on. */
+static uint64_t left(const struct replica *r)
+{
+    uint64_t until = r->machine.remember_until;
+
+    return until > r->clock.last_ms ? until - r->clock.last_ms : 0;
+}
+
+bool remember_stands(const struct replica *r)
+{
+    return left(r) > RENEW_MS;
+}
+
+void remember_want(struct shard *s, struct replica *r)
+{
+    if (left(r) <= REMEMBER_MS - RENEW_MS)
+        shard_wake_by(&s->next_remember, s->now);
+}
+
+static void renew(struct shard *s, struct replica *r, struct effects *fx)
+{
+    const struct operation o = {.op = OP_REMEMBER, .argument = REMEMBER_MS};
+    uint64_t again = LOOK_MS;
+
+    if (!r->watched.wants_previous)
+        return;
+    if (left(r) <= REMEMBER_MS - RENEW_MS) {
+        again = RETRY_MS;
+        if (instant_reached(s->now, r->watched.renew_at) &&
+            requests_own(s, r, &o, fx))
+            r->watched.renew_at = instant_add(s->now, MS(RETRY_MS));
+    }
+    shard_wake_by(&s->next_remember, instant_add(s->now, MS(again)));
+}
+
+void remember_turn(struct shard *s, struct effects *fx)
+{
+    if (!instant_reached(s->now, s->next_remember))
+        return;
+    s->next_remember = INSTANT_NEVER;
+    for (unsigned i = 0; i < s->n_replicas; i++)
+        renew(s, s->replicas[i], fx);
+}
