@@ -133,18 +133,35 @@ enum status machine_load_kept(struct machine *m, const struct write_set *kept)
     return st;
 }
 
+static enum status check_slots(struct slice record)
+{
+    if (record.size < 1)
+        return STATUS_CORRUPT;
+    if (record.data[0] != SLOT_TABLE_FORMAT)
+        return STATUS_WRONG_VERSION;
+    return record.size == SLOT_TABLE_RECORD_BYTES ? STATUS_OK
+                                                  : STATUS_CORRUPT;
+}
+
+enum status machine_load_slots(uint8_t slots[SLOT_TABLE_BYTES],
+                               struct slice record)
+{
+    enum status st = check_slots(record);
+
+    if (st == STATUS_OK)
+        memcpy(slots, record.data + 16, SLOT_TABLE_BYTES);
+    return st;
+}
+
 enum status machine_load(struct machine *m, struct slice slots,
                          struct slice map)
 {
-    if (slots.size < 1)
-        return STATUS_CORRUPT;
-    if (slots.data[0] != SLOT_TABLE_FORMAT)
-        return STATUS_WRONG_VERSION;
-    if (slots.size != SLOT_TABLE_RECORD_BYTES)
-        return STATUS_CORRUPT;
+    enum status st = machine_load_slots(m->slots, slots);
+
+    if (st != STATUS_OK)
+        return st;
     expiry_forget(&m->expiry);
     m->version_offset = get_u64(slots.data + 8);
-    memcpy(m->slots, slots.data + 16, SLOT_TABLE_BYTES);
     if (m->group == 0) {
         map_free(m->map);
         if (map_decode(map, &m->map) != STATUS_OK)

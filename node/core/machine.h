@@ -114,9 +114,15 @@ void machine_step_release(struct machine_step *s);
 void machine_step_begin(struct machine_step *s, const struct machine *m,
                         uint64_t clock_ms);
 
+static inline bool slots_own(const uint8_t slots[SLOT_TABLE_BYTES],
+                             uint16_t slot)
+{
+    return slots[slot / 8] >> (slot % 8) & 1;
+}
+
 static inline bool machine_owns(const struct machine *m, uint16_t slot)
 {
-    return m->slots[slot / 8] >> (slot % 8) & 1;
+    return slots_own(m->slots, slot);
 }
 
 /* Is a record with this deadline still there? */
@@ -135,6 +141,10 @@ void machine_create(struct machine *m, const struct cluster_map *map,
  * STATUS_CORRUPT, STATUS_WRONG_VERSION */
 MUST_CHECK enum status machine_load(struct machine *m, struct slice slots,
                                     struct slice map);
+/* Only which slots are the group's, for whoever needs no more of the state.
+ * STATUS_CORRUPT, STATUS_WRONG_VERSION: `slots` is as it was. */
+MUST_CHECK enum status machine_load_slots(uint8_t slots[SLOT_TABLE_BYTES],
+                                          struct slice record);
 /* The rest: the records of kinds 'h', 'k' and 'r' as puts, in the order of
  * their keys; NULL: there are none. */
 MUST_CHECK enum status machine_load_kept(struct machine *m,

@@ -45,7 +45,7 @@ enum status scan_run_begin(struct scan_run *r, uint32_t group,
 
     if (!group) /* the meta group has no keys */
         return STATUS_INVALID;
-    *r = (struct scan_run){.keyspace = keyspace, .group = group,
+    *r = (struct scan_run){.keyspace = keyspace,
                            .work_max = SCAN_WORK_MAX};
     st = scan_decode(request, &r->scan);
     if (st != STATUS_OK)
@@ -71,12 +71,11 @@ enum status scan_run_state(struct scan_run *r,
                            const struct group_record *record,
                            struct slice slots)
 {
-    machine_init(&r->state, r->group);
     r->record = *record;
     r->record.members = slice_of(NULL, 0);
-    r->status = machine_load(&r->state, slots, slice_of(NULL, 0));
+    r->status = machine_load_slots(r->slots, slots);
     if (r->status == STATUS_OK && r->scan.key.size &&
-        !machine_owns(&r->state, slot_of(r->scan.key)))
+        !slots_own(r->slots, slot_of(r->scan.key)))
         r->status = STATUS_MOVED;
     return r->status;
 }
@@ -102,7 +101,7 @@ static bool wanted(struct scan_run *r, struct slice key,
 {
     if (v->expire_at_ms && v->expire_at_ms <= r->record.clock_ms)
         return false;
-    if (!machine_owns(&r->state, slot_of(key)))
+    if (!slots_own(r->slots, slot_of(key)))
         return false;
     if (!r->scan.pattern.size)
         return true;
@@ -166,12 +165,12 @@ void scan_run_stop(struct scan_run *r, struct slice store_key)
         (void)stop(r, key, true);
 }
 
-static uint64_t ownership(const struct machine *m)
+static uint64_t ownership(const struct scan_run *r)
 {
     uint64_t sum = 0;
 
     for (unsigned s = 0; s < SLOT_COUNT; s++)
-        if (machine_owns(m, (uint16_t)s))
+        if (slots_own(r->slots, (uint16_t)s))
             sum ^= scan_ownership_of((uint16_t)s);
     return sum;
 }
@@ -187,7 +186,7 @@ enum status scan_run_end(struct scan_run *r)
     };
 
     if (r->status == STATUS_OK) {
-        page.ownership = ownership(&r->state);
+        page.ownership = ownership(r);
         scan_writer_end(&r->writer, &page);
     } else {
         r->writer.out->size = r->writer.begun;

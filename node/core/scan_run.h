@@ -27,10 +27,9 @@ enum {
 struct scan_run {
     struct scan scan;
     uint32_t keyspace;
-    uint32_t group;
     struct buf lower, upper;   /* of the walk, as store keys */
     struct group_record record;
-    struct machine state;      /* only the slots */
+    uint8_t slots[SLOT_TABLE_BYTES]; /* the group owns, bit per slot */
     struct scan_writer writer;
     struct buf next;
     uint64_t counted, work, work_max;

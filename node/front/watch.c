@@ -190,6 +190,8 @@ void watch_turn(struct loop *l)
     struct watch_door *d = l->watch_door;
     unsigned n = d->n, kept = 0;
 
+    if (!n)
+        return;
     for (unsigned i = 0; i < n; i++) {
         struct taken t = d->v[i];
         if (native_waiting(l, t.conn) < WATCH_PENDING)
