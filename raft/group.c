@@ -186,6 +186,11 @@ uint64_t group_replica(const struct group *g)
     return g->o.replica;
 }
 
+uint64_t group_vote(const struct group *g)
+{
+    return g->vote;
+}
+
 uint64_t group_term(const struct group *g)
 {
     return g->term;

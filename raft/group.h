@@ -354,5 +354,8 @@ uint64_t group_match(const struct group *g, uint64_t replica);
 /* NULL: not in the log any more, or not yet. The payload is NULL if it left
  * memory. Valid until the next call that is not a question. */
 const struct group_entry *group_entry_at(const struct group *g, uint64_t index);
+/* For tests, between calls: what contradicts itself in here, or NULL. */
+const char *group_contradiction(const struct group *g);
+uint64_t group_vote(const struct group *g); /* in its term; 0: none */
 
 #endif

@@ -8,7 +8,8 @@
  *   group_receive.c   incoming messages
  *   group_lead.c      submit, barrier, change, transfer
  *   group_snapshot.c  truncation, snapshots to and from others
- *   group_effects.c   the vector of effects */
+ *   group_effects.c   the vector of effects
+ *   group_check.c     what must hold between calls, for tests */
 #ifndef RAFT_GROUP_IMPL_H
 #define RAFT_GROUP_IMPL_H
 

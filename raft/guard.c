@@ -208,8 +208,11 @@ bool guard_vote_result(const struct message *m, const struct raft *r)
         return true;
     if (r->state != RAFT_CANDIDATE)
         return false;
-    return !(r->candidate_state.in_pre_vote && m->vote_result.granted &&
-             m->term > r->current_term + 1);
+    if (!r->candidate_state.in_pre_vote || !m->vote_result.granted)
+        return true;
+    if (PLANTED(L18_LATE) && m->term <= r->current_term)
+        return true;
+    return m->term == r->current_term + 1;
 }
 
 instant guard_clock(instant last, instant now)

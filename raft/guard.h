@@ -115,7 +115,9 @@ int guard_vote_anyway(struct raft *r);
 void guard_vote_done(struct raft *r, int role);
 
 /* L18: a vote's result is read as if we were candidate, in any role; and a
- * pre-vote granted for a term above the next cannot be meant for us. */
+ * pre-vote granted for another term than the next is not meant for this
+ * election: after a lost one libraft takes a late answer to the pre-vote before
+ * for one to the present, and counts the term up without anybody's leave. */
 bool guard_vote_result(const struct message *m, const struct raft *r);
 
 /* L19: time never goes back. */

@@ -41,6 +41,7 @@
     X(L14_DUPLICATE, "L14: an announcement during an install")                 \
     X(L17_STANDBY, "L17: a standby refuses to vote")                           \
     X(L18_RESULT, "L18: a vote's result in any role")                          \
+    X(L18_LATE, "L18: a late answer to an earlier pre-vote counts")            \
     X(L20_MOVED, "L20: a snapshot that moved on is not sent again")            \
     X(L20_INDEX, "L20: truncation beyond a snapshot that is sent")             \
     X(L23_ANCHOR, "L23: an old message is appended at the end")                \
