@@ -22,6 +22,12 @@ struct journal {
     unsigned entries_cap;
     uint64_t last_ticket;     /* of anything appended through here */
 };
+/* Of the latest journal_persist() that made one. */
+static inline uint64_t journal_ticket(const struct journal *j)
+{
+    return j->count ? j->rows[(j->head + j->count - 1) % j->cap].ticket
+                    : j->last_ticket;
+}
 
 /* Takes the wal. */
 void journal_init(struct journal *j, struct wal *wal);

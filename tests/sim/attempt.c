@@ -1,7 +1,9 @@
 /* attempt.c - see attempt.h. */
 #include "tests/sim/attempt.h"
 
+#include <assert.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -103,45 +105,83 @@ static bool receive(int fd, struct attempt *a)
     return true;
 }
 
-struct attempt attempt_run(const struct course *x,
-                           const struct attempt_options *o)
+struct attempt_running attempt_start(const struct course *x,
+                                     const struct attempt_options *o)
 {
-    struct attempt a = {0};
-    int fd[2], status = 0;
-    pid_t pid;
+    struct attempt_running r = {.seed = x->o.seed};
+    int fd[2];
 
     fflush(NULL);
     if (pipe(fd)) {
         perror("pipe");
         exit(2);
     }
-    pid = fork();
-    if (pid < 0) {
+    r.pid = fork();
+    if (r.pid < 0) {
         perror("fork");
         exit(2);
     }
-    if (pid == 0) {
+    if (r.pid == 0) {
         close(fd[0]);
         result_fd = fd[1];
         child(x, o);
     }
     close(fd[1]);
-    if (!receive(fd[0], &a))
+    r.fd = fd[0];
+    return r;
+}
+
+struct attempt attempt_end(const struct attempt_running *r)
+{
+    struct attempt a = {0};
+    int status = 0;
+
+    if (!receive(r->fd, &a))
         a = (struct attempt){.failed = true};
-    close(fd[0]);
-    waitpid(pid, &status, 0);
+    close(r->fd);
+    waitpid(r->pid, &status, 0);
     if (a.text[0])
         return a;
     if (WIFSIGNALED(status)) {
         a.failed = true;
         snprintf(a.text, sizeof a.text, "seed %llu: %s",
-                 (unsigned long long)x->o.seed,
+                 (unsigned long long)r->seed,
                  WTERMSIG(status) == SIGALRM ? "does not end"
                                              : strsignal(WTERMSIG(status)));
     } else if (WEXITSTATUS(status)) {
         a.failed = true;
         snprintf(a.text, sizeof a.text, "seed %llu: ended with %d",
-                 (unsigned long long)x->o.seed, WEXITSTATUS(status));
+                 (unsigned long long)r->seed, WEXITSTATUS(status));
     }
     return a;
+}
+
+void attempt_drop(const struct attempt_running *r)
+{
+    kill(r->pid, SIGKILL);
+    close(r->fd);
+    waitpid(r->pid, NULL, 0);
+}
+
+unsigned attempt_first(const struct attempt_running *const *v, unsigned n)
+{
+    struct pollfd p[ATTEMPTS_MAX];
+
+    assert(n && n <= ATTEMPTS_MAX);
+    for (unsigned i = 0; i < n; i++)
+        p[i] = (struct pollfd){.fd = v[i]->fd, .events = POLLIN};
+    while (poll(p, n, -1) < 0)
+        ;
+    for (unsigned i = 0; i < n; i++)
+        if (p[i].revents)
+            return i;
+    return 0;
+}
+
+struct attempt attempt_run(const struct course *x,
+                           const struct attempt_options *o)
+{
+    struct attempt_running r = attempt_start(x, o);
+
+    return attempt_end(&r);
 }

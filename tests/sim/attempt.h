@@ -3,6 +3,8 @@
 #ifndef TESTS_SIM_ATTEMPT_H
 #define TESTS_SIM_ATTEMPT_H
 
+#include <sys/types.h>
+
 #include "tests/sim/course.h"
 
 struct attempt {
@@ -23,7 +25,24 @@ struct attempt_options {
     unsigned seconds;    /* longer is "does not end"; 0: 120 */
 };
 
-/* Run `x`; gives what came of it. */
+/* One that was started and not ended. */
+struct attempt_running {
+    pid_t pid;
+    int fd;
+    uint64_t seed;
+};
+
+enum { ATTEMPTS_MAX = 64 }; /* at once */
+
+struct attempt_running attempt_start(const struct course *x,
+                                     const struct attempt_options *o);
+/* Wait for it; gives what came of it. Or end it: its outcome is not wanted. */
+struct attempt attempt_end(const struct attempt_running *r);
+void attempt_drop(const struct attempt_running *r);
+/* Wait for any of these n > 0; gives which. */
+unsigned attempt_first(const struct attempt_running *const *v, unsigned n);
+
+/* Start and end. */
 struct attempt attempt_run(const struct course *x,
                            const struct attempt_options *o);
 

@@ -197,7 +197,7 @@ struct sim_replica *cluster_replica(struct sim_node *n, uint32_t group)
 void cluster_calm(struct cluster *c)
 {
     c->loss = 0;
-    c->resend = 0;
+    c->resend = c->again = 0;
     c->delay_max = 2;
     c->disk_max = 3;
     c->store_max = 1;
@@ -224,6 +224,7 @@ void cluster_heal(struct cluster *c)
         for (unsigned j = 0; j < c->o.nodes; j++) {
             network_block(c, i, j, false, false);
             network_slow(c, i, j, 0);
+            network_lag(c, i, j, 0);
         }
     network_hurry(c);
     for (unsigned i = 0; i < c->o.nodes; i++) {

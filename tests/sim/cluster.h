@@ -17,7 +17,8 @@
  *   faults.c            everything that goes wrong, as a schedule
  *   clients.c           requests; what was asked and answered
  *   history.c           is that history linearizable?
- *   promises.c          what left a node must survive its crash
+ *   durable.c           what each log has durable at any moment
+ *   promises.c          what leaves a node is durable, and survives its crash
  *   invariants.c        what must hold inside at any time, and in the end
  *
  * The world does not judge: it calls the hooks in `judge`, and fails only when
@@ -177,11 +178,22 @@ struct cluster_judge {
     /* Entries are given to the log. */
     void (*logged)(void *arg, struct sim_node *n, const struct effect *e,
                    const struct group_entry *entries, unsigned count);
-    /* Items leave for another node. */
+    /* ... and it has; `ticket` says when they are durable (wal.h). */
+    void (*asked)(void *arg, struct sim_node *n, const struct effect *e,
+                  const struct group_entry *entries, unsigned count,
+                  uint64_t ticket);
+    /* The same for the RESET behind an installed snapshot. */
+    void (*reset)(void *arg, struct sim_node *n, uint32_t group,
+                  uint64_t index, uint64_t term, uint64_t ticket);
+    /* Items leave for another node; items have come to it. */
     void (*sent)(void *arg, struct sim_node *n, struct slice items);
+    void (*received)(void *arg, struct sim_loop *l, struct slice items);
     /* The disk was read; NULL: the replica cannot be started. */
     void (*recovered)(void *arg, struct sim_node *n, struct sim_replica *r,
                       const struct wal_recovered_group *log);
+    /* A replica begins with this log. */
+    void (*started)(void *arg, struct sim_node *n,
+                    const struct replica_restore *from);
     /* A part of a watch came out; gives when it is taken, in ms. */
     uint64_t (*part)(void *arg, struct sim_node *n, const struct effect *e);
 };
@@ -203,8 +215,10 @@ struct cluster {
     struct network *network;
 
     /* weather: chances in 1000, delays in ms. `loss` breaks a connection,
-     * `resend` only delays what is lost and everything behind it. */
-    unsigned loss, resend, delay_max, disk_max, store_max, mail_max, stall;
+     * `resend` only delays what is lost and everything behind it, `again`
+     * repeats Raft's messages later. */
+    unsigned loss, resend, again, delay_max, disk_max, store_max, mail_max,
+        stall;
     bool log_reads_fail;
 
     struct {
@@ -349,6 +363,8 @@ void network_say(struct cluster *c);
 void network_hurry(struct cluster *c);
 /* What goes from `from` to `to` takes up to this much longer. */
 void network_slow(struct cluster *c, unsigned from, unsigned to, unsigned ms);
+/* ... this much. */
+void network_lag(struct cluster *c, unsigned from, unsigned to, unsigned ms);
 
 /* The clock that a node's log is given. */
 static inline wal_instant cluster_us(const struct cluster *c,

@@ -42,6 +42,9 @@ static void persist_run(struct cluster *c, struct sim_loop *to, void *arg,
                             p->n);
         journal_persist(&to->node->journal, &p->effect, p->entries, p->n,
                         cluster_us(c, to->node));
+        if (c->judge.asked)
+            c->judge.asked(c->judge.arg, to->node, &p->effect, p->entries,
+                           p->n, journal_ticket(&to->node->journal));
     }
     if (!dropped && !to->draining)
         effects_pump(c, to->node);

@@ -223,6 +223,9 @@ static void reset_run(struct cluster *c, struct sim_loop *l, void *arg,
         r->install->ticket =
             wal_reset(l->node->journal.wal, r->group, e->install.index,
                       e->install.term, r->install->id, cluster_us(c, l->node));
+        if (c->judge.reset)
+            c->judge.reset(c->judge.arg, l->node, r->group, e->install.index,
+                           e->install.term, r->install->ticket);
         effects_pump(c, l->node);
     }
     free(e);

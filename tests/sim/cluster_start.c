@@ -307,6 +307,8 @@ void start_node(struct cluster *c, struct sim_node *n)
     for (unsigned i = 0; i < n->n_replicas; i++) {
         struct replica_restore o = restore_of(&n->replicas[i], &f[i]);
         struct sim_loop *l = loop_of(n, n->replicas[i].group);
+        if (c->judge.started)
+            c->judge.started(c->judge.arg, n, &o);
         shard_replica_add(l->shard, cluster_clock(c, l->node), &o, &l->fx);
         release_found(&f[i]);
     }

@@ -3,7 +3,9 @@
  * The schedule is made before anything runs, and each fault draws from a
  * generator of its own: leaving one out changes no other. So a failing run can
  * be made smaller fault by fault. A fault that lasts ends by itself; several
- * overlap. */
+ * overlap. Half of the seeds have all kinds, the others a mix of their own:
+ * some kinds not at all, some much more often, as a bug may need one kind often
+ * and be hidden by another. */
 #ifndef TESTS_SIM_FAULTS_H
 #define TESTS_SIM_FAULTS_H
 
@@ -20,9 +22,12 @@
     X(partition, 8)    /* two sides, both ways or one way */                   \
     X(ring, 2)         /* each node reaches only its two neighbours */         \
     X(alone, 4)        /* a group's leader is cut off */                       \
+    X(deaf, 4)         /* a leader hears ever later, then nobody hears it */   \
+    X(behind, 4)       /* a node is cut off until the others' logs are cut */  \
     X(broken, 6)       /* one connection breaks */                             \
     X(lossy, 5)        /* up to 30 percent lost, some connections break */     \
     X(late, 5)         /* everything takes longer, up to 5 s */                \
+    X(again, 5)        /* messages of Raft arrive again, up to 2 s later */    \
     X(slow_link, 4)    /* from one node to another only */                     \
     X(slow_disk, 4)    /* writes take up to a second */                        \
     X(hung_disk, 4)    /* one node's writes end only later */                  \
@@ -61,6 +66,7 @@ enum { FAULTS_MAX = 4096 };
 struct faults {
     struct cluster *c;
     struct rng rng; /* of the schedule */
+    unsigned weights[FAULT_KINDS]; /* of this seed */
     struct fault *v[FAULTS_MAX];
     unsigned n;
     const uint8_t *skip; /* borrowed: by number, not 0: left out; or NULL */

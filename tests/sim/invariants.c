@@ -3,14 +3,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "node/core/peer_item.h"
 #include "tests/sim/invariants.h"
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-void invariants_init(struct invariants *v, struct cluster *c)
+void invariants_init(struct invariants *v, struct cluster *c,
+                     struct durable *d)
 {
-    *v = (struct invariants){.c = c};
+    *v = (struct invariants){.c = c, .durable = d};
+    for (unsigned g = 0; g < CLUSTER_GROUPS_MAX; g++)
+        v->group[g].term = 1; /* as replicas are created */
 }
 
 void invariants_release(struct invariants *v)
@@ -46,7 +50,7 @@ static void check_leader(struct invariants *v, const struct replica *r)
 {
     uint64_t *known;
 
-    if (!r->raft || group_role(r->raft) != GROUP_LEADER)
+    if (group_role(r->raft) != GROUP_LEADER)
         return;
     known = place(&v->group[r->group].leader, &v->group[r->group].n_leader,
                   group_term(r->raft));
@@ -56,6 +60,63 @@ static void check_leader(struct invariants *v, const struct replica *r)
                      " both lead term %" PRIu64,
                      r->group, *known, r->id, group_term(r->raft));
     *known = r->id;
+}
+
+/* A higher term than all others have begins with who wants to lead in it. */
+static void check_term(struct invariants *v, const struct sim_node *n,
+                       const struct replica *r)
+{
+    uint64_t term = group_term(r->raft);
+    uint64_t *highest = &v->group[r->group].term;
+
+    if (term <= *highest)
+        return;
+    if (group_vote(r->raft) != r->id)
+        cluster_fail(v->c, "node %u group %u: in term %" PRIu64
+                     ", which nobody has begun",
+                     n->id, r->group, term);
+    *highest = term;
+}
+
+void invariants_sent(struct invariants *v, struct slice items)
+{
+    struct reader in = reader_of(items);
+    enum item_type type;
+    struct slice body;
+
+    while (item_next(&in, &type, &body)) {
+        struct message_header h;
+        struct message *m;
+        uint64_t *highest;
+        if (type != ITEM_RAFT || !message_peek(body, &h) ||
+            h.group >= CLUSTER_GROUPS_MAX ||
+            h.type != MESSAGE_VOTE || message_decode(body, &m) != STATUS_OK)
+            continue;
+        highest = &v->group[h.group].term;
+        if (!m->vote.pre_vote)
+            *highest = MAX_OF(*highest, m->term);
+        message_free(m);
+    }
+}
+
+static void check_group(struct invariants *v, struct sim_node *n,
+                        const struct replica *r)
+{
+    const struct durable_log *log;
+    const char *wrong;
+
+    if (!r->raft || group_role(r->raft) == GROUP_FAILED)
+        return;
+    check_leader(v, r);
+    check_term(v, n, r);
+    wrong = group_contradiction(r->raft);
+    if (wrong)
+        cluster_fail(v->c, "node %u group %u: %s", n->id, r->group, wrong);
+    log = durable_now(v->durable, n, r->group);
+    if (r->committed > durable_last(log))
+        cluster_fail(v->c, "node %u group %u: %" PRIu64 " is committed here, "
+                     "durable is %" PRIu64,
+                     n->id, r->group, r->committed, durable_last(log));
 }
 
 static void check_bounds(struct invariants *v, struct sim_loop *l)
@@ -87,7 +148,7 @@ void invariants_stepped(struct invariants *v, struct sim_loop *l)
         if (v->replica[n->place][r->group].boot != n->boot)
             *applied = 0;
         v->replica[n->place][r->group].boot = n->boot;
-        check_leader(v, r);
+        check_group(v, n, r);
         if ((r->mode == REPLICA_QUARANTINED || r->mode == REPLICA_LOST) &&
             !n->damaged)
             cluster_fail(v->c, "node %u group %u: %s", n->id, r->group,

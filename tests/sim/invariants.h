@@ -1,7 +1,9 @@
 /* invariants.h - what must hold inside a simulated cluster.
  *
- * At any time: one leader per group and term (I1); one content per group, index
- * and term (I2); what is applied is committed and only grows while a process
+ * At any time: one leader per group and term (I1), and a term begins with a
+ * candidate; no group contradicts itself; what is committed is durable (I4);
+ * one content per group, index and term (I2); what is applied is committed and
+ * only grows while a process
  * lives (I4; promises.h adds: it survives a crash); replicas of a group that
  * have applied the same entries hold the same bytes (I5); majorities of
  * consecutive member lists meet (I10); lists stay within their bounds (I12). In
@@ -10,7 +12,7 @@
 #ifndef TESTS_SIM_INVARIANTS_H
 #define TESTS_SIM_INVARIANTS_H
 
-#include "tests/sim/cluster.h"
+#include "tests/sim/durable.h"
 
 /* An entry that some replica was to keep. */
 struct seen_entry {
@@ -21,12 +23,14 @@ struct seen_entry {
 
 struct invariants {
     struct cluster *c;
+    struct durable *durable;
     uint64_t stepped;
     struct {
         struct seen_entry **seen; /* by index: each content there was */
         size_t n_seen;
         struct members members;   /* the last list that was applied */
         uint64_t members_index;
+        uint64_t term;    /* the highest that anybody was in */
         uint64_t *leader; /* by term */
         size_t n_leader;
         uint64_t *digest; /* by applied index; 0: not seen */
@@ -38,10 +42,13 @@ struct invariants {
     } replica[CLUSTER_NODES_MAX][CLUSTER_GROUPS_MAX];
 };
 
-void invariants_init(struct invariants *v, struct cluster *c);
+void invariants_init(struct invariants *v, struct cluster *c,
+                     struct durable *d);
 void invariants_release(struct invariants *v);
 /* For the judge's hooks. */
 void invariants_stepped(struct invariants *v, struct sim_loop *l);
+/* Raft's messages that leave. */
+void invariants_sent(struct invariants *v, struct slice items);
 void invariants_applied(struct invariants *v, struct sim_node *n,
                         struct sim_replica *r);
 void invariants_logged(struct invariants *v, const struct effect *e,

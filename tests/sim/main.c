@@ -24,6 +24,7 @@ static const char usage[] =
     "  --shrink         make a failing trial smaller: faults, then nodes,\n"
     "                   groups, clients, operations\n"
     "  --keep-going     after a failure go on with the next seed\n"
+    "  --jobs N         so many seeds at once, default 1\n"
     "  --verbose        tell what happens (of one seed)\n"
     "  --hashes         print each seed's event hash\n"
     "  --large          5 nodes, 8 groups, always\n"
@@ -39,7 +40,7 @@ static const char usage[] =
 enum {
     OPT_HOURS = 256, OPT_SEEDS, OPT_SEED, OPT_SHRINK, OPT_KEEP, OPT_VERBOSE,
     OPT_HASHES, OPT_LARGE, OPT_TALLY, OPT_PAUSE, OPT_SKIP, OPT_NODES,
-    OPT_GROUPS, OPT_ROUNDS, OPT_CLIENTS, OPT_CALLERS, OPT_OPERATIONS,
+    OPT_GROUPS, OPT_JOBS, OPT_ROUNDS, OPT_CLIENTS, OPT_CALLERS, OPT_OPERATIONS,
     OPT_PLANT, OPT_HELP,
 };
 
@@ -49,6 +50,7 @@ static const struct option options[] = {
     {"seed", required_argument, NULL, OPT_SEED},
     {"shrink", no_argument, NULL, OPT_SHRINK},
     {"keep-going", no_argument, NULL, OPT_KEEP},
+    {"jobs", required_argument, NULL, OPT_JOBS},
     {"verbose", no_argument, NULL, OPT_VERBOSE},
     {"hashes", no_argument, NULL, OPT_HASHES},
     {"large", no_argument, NULL, OPT_LARGE},
@@ -69,11 +71,16 @@ static const struct option options[] = {
 struct run {
     double hours;
     uint64_t seeds, seed;
+    unsigned jobs;
     bool shrink, keep_going, hashes, large;
     const char *tally, *pause_file;
     struct attempt_options attempt;
     struct smaller smaller;
 
+    /* under way, oldest first at head; the next seed to start */
+    struct attempt_running flight[ATTEMPTS_MAX];
+    unsigned head, n_flight;
+    uint64_t next;
     /* so far */
     uint64_t done, failed;
     uint64_t ms, answered, steps;
@@ -127,6 +134,7 @@ static void take(struct run *r, int option)
     case OPT_SEED: r->seed = number(optarg); break;
     case OPT_SHRINK: r->shrink = true; break;
     case OPT_KEEP: r->keep_going = true; break;
+    case OPT_JOBS: r->jobs = (unsigned)number(optarg); break;
     case OPT_VERBOSE: r->attempt.verbose = true; break;
     case OPT_HASHES: r->hashes = true; break;
     case OPT_LARGE: r->large = true; break;
@@ -151,6 +159,8 @@ static void take(struct run *r, int option)
     }
     if (s->nodes > CLUSTER_NODES_MAX || s->groups >= CLUSTER_GROUPS_MAX)
         bad_usage("at most 5 nodes and 8 groups");
+    if (r->jobs < 1 || r->jobs > ATTEMPTS_MAX)
+        bad_usage("--jobs wants 1 to 64");
 }
 
 static void print_tally(const struct run *r, FILE *out)
@@ -163,9 +173,9 @@ static void print_tally(const struct run *r, FILE *out)
         faults += r->faults[i];
     fprintf(out,
             "seeds %" PRIu64 ", failed %" PRIu64 ", %.2f simulated hours, "
-            "%.0f times real time, %.0f requests and %.2f faults per "
-            "simulated second;",
-            r->done, r->failed, hours, (double)r->ms / 1e3 / took,
+            "%.0f times real time per process, %.0f requests and %.2f faults "
+            "per simulated second;",
+            r->done, r->failed, hours, (double)r->ms / 1e3 / took / r->jobs,
             (double)r->answered * 1e3 / (double)(r->ms + 1),
             (double)faults * 1e3 / (double)(r->ms + 1));
     for (unsigned i = 0; i < FAULT_KINDS; i++)
@@ -225,12 +235,41 @@ static bool enough(const struct run *r)
 {
     if (r->hours > 0)
         return (double)r->ms >= r->hours * 3600e3;
-    return r->done >= (r->seeds ? r->seeds : 1);
+    return r->done + r->n_flight >= (r->seeds ? r->seeds : 1);
+}
+
+static void start_some(struct run *r)
+{
+    while (r->n_flight < r->jobs && !enough(r)) {
+        struct course x = course_for(r, r->next++);
+        while (r->pause_file && !access(r->pause_file, F_OK))
+            sleep(1);
+        r->flight[(r->head + r->n_flight++) % ATTEMPTS_MAX] =
+            attempt_start(&x, &r->attempt);
+    }
+}
+
+/* In the order of seeds, whichever is ready first: the same output always. */
+static bool end_one(struct run *r)
+{
+    struct attempt_running *at = &r->flight[r->head];
+    struct attempt a = attempt_end(at);
+
+    r->head = (r->head + 1) % ATTEMPTS_MAX;
+    r->n_flight--;
+    add(r, &a);
+    if (r->hashes)
+        printf("seed %" PRIu64 " hash %016" PRIx64 "\n", at->seed, a.hash);
+    if (a.failed)
+        on_failure(r, at->seed, &a);
+    else if (r->done % 100 == 0)
+        append_tally(r, NULL);
+    return !a.failed || r->keep_going;
 }
 
 int main(int argc, char **argv)
 {
-    struct run r = {.seed = (uint64_t)time(NULL) * 1000003u};
+    struct run r = {.seed = (uint64_t)time(NULL) * 1000003u, .jobs = 1};
     int option;
 
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1)
@@ -238,22 +277,11 @@ int main(int argc, char **argv)
     if (optind < argc)
         bad_usage("unknown argument");
     r.began = now_seconds();
-    for (uint64_t seed = r.seed; !enough(&r); seed++) {
-        struct course x = course_for(&r, seed);
-        struct attempt a;
-        while (r.pause_file && !access(r.pause_file, F_OK))
-            sleep(1);
-        a = attempt_run(&x, &r.attempt);
-        add(&r, &a);
-        if (r.hashes)
-            printf("seed %" PRIu64 " hash %016" PRIx64 "\n", seed, a.hash);
-        if (a.failed)
-            on_failure(&r, seed, &a);
-        else if (r.done % 100 == 0)
-            append_tally(&r, NULL);
-        if (a.failed && !r.keep_going)
-            break;
-    }
+    r.next = r.seed;
+    for (start_some(&r); r.n_flight && end_one(&r);)
+        start_some(&r);
+    for (; r.n_flight; r.n_flight--)
+        attempt_drop(&r.flight[r.head++ % ATTEMPTS_MAX]);
     print_tally(&r, stdout);
     append_tally(&r, NULL);
     smaller_release(&r.smaller);

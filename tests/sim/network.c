@@ -4,12 +4,17 @@
  * arrives in order or, if the lane breaks, not at all from some point on; then
  * both ends are told, each when it notices, and later that there is a new
  * connection. A blocked direction holds its frames back until it is free again
- * or the lane is given up. */
+ * or the lane is given up.
+ *
+ * A connection keeps order and repeats nothing. Raft needs neither, and there
+ * are two lanes and old connections between two nodes: so its messages, and
+ * only those, may also arrive again, much later. */
 #include <stdlib.h>
 
+#include "node/core/peer_item.h"
 #include "tests/sim/cluster.h"
 
-enum { GIVE_UP_MS = 1500, RESEND_MS = 200 };
+enum { GIVE_UP_MS = 1500, RESEND_MS = 200, AGAIN_MS = 2000 };
 
 struct flying {
     struct flying *next;
@@ -46,6 +51,7 @@ struct network {
     struct lane lanes[CLUSTER_NODES_MAX][CLUSTER_NODES_MAX][2];
     bool blocked[CLUSTER_NODES_MAX][CLUSTER_NODES_MAX];
     unsigned slow[CLUSTER_NODES_MAX][CLUSTER_NODES_MAX];
+    unsigned lag[CLUSTER_NODES_MAX][CLUSTER_NODES_MAX];
 };
 
 /* A message to one end of a lane, as of one epoch. */
@@ -116,10 +122,61 @@ static void frame_run(struct cluster *c, struct sim_loop *l, void *arg,
     e.frame.node = f->node;
     e.frame.shard = f->from;
     e.frame.items = buf_slice(&f->items);
+    if (!dropped && c->judge.received)
+        c->judge.received(c->judge.arg, l, e.frame.items);
     if (!dropped)
         loop_step(c, l, &e);
     buf_release(&f->items);
     free(f);
+}
+
+/* Raft's messages of a frame that has arrived, once more. */
+struct repeated {
+    struct lane *lane;
+    unsigned side; /* of the sender */
+    struct flying *frame;
+};
+
+static void repeat(struct cluster *c, struct sim_loop *none UNUSED, void *arg,
+                   bool dropped)
+{
+    struct repeated *r = arg;
+    struct sim_node *to = at(c, r->lane, 1 - r->side);
+
+    if (!dropped && to->up && to->paused_until <= c->now &&
+        r->lane->told_up[1 - r->side] && r->frame->to < to->n_loops) {
+        loop_letter(c, &to->loops[0], &to->loops[r->frame->to], frame_run,
+                    r->frame);
+    } else {
+        buf_release(&r->frame->items);
+        free(r->frame);
+    }
+    free(r);
+}
+
+static void repeat_later(struct cluster *c, struct pipe *p,
+                         const struct flying *f)
+{
+    struct reader in = reader_of(buf_slice(&f->items));
+    struct repeated *r = xcalloc(1, sizeof *r);
+    enum item_type type;
+    struct slice body;
+
+    r->lane = p->lane;
+    r->side = p->side;
+    r->frame = xcalloc(1, sizeof *r->frame);
+    r->frame->node = f->node;
+    r->frame->from = f->from;
+    r->frame->to = f->to;
+    while (item_next(&in, &type, &body)) {
+        size_t begun;
+        if (type != ITEM_RAFT)
+            continue;
+        begun = item_begin(&r->frame->items, type);
+        buf_append(&r->frame->items, body.data, body.size);
+        item_end(&r->frame->items, begun);
+    }
+    cluster_later(c, NULL, cluster_draw(c, STREAM_NET, AGAIN_MS), repeat, r);
 }
 
 static void pipe_run(struct cluster *c, struct sim_loop *none UNUSED,
@@ -159,6 +216,8 @@ static void pipe_run(struct cluster *c, struct sim_loop *none UNUSED,
         p->tail = &p->head;
     if (f->to >= to->n_loops)
         cluster_fail(c, "node %u has no shard %u", to->id, f->to);
+    if (c->again && cluster_odds(c, STREAM_NET, c->again))
+        repeat_later(c, p, f);
     loop_letter(c, &to->loops[0], &to->loops[f->to], frame_run, f);
     if (p->head)
         pipe_arm(c, p, p->head->due > c->now ? p->head->due - c->now : 0);
@@ -176,7 +235,8 @@ static struct lane *lane_of(struct cluster *c, unsigned a, unsigned b,
 static uint64_t transit(struct cluster *c, unsigned from, unsigned to)
 {
     unsigned slow = c->network->slow[from][to];
-    uint64_t ms = 1 + cluster_draw(c, STREAM_NET, c->delay_max);
+    uint64_t ms = 1 + cluster_draw(c, STREAM_NET, c->delay_max) +
+                  c->network->lag[from][to];
 
     if (slow)
         ms += cluster_draw(c, STREAM_NET, slow);
@@ -422,6 +482,11 @@ void network_say(struct cluster *c)
 void network_slow(struct cluster *c, unsigned from, unsigned to, unsigned ms)
 {
     c->network->slow[from][to] = ms;
+}
+
+void network_lag(struct cluster *c, unsigned from, unsigned to, unsigned ms)
+{
+    c->network->lag[from][to] = ms;
 }
 
 void network_init(struct cluster *c)

@@ -1,30 +1,37 @@
-/* promises.h - what left a node must survive its crash.
+/* promises.h - what leaves a node is durable, and survives its crash.
  *
  * Looks into the frames that leave: a granted vote, a candidacy, a term, an
- * acknowledgement of entries. When the node's log is read again, each of them
- * must be there; so must all that a replica had applied. Damaged disks are
- * excused: then the replica may only stay out. */
+ * acknowledgement of entries. Each must be durable when it leaves; when the
+ * node's log is read again, each of them must be there; so must all that a
+ * replica had applied. After damage the replica may stay out instead.
+ *
+ * And nobody asks for votes whom nobody had told, before, that it would give
+ * one: who cannot be heard must not count the term up. */
 #ifndef TESTS_SIM_PROMISES_H
 #define TESTS_SIM_PROMISES_H
 
-#include "tests/sim/cluster.h"
+#include "tests/sim/durable.h"
 
 struct promise {
     uint64_t term; /* the highest that was told */
     uint64_t vote; /* in it; 0: none */
     uint64_t last; /* index acknowledged as durable */
     uint64_t applied;
+    uint64_t granted; /* the highest term a pre-vote was granted it for */
 };
 
 struct promises {
     struct cluster *c;
+    struct durable *durable;
     struct promise v[CLUSTER_NODES_MAX][CLUSTER_GROUPS_MAX];
     uint64_t checked;
 };
 
-void promises_init(struct promises *p, struct cluster *c);
+void promises_init(struct promises *p, struct cluster *c, struct durable *d);
 /* For the judge's hooks. */
 void promises_sent(struct promises *p, struct sim_node *n, struct slice items);
+void promises_received(struct promises *p, struct sim_loop *l,
+                       struct slice items);
 void promises_truncated(struct promises *p, struct sim_node *n,
                         const struct effect *e);
 void promises_died(struct promises *p, struct sim_node *n);

@@ -5,8 +5,8 @@
  *   sim_table FILE --fresh SEED   each on up to 500 seeds from SEED on
  *
  * FILE has a line NAME SEED per bug; # begins a comment. --only NAME takes one
- * bug, --max N tries fewer seeds. Ends with 1 if a bug was not found, or if a
- * seed fails without any bug. */
+ * bug, --max N tries fewer seeds, --jobs N runs so many at once. Ends with 1 if
+ * a bug was not found, or if a seed that finds one fails without it too. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -17,33 +17,31 @@
 #include "tests/sim/planted.h"
 
 /* A change of the core moves what happens in a seed a little. */
-enum { KNOWN_TRIES = 25 };
+enum { KNOWN_TRIES = 25, ROWS_MAX = 128, ROW_NAME_MAX = 64 };
 
-static const struct attempt_options options = {.quiet = true, .seconds = 60};
+/* SEARCHING -> CHECKING (the seed that fails, without the bug) -> FOUND or
+ * WRONG; or NOT_FOUND. */
+enum row_state { SEARCHING, CHECKING, FOUND, WRONG, NOT_FOUND };
 
-static bool fails(const char *name, uint64_t seed, char *text, size_t size)
-{
-    struct course x = course_of(seed);
-    struct attempt a;
+struct row {
+    char name[ROW_NAME_MAX];
+    uint64_t first, found; /* seeds */
+    unsigned started, ended, max, running;
+    enum row_state state;
+    char text[700]; /* how it was found */
+};
 
-    if (!planted_set(name)) {
-        fprintf(stderr, "sim_table: no bug %s in this build\n", name);
-        exit(2);
-    }
-    a = attempt_run(&x, &options);
-    snprintf(text, size, "%s", a.text);
-    return a.failed;
-}
+struct flight {
+    struct attempt_running a;
+    struct row *row;
+};
 
-/* Gives how many seeds it took; 0: not found. */
-static unsigned search(const char *name, uint64_t seed, unsigned max,
-                       char *text, size_t size)
-{
-    for (unsigned i = 0; i < max; i++)
-        if (fails(name, seed + i, text, size))
-            return i + 1;
-    return 0;
-}
+struct asked {
+    const char *file, *only;
+    uint64_t fresh;
+    bool is_fresh;
+    unsigned max, jobs;
+};
 
 static uint64_t number(const char *text)
 {
@@ -57,16 +55,9 @@ static uint64_t number(const char *text)
     return n;
 }
 
-struct asked {
-    const char *file, *only;
-    uint64_t fresh;
-    bool is_fresh;
-    unsigned max;
-};
-
 static struct asked parse(int argc, char **argv)
 {
-    struct asked a = {.max = 500};
+    struct asked a = {.max = 500, .jobs = 1};
 
     for (int i = 1; i < argc; i++) {
         if (!strcmp(argv[i], "--fresh") && i + 1 < argc) {
@@ -76,6 +67,8 @@ static struct asked parse(int argc, char **argv)
             a.only = argv[++i];
         } else if (!strcmp(argv[i], "--max") && i + 1 < argc) {
             a.max = (unsigned)number(argv[++i]);
+        } else if (!strcmp(argv[i], "--jobs") && i + 1 < argc) {
+            a.jobs = (unsigned)number(argv[++i]);
         } else if (!a.file) {
             a.file = argv[i];
         } else {
@@ -83,58 +76,135 @@ static struct asked parse(int argc, char **argv)
             break;
         }
     }
-    if (!a.file) {
+    if (!a.file || a.jobs < 1 || a.jobs > ATTEMPTS_MAX) {
         fprintf(stderr, "usage: sim_table FILE [--fresh SEED] [--max N] "
-                        "[--only NAME]\n");
+                        "[--only NAME] [--jobs N, at most 64]\n");
         exit(2);
     }
     return a;
 }
 
-/* One bug; true when it was found. */
-static bool row(const struct asked *a, const char *name, uint64_t seed)
+static unsigned read_rows(const struct asked *a, struct row *rows)
 {
-    char text[700] = "";
-    unsigned took = search(name, a->is_fresh ? a->fresh : seed,
-                           a->is_fresh ? a->max : KNOWN_TRIES, text,
-                           sizeof text);
+    FILE *f = fopen(a->file, "r");
+    char line[256];
+    unsigned n = 0;
 
-    if (took)
-        printf("%-24s found, seed %" PRIu64 " (%u. tried): %.100s\n", name,
-               (a->is_fresh ? a->fresh : seed) + took - 1, took, text);
+    if (!f) {
+        fprintf(stderr, "sim_table: %s: %s\n", a->file, strerror(errno));
+        exit(2);
+    }
+    while (n < ROWS_MAX && fgets(line, sizeof line, f)) {
+        struct row *r = &rows[n];
+        *r = (struct row){.max = a->is_fresh ? a->max : KNOWN_TRIES};
+        if (*line == '#' ||
+            sscanf(line, "%63s %" SCNu64, r->name, &r->first) != 2 ||
+            (a->only && strcmp(a->only, r->name)))
+            continue;
+        if (a->is_fresh)
+            r->first = a->fresh;
+        n++;
+    }
+    fclose(f);
+    return n;
+}
+
+/* ---- one attempt ---- */
+
+static void start(struct flight *f, struct row *r)
+{
+    static const struct attempt_options options = {.quiet = true,
+                                                   .seconds = 60};
+    bool checking = r->state == CHECKING;
+    struct course x =
+        course_of(checking ? r->found : r->first + r->started++);
+
+    if (!planted_set(checking ? "" : r->name)) {
+        fprintf(stderr, "sim_table: no bug %s in this build\n", r->name);
+        exit(2);
+    }
+    r->running++;
+    f->row = r;
+    f->a = attempt_start(&x, &options);
+}
+
+static void say(const struct row *r)
+{
+    if (r->state == NOT_FOUND)
+        printf("%-24s NOT FOUND\n", r->name);
     else
-        printf("%-24s NOT FOUND\n", name);
+        printf("%-24s %s seed %" PRIu64 " (%u. tried): %.150s\n", r->name,
+               r->state == FOUND ? "found," : "FAILS WITHOUT IT, TOO,",
+               r->found, (unsigned)(r->found - r->first) + 1, r->text);
     fflush(stdout);
-    return took > 0;
+}
+
+static void end(const struct flight *f)
+{
+    struct row *r = f->row;
+    struct attempt a = attempt_end(&f->a);
+
+    r->running--;
+    if (r->state == CHECKING && r->running == 0) {
+        r->state = a.failed ? WRONG : FOUND;
+        say(r);
+        return;
+    }
+    r->ended++;
+    if (a.failed && (!r->text[0] || f->a.seed < r->found)) {
+        r->found = f->a.seed;
+        snprintf(r->text, sizeof r->text, "%s", a.text);
+    }
+    /* All that were started count, so that the order of ends does not. */
+    if (r->running)
+        return;
+    if (r->text[0])
+        r->state = CHECKING;
+    else if (r->ended == r->max)
+        r->state = NOT_FOUND;
+    if (r->state == NOT_FOUND)
+        say(r);
+}
+
+/* May another attempt for it be started? On fresh seeds most are found after
+ * a few; on known ones, with the first. */
+static bool wants_one(const struct row *r, const struct asked *a)
+{
+    if (r->state == CHECKING)
+        return r->running == 0;
+    return r->state == SEARCHING && !r->text[0] && r->started < r->max &&
+           r->running < (a->is_fresh ? a->jobs : 1);
+}
+
+static void run(const struct asked *a, struct row *rows, unsigned n_rows)
+{
+    struct flight flight[ATTEMPTS_MAX];
+    const struct attempt_running *of[ATTEMPTS_MAX];
+    unsigned n = 0;
+
+    for (;;) {
+        for (unsigned i = 0; i < n_rows && n < a->jobs; i++)
+            while (n < a->jobs && wants_one(&rows[i], a))
+                start(&flight[n++], &rows[i]);
+        if (!n)
+            return;
+        for (unsigned i = 0; i < n; i++)
+            of[i] = &flight[i].a;
+        unsigned first = attempt_first(of, n);
+        end(&flight[first]);
+        flight[first] = flight[--n];
+    }
 }
 
 int main(int argc, char **argv)
 {
+    static struct row rows[ROWS_MAX];
     struct asked a = parse(argc, argv);
-    FILE *f = fopen(a.file, "r");
-    unsigned found = 0, missed = 0, wrong = 0;
-    char line[256], name[64], text[700];
-    uint64_t seed;
+    unsigned n = read_rows(&a, rows), found = 0;
 
-    if (!f) {
-        fprintf(stderr, "sim_table: %s: %s\n", a.file, strerror(errno));
-        return 2;
-    }
-    while (fgets(line, sizeof line, f)) {
-        if (*line == '#' || sscanf(line, "%63s %" SCNu64, name, &seed) != 2 ||
-            (a.only && strcmp(a.only, name)))
-            continue;
-        if (row(&a, name, seed))
-            found++;
-        else
-            missed++;
-        /* It was the bug, not the seed. */
-        if (!a.is_fresh && fails("", seed, text, sizeof text)) {
-            printf("seed %" PRIu64 " fails without a bug: %s\n", seed, text);
-            wrong++;
-        }
-    }
-    fclose(f);
-    printf("%u planted bugs found, %u not found\n", found, missed);
-    return missed || wrong || !found;
+    run(&a, rows, n);
+    for (unsigned i = 0; i < n; i++)
+        found += rows[i].state == FOUND;
+    printf("%u planted bugs found, %u not found\n", found, n - found);
+    return found != n || !n;
 }

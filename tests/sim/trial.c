@@ -24,6 +24,7 @@ static void on_replied(void *arg, struct sim_node *n UNUSED,
 static void on_died(void *arg, struct sim_node *n)
 {
     promises_died(&((struct trial *)arg)->promises, n);
+    durable_died(&((struct trial *)arg)->durable, n);
     clients_died(&((struct trial *)arg)->clients, n);
 }
 
@@ -37,6 +38,33 @@ static void on_logged(void *arg, struct sim_node *n, const struct effect *e,
 static void on_sent(void *arg, struct sim_node *n, struct slice items)
 {
     promises_sent(&((struct trial *)arg)->promises, n, items);
+    invariants_sent(&((struct trial *)arg)->invariants, items);
+}
+
+static void on_received(void *arg, struct sim_loop *l, struct slice items)
+{
+    promises_received(&((struct trial *)arg)->promises, l, items);
+}
+
+static void on_asked(void *arg, struct sim_node *n, const struct effect *e,
+                     const struct group_entry *entries, unsigned count,
+                     uint64_t ticket)
+{
+    durable_asked(&((struct trial *)arg)->durable, n, e, entries, count,
+                  ticket);
+}
+
+static void on_reset(void *arg, struct sim_node *n, uint32_t group,
+                     uint64_t index, uint64_t term, uint64_t ticket)
+{
+    durable_reset(&((struct trial *)arg)->durable, n, group, index, term,
+                  ticket);
+}
+
+static void on_started(void *arg, struct sim_node *n,
+                       const struct replica_restore *from)
+{
+    durable_started(&((struct trial *)arg)->durable, n, from);
 }
 
 static void on_recovered(void *arg, struct sim_node *n, struct sim_replica *r,
@@ -47,12 +75,17 @@ static void on_recovered(void *arg, struct sim_node *n, struct sim_replica *r,
 
 void trial_init(struct trial *t, const struct cluster_options *o)
 {
-    const struct cluster_judge judge = {t, on_stepped, on_applied, on_replied,
-                                        on_died,    on_logged,  on_sent,
-                                        on_recovered};
+    const struct cluster_judge judge = {
+        .arg = t, .stepped = on_stepped, .applied = on_applied,
+        .replied = on_replied, .died = on_died, .logged = on_logged,
+        .asked = on_asked, .reset = on_reset, .sent = on_sent,
+        .received = on_received, .recovered = on_recovered,
+        .started = on_started,
+    };
 
-    promises_init(&t->promises, &t->c);
-    invariants_init(&t->invariants, &t->c);
+    durable_init(&t->durable, &t->c);
+    promises_init(&t->promises, &t->c, &t->durable);
+    invariants_init(&t->invariants, &t->c, &t->durable);
     t->clients = (struct clients){0};
     cluster_init(&t->c, o, &judge);
     faults_init(&t->faults, &t->c);
@@ -65,6 +98,7 @@ void trial_release(struct trial *t)
     faults_release(&t->faults);
     clients_release(&t->clients);
     invariants_release(&t->invariants);
+    durable_release(&t->durable);
 }
 
 struct cluster_options trial_three(void)

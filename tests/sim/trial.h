@@ -13,6 +13,7 @@
 struct trial {
     struct cluster c;
     struct clients clients;
+    struct durable durable;
     struct invariants invariants;
     struct promises promises;
     struct faults faults;

@@ -351,45 +351,6 @@ static void L18_results_are_for_candidates(void **state)
     message_free(m);
 }
 
-/* The election in term 2 is lost, its third pre-vote comes only now. */
-static void late_agreement_counts(void)
-{
-    struct raw x;
-
-    raw_start(&x, 1, 1, 5, 1, 3, voters);
-    raft_set_pre_vote(&x.r, true);
-    x.now = raft_timeout(&x.r);
-    raw_event(&x, RAFT_TIMEOUT);
-    raw_vote_result(&x, 2, 2, true);
-    x.now = raft_timeout(&x.r);
-    guard_ask_first(&x.r);
-    raw_event(&x, RAFT_TIMEOUT);
-    if (x.r.current_term != 2)
-        return;
-    raw_vote_result(&x, 3, 2, true);
-    seen_if(x.r.current_term == 3);
-}
-
-static void L18_a_late_agreement_is_not_counted(void **state)
-{
-    struct message *m = message_new(MESSAGE_VOTE_RESULT, 0);
-    struct raft r = {.state = RAFT_CANDIDATE, .current_term = 2};
-
-    (void)state;
-    assert_true(hazard_shows(late_agreement_counts));
-    r.candidate_state.in_pre_vote = true;
-    m->term = 2;
-    m->vote_result.granted = true;
-    assert_false(guard_vote_result(m, &r));
-    m->term = 3;
-    assert_true(guard_vote_result(m, &r));
-    /* In the election itself libraft looks at the term by itself. */
-    r.candidate_state.in_pre_vote = false;
-    m->term = 2;
-    assert_true(guard_vote_result(m, &r));
-    message_free(m);
-}
-
 #ifdef COAT_RAFT_ASSERTED
 static void clock_goes_back(void)
 {
@@ -697,7 +658,6 @@ int main(void)
         cmocka_unit_test(L16_timers_are_never_in_the_past),
         cmocka_unit_test(L17_elections_stay_possible),
         cmocka_unit_test(L18_results_are_for_candidates),
-        cmocka_unit_test(L18_a_late_agreement_is_not_counted),
         cmocka_unit_test(L19_time_stands_still_instead),
         cmocka_unit_test(L20_a_snapshot_that_moved_is_sent_again),
         cmocka_unit_test(L21_a_silent_leader_is_forgotten),

@@ -1,0 +1,222 @@
+/* faults_network.c - connections and weather. See faults.h. */
+#include "tests/sim/faults_impl.h"
+
+#include <stdlib.h>
+
+struct cut {
+    bool pair[CLUSTER_NODES_MAX][CLUSTER_NODES_MAX];
+};
+
+static void mend(struct cluster *c, struct sim_loop *none UNUSED, void *arg,
+                 bool dropped)
+{
+    struct cut *cut = arg;
+
+    for (unsigned i = 0; !dropped && i < c->o.nodes; i++)
+        for (unsigned j = 0; j < c->o.nodes; j++)
+            if (cut->pair[i][j])
+                network_block(c, i, j, false, false);
+    free(cut);
+}
+
+static void cut_for(struct happening *h, struct cut *cut, uint64_t ms)
+{
+    bool now = draw(h, 1);
+
+    for (unsigned i = 0; i < h->c->o.nodes; i++)
+        for (unsigned j = 0; j < h->c->o.nodes; j++)
+            if (cut->pair[i][j])
+                network_block(h->c, i, j, true, now);
+    cluster_later(h->c, NULL, ms, mend, cut);
+}
+
+/* Takes the cut. */
+static void cut_for_a_while(struct happening *h, struct cut *cut)
+{
+    cut_for(h, cut, 200 + draw(h, draw(h, 3) ? 2500 : 8000));
+}
+
+void fault_partition(struct happening *h)
+{
+    unsigned nodes = h->c->o.nodes;
+    unsigned side = 1 + (unsigned)draw(h, (1u << nodes) - 2);
+    bool both = draw(h, 9) < 6;
+    struct cut *cut = xcalloc(1, sizeof *cut);
+
+    cluster_say(h->c, "partition %x %s", side, both ? "both ways" : "one way");
+    for (unsigned i = 0; i < nodes; i++)
+        for (unsigned j = 0; j < nodes; j++)
+            cut->pair[i][j] = (side >> i & 1) != (side >> j & 1) &&
+                              (both || side >> i & 1);
+    cut_for_a_while(h, cut);
+}
+
+void fault_ring(struct happening *h)
+{
+    unsigned nodes = h->c->o.nodes;
+    struct cut *cut = xcalloc(1, sizeof *cut);
+
+    cluster_say(h->c, "only neighbours reach each other");
+    for (unsigned i = 0; i < nodes; i++)
+        for (unsigned j = 0; j < nodes; j++)
+            cut->pair[i][j] =
+                i != j && (i + 1) % nodes != j && (j + 1) % nodes != i;
+    cut_for_a_while(h, cut);
+}
+
+void fault_alone(struct happening *h)
+{
+    uint32_t group;
+    struct sim_node *n = any_leader(h, &group);
+    unsigned ways = (unsigned)draw(h, 3); /* bit 0: not out, bit 1: not in */
+    struct cut *cut;
+
+    if (!n)
+        return;
+    cut = xcalloc(1, sizeof *cut);
+    cluster_say(h->c, "the leader of group %u, node %u, is cut off", group,
+                n->id);
+    for (unsigned i = 0; i < h->c->o.nodes; i++) {
+        if (i == n->place)
+            continue;
+        cut->pair[n->place][i] = ways != 1;
+        cut->pair[i][n->place] = ways != 2;
+    }
+    cut_for_a_while(h, cut);
+}
+
+/* What others tell `to` comes later and later, but keeps coming; then nobody
+ * hears it any more: it still takes itself for the leader when there is
+ * another one. */
+struct deafness {
+    unsigned to, lag, until;
+    struct happening h;
+};
+
+static void hears_again(struct cluster *c, struct sim_loop *none UNUSED,
+                        void *arg, bool dropped)
+{
+    struct deafness *d = arg;
+
+    for (unsigned i = 0; !dropped && i < c->o.nodes; i++)
+        network_lag(c, i, d->to, 0);
+    free(d);
+}
+
+static void grow_deaf(struct cluster *c, struct sim_loop *none UNUSED,
+                      void *arg, bool dropped)
+{
+    enum { STEP_MS = 100 };
+    struct deafness *d = arg;
+    struct cut *cut;
+    uint64_t ms;
+
+    if (dropped) {
+        free(d);
+        return;
+    }
+    d->lag += STEP_MS;
+    for (unsigned i = 0; i < c->o.nodes; i++)
+        network_lag(c, i, d->to, d->lag);
+    if (d->lag < d->until) {
+        cluster_later(c, NULL, STEP_MS, grow_deaf, d);
+        return;
+    }
+    cut = xcalloc(1, sizeof *cut);
+    for (unsigned i = 0; i < c->o.nodes; i++)
+        cut->pair[d->to][i] = i != d->to;
+    ms = 800 + draw(&d->h, 2500);
+    cut_for(&d->h, cut, ms);
+    cluster_later(c, NULL, ms, hears_again, d);
+}
+
+void fault_deaf(struct happening *h)
+{
+    uint32_t group;
+    struct sim_node *n = any_leader(h, &group);
+    struct deafness *d;
+
+    if (!n)
+        return;
+    cluster_say(h->c, "the leader of group %u, node %u, grows deaf", group,
+                n->id);
+    d = xcalloc(1, sizeof *d);
+    d->to = n->place;
+    d->until = 500 + (unsigned)draw(h, 2500);
+    d->h = *h;
+    grow_deaf(h->c, NULL, d, false);
+}
+
+static void flush_all(struct cluster *c, struct sim_loop *none UNUSED,
+                      void *arg UNUSED, bool dropped)
+{
+    for (unsigned i = 0; !dropped && i < c->o.nodes; i++)
+        flush_node(c, &c->nodes[i]);
+}
+
+void fault_behind(struct happening *h)
+{
+    uint32_t group;
+    struct sim_node *leader = any_leader(h, &group);
+    struct sim_node *n = leader && draw(h, 1) ? leader : any_node(h);
+    struct cut *cut = xcalloc(1, sizeof *cut);
+    uint64_t ms = 300 + draw(h, 3000);
+
+    cluster_say(h->c, "node %u falls behind", n->id);
+    for (unsigned i = 0; i < h->c->o.nodes; i++)
+        cut->pair[n->place][i] = cut->pair[i][n->place] = i != n->place;
+    cut_for(h, cut, ms);
+    for (unsigned i = 1; i <= 4; i++)
+        cluster_later(h->c, NULL, ms * i / 4, flush_all, NULL);
+}
+
+void fault_broken(struct happening *h)
+{
+    struct sim_node *a = any_node(h), *b = any_node(h);
+
+    if (a != b)
+        network_break(h->c, a->place, b->place,
+                      draw(h, 1) ? CHANNEL_BULK : CHANNEL_CONTROL);
+}
+
+/* ---- weather: a number of the world is another one for a while ---- */
+
+void fault_lossy(struct happening *h)
+{
+    spell(h, &h->c->resend, draw(h, 300), 0);
+    spell(h, &h->c->loss, draw(h, 8), 0);
+}
+
+void fault_late(struct happening *h)
+{
+    spell(h, &h->c->delay_max, draw(h, 7) ? draw(h, 80) : draw(h, 5000), 2);
+}
+
+void fault_again(struct happening *h)
+{
+    spell(h, &h->c->again, draw(h, 2) ? draw(h, 100) : draw(h, 1000), 0);
+}
+
+struct slow_link {
+    unsigned from, to;
+};
+
+static void slow_link_ends(struct cluster *c, struct sim_loop *none UNUSED,
+                           void *arg, bool dropped)
+{
+    struct slow_link *s = arg;
+
+    if (!dropped)
+        network_slow(c, s->from, s->to, 0);
+    free(s);
+}
+
+void fault_slow_link(struct happening *h)
+{
+    struct slow_link *s = xmalloc(sizeof *s);
+
+    s->from = any_node(h)->place;
+    s->to = any_node(h)->place;
+    network_slow(h->c, s->from, s->to, (unsigned)draw(h, 1000));
+    cluster_later(h->c, NULL, 500 + draw(h, 5000), slow_link_ends, s);
+}

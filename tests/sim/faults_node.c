@@ -1,0 +1,164 @@
+/* faults_node.c - processes, clocks, what operators and the core itself do.
+ * See faults.h. */
+#include "tests/sim/faults_impl.h"
+
+#include <stdlib.h>
+
+/* ---- processes ---- */
+
+void fault_crash(struct happening *h)
+{
+    struct sim_node *n = any_node(h);
+
+    if (n->up)
+        start_crash(h->c, n);
+    rise_later(h, n);
+}
+
+void fault_between(struct happening *h)
+{
+    struct sim_node *n = any_node(h);
+
+    if (n->up)
+        n->crash_after = 1 + (unsigned)draw(h, 300);
+    rise_later(h, n);
+}
+
+void fault_everybody(struct happening *h)
+{
+    for (unsigned i = 0; i < h->c->o.nodes; i++) {
+        struct sim_node *n = &h->c->nodes[i];
+        if (n->up)
+            start_crash(h->c, n);
+        cluster_later(h->c, NULL, draw(h, 1500), rise, n);
+    }
+}
+
+void fault_stop(struct happening *h)
+{
+    struct sim_node *n = any_node(h);
+    struct event e = {.type = EVENT_STOP};
+
+    rise_later(h, n);
+    if (!n->up || n->stopping || n->paused_until > h->c->now)
+        return;
+    cluster_say(h->c, "stop node %u", n->id);
+    h->c->count.stops++;
+    n->stopping = true;
+    for (unsigned i = 0; n->up && i < n->n_loops; i++)
+        loop_post_event(h->c, &n->loops[0], &n->loops[i], &e);
+}
+
+void fault_pause(struct happening *h)
+{
+    struct sim_node *n = any_node(h);
+    uint64_t ms = draw(h, 3) ? draw(h, 1500) : draw(h, 10000);
+
+    cluster_say(h->c, "pause node %u for %u", n->id, (unsigned)ms);
+    n->paused_until = MAX_OF(n->paused_until, h->c->now + ms);
+}
+
+void fault_clock(struct happening *h)
+{
+    struct sim_node *n = any_node(h);
+
+    n->wall_skew_ms = (int64_t)draw(h, 10000) - 5000;
+    cluster_drift(h->c, n, (int64_t)draw(h, 40000) - 20000);
+    cluster_say(h->c, "clock of node %u: %d ms, %d ppm", n->id,
+                (int)n->wall_skew_ms, (int)n->drift_ppm);
+}
+
+void fault_slow_mail(struct happening *h)
+{
+    spell(h, &h->c->mail_max, draw(h, 100), 1);
+}
+
+/* ---- what operators and the core itself do ---- */
+
+static void stepped_from_outside(struct happening *h, struct sim_node *n,
+                                 struct replica *r)
+{
+    struct sim_loop *l = loop_of(n, r->group);
+    struct event none = {.type = EVENT_DISK};
+
+    replica_carry(l->shard, r, &l->fx);
+    loop_step(h->c, l, &none);
+}
+
+void fault_transfer(struct happening *h)
+{
+    uint32_t group;
+    struct sim_node *n = any_leader(h, &group);
+    struct replica *r = n ? leader_on(n, group) : NULL;
+
+    if (!r || n->paused_until > h->c->now ||
+        group_transfer(r->raft, cluster_clock(h->c, n), 0,
+                       &loop_of(n, group)->shard->raft_fx) != STATUS_OK)
+        return;
+    cluster_say(h->c, "transfer group %u from node %u", group, n->id);
+    h->c->count.transfers++;
+    stepped_from_outside(h, n, r);
+}
+
+/* A voter becomes a standby, or a standby a voter. Not where disks may be
+ * damaged: a minority would not be one any more. */
+static void change(struct happening *h, uint32_t group, struct sim_node *n)
+{
+    struct replica *r = leader_on(n, group);
+    struct members to;
+    struct member *m;
+
+    if (!r || n->paused_until > h->c->now || h->c->o.victims)
+        return;
+    to = *group_members(r->raft);
+    m = &to.v[draw(h, to.n - 1)];
+    if (m->role == MEMBER_STANDBY)
+        m->role = MEMBER_VOTER;
+    else if (m->replica != r->id && members_voters(&to) > 2)
+        m->role = MEMBER_STANDBY;
+    if (group_change(r->raft, cluster_clock(h->c, n), &to,
+                     &loop_of(n, group)->shard->raft_fx) != STATUS_OK)
+        return;
+    cluster_say(h->c, "members of group %u: %u voters", group,
+                members_voters(&to));
+    h->c->count.changes++;
+    stepped_from_outside(h, n, r);
+}
+
+/* One after the other, each as soon as the leader takes it. */
+struct changing {
+    struct happening h;
+    uint32_t group;
+    unsigned left;
+};
+
+static void change_again(struct cluster *c, struct sim_loop *none UNUSED,
+                         void *arg, bool dropped)
+{
+    struct changing *k = arg;
+
+    for (unsigned i = 0; !dropped && i < c->o.nodes; i++)
+        if (leader_on(&c->nodes[i], k->group))
+            change(&k->h, k->group, &c->nodes[i]);
+    if (dropped || !--k->left)
+        free(k);
+    else
+        cluster_later(c, NULL, 5 + draw(&k->h, 60), change_again, k);
+}
+
+void fault_change(struct happening *h)
+{
+    uint32_t group;
+    struct changing *k;
+
+    if (!any_leader(h, &group))
+        return;
+    k = xcalloc(1, sizeof *k);
+    *k = (struct changing){*h, group, 1 + (unsigned)draw(h, 7)};
+    change_again(h->c, NULL, k, false);
+}
+
+void fault_flush(struct happening *h)
+{
+    flush_node(h->c, any_node(h));
+}
