@@ -13,8 +13,10 @@
  *   - a command over the whole keyspace waits for all before it, and all behind
  *     wait for it; so does one of more keys than are asked for at once;
  *   - what was certainly not executed (no leader, a limit) is asked again for
- *     RETRY_MS, in the order of commands, but not if a later command that
- *     touches the same bucket was executed meanwhile.
+ *     some time, in the order of commands, but not if a later command with one
+ *     of its keys was executed meanwhile; redis_again.c;
+ *   - what may have been executed is asked again too, and is executed once all
+ *     the same: every write has a session; redis_once.c.
  * A command that has to wait stays unparsed in the connection's input.
  *
  * BOUNDS per client: CMDS_MAX commands and KEEP_BYTES of their arguments under
@@ -29,6 +31,7 @@
 
 #include "node/shell/node.h"
 #include "proto/base/rng.h"
+#include "proto/identity.h"
 #include "proto/operation.h"
 #include "rpc/resp.h"
 
@@ -132,6 +135,7 @@ enum {
     REDIS_KEEP_BYTES = 4 << 20,    /* of their arguments */
     REDIS_KEEP_ALL = 256 << 20,    /* ... of all clients of a loop */
     REDIS_WINDOW = 256,            /* parts of a command, asked at once */
+    REDIS_GIVE_UP_MS = 10000,      /* then its outcome is unknown */
 };
 
 /* An EFFECT_READ whose client has no room for the value. */
@@ -195,6 +199,13 @@ typedef void redis_part_of(struct redis_cmd *cmd, uint32_t i,
 
 typedef void redis_release(struct redis_cmd *cmd);
 
+/* A write that is under way, to the cluster: redis_once.c. */
+struct redis_write {
+    struct request_id id;
+    struct identity *by;    /* whose; NULL: it was not sent yet */
+    bool lost;              /* it may have been executed */
+};
+
 struct redis_cmd {
     TAILQ_ENTRY(redis_cmd) next;        /* of its client; in the free list */
     TAILQ_ENTRY(redis_cmd) in_retrying;
@@ -213,6 +224,11 @@ struct redis_cmd {
     struct operation op;                /* of a command of one part */
     redis_answer *answer;
     uint32_t n_parts, issued, answered;
+    uint32_t first;                     /* parts below it are answered, ... */
+    uint64_t over[REDIS_WINDOW / 64];   /* ... these too, modulo the window */
+    struct redis_write write;           /* of a command of one part */
+    struct redis_write *writes;         /* of parts, modulo n_writes */
+    uint32_t n_writes;
     uint32_t n_args;                    /* in `keep`: redis_kept_arg() */
     uint8_t where;                      /* its reply is being written */
     redis_part_of *part_of;
@@ -225,7 +241,8 @@ struct redis_cmd {
     uint32_t n_again, again_cap;
     enum status refused;                /* why they have to be */
     bool touched;                       /* a part of it was executed */
-    uint8_t verdict;                    /* on asking again; redis_cmd.c */
+    bool lost;                          /* an attempt had no answer */
+    uint8_t verdict;                    /* on asking again; redis_again.c */
 
     /* What the answers are turned into. */
     enum status failed;                 /* the first error, or OK */
@@ -241,6 +258,12 @@ struct redis_cmd {
 
 TAILQ_HEAD(redis_retrying, redis_cmd);
 
+/* By whom writes are sent, by group. */
+struct redis_senders {
+    struct identity **v;    /* NULL: nothing was sent there yet */
+    uint32_t n;
+};
+
 struct redis {
     struct loop *l;
     struct listener *listener;
@@ -253,6 +276,7 @@ struct redis {
     uint32_t n_cmds, cap_cmds;
     struct redis_cmds free_cmds;
     struct redis_retrying retrying;
+    struct redis_senders senders;
     uint64_t round;         /* of asking again */
     uv_timer_t retry;
     TAILQ_HEAD(, redis_client) holding;
@@ -272,7 +296,6 @@ struct redis_cmd *redis_cmd_new(struct redis_client *c,
 void redis_count_read(struct redis_cmd *cmd);
 /* The client has gone: forget all of its commands. */
 void redis_cmds_drop(struct redis_client *c);
-void redis_on_retry(uv_timer_t *t);
 /* A client that is stalled may go on. */
 void redis_resume(struct redis_client *c);
 /* It does not take its replies. */
@@ -280,6 +303,44 @@ void redis_cut_off(struct redis_client *c);
 
 /* Of an origin's id; NULL: it has gone. */
 struct redis_cmd *redis_cmd_of(struct redis *d, uint64_t id);
+
+/* What part `part` stands for. */
+void redis_part_operation(struct redis_cmd *cmd, uint32_t part,
+                          struct operation *o);
+/* Ask the shard. May answer at once: `cmd` may be gone on return. */
+void redis_submit(struct redis_cmd *cmd, uint32_t part,
+                  const struct operation *o);
+/* Ask for the parts that it is time for; end the command behind the last. */
+void redis_issue(struct redis_cmd *cmd);
+void redis_part_answered(struct redis_cmd *cmd, uint32_t part);
+
+/* ---- redis_again.c: what is asked again ---- */
+
+/* The shard's answer to a part. `cmd` may be gone on return. */
+void redis_result(struct redis_cmd *cmd, uint32_t part,
+                  const struct operation_reply *r);
+enum redis_verdict { REDIS_RETRY_NOW, REDIS_RETRY_WAIT, REDIS_RETRY_NEVER };
+/* May it be asked again, which ended so, with what is behind it? */
+enum redis_verdict redis_look_behind(struct redis_cmd *cmd, enum status why);
+void redis_on_retry(uv_timer_t *t);
+
+/* ---- redis_once.c: each write at most once ---- */
+
+void redis_senders_release(struct redis_senders *s);
+/* What goes with a write for this group now; the same each time. `clock_ms`:
+ * the cluster's time as far as is known. */
+void redis_write_session(struct redis_senders *s, struct redis_write *w,
+                         uint32_t group, instant now, uint64_t clock_ms,
+                         struct session *out);
+/* The group's clock, from a reply. */
+void redis_write_told(struct redis_write *w, instant now, uint64_t clock_ms);
+/* Its outcome is known, or nobody waits for it. */
+void redis_write_end(struct redis_write *w);
+/* Where a part's is kept. */
+struct redis_write *redis_write_place(struct redis_cmd *cmd, uint32_t part);
+/* A part's; NULL: it is no write. */
+struct redis_write *redis_write_of(struct redis_cmd *cmd, uint32_t part);
+void redis_writes_forget(struct redis_cmd *cmd);
 
 /* ---- redis_room.c: reads wait while their client has much to take ---- */
 

@@ -1,5 +1,5 @@
 /* redis_cmd.c - commands under way: what they ask the shard for, their replies
- * in order, what is asked for again. */
+ * in order. What the answers mean, and what is asked again: redis_again.c. */
 #include "node/front/redis.h"
 
 #include <assert.h>
@@ -7,14 +7,12 @@
 
 #include "node/shell/post.h"
 #include "proto/base/log.h"
+#include "proto/slot.h"
 
 enum {
     CMDS_ALL_MAX = 1 << 20,   /* on one loop: 20 bits of an id */
     REPLY_KEPT = 1024,        /* memory that a free command may hold */
-    GATHERED_MAX = 256 << 20, /* by all commands of a loop */
-    DEADLINE_MS = 10000,
-    RETRY_MS = 5000,          /* what was not executed is asked again so long */
-    RETRY_EVERY_MS = 50,
+    ATTEMPT_MS = 3000,        /* a silent leader is waited for so long */
     ID_BITS = 20,
     GENERATION_BITS = 24,
 };
@@ -58,6 +56,7 @@ static void pool_give(struct redis *d, struct redis_cmd *cmd)
 
     if (cmd->release)
         cmd->release(cmd);
+    redis_writes_forget(cmd);
     d->gathered -= cmd->counted;
     free(cmd->parts);
     free(cmd->again);
@@ -269,9 +268,6 @@ static uint64_t id_of(const struct redis_cmd *cmd, uint32_t part)
            generation << ID_BITS | cmd->place;
 }
 
-static void on_result(struct redis_cmd *cmd, uint32_t part,
-                      const struct operation_reply *r);
-
 static enum status check(const struct loop *l, const struct operation *o)
 {
     if (!l->shard)
@@ -281,9 +277,19 @@ static enum status check(const struct loop *l, const struct operation *o)
     return o->op == OP_SCAN ? STATUS_OK : operation_check(o, NULL);
 }
 
-/* May answer at once: `cmd` may be gone on return. */
-static void submit(struct redis_cmd *cmd, uint32_t part,
-                   const struct operation *o)
+/* An attempt ends early enough for another one, at another node; but a page of
+ * a scan may take its time. */
+static instant attempt_ends(const struct redis_cmd *cmd, enum op op,
+                            instant now)
+{
+    return op == OP_SCAN
+               ? instant_add(now, MS(REDIS_GIVE_UP_MS))
+               : instant_min(instant_add(now, MS(ATTEMPT_MS)),
+                             instant_add(cmd->begun, MS(REDIS_GIVE_UP_MS)));
+}
+
+void redis_submit(struct redis_cmd *cmd, uint32_t part,
+                  const struct operation *o)
 {
     struct redis_client *c = cmd->client;
     struct loop *l = c->door->l;
@@ -294,21 +300,25 @@ static void submit(struct redis_cmd *cmd, uint32_t part,
         .from = {origin_conn(c->generation, c->place, true),
                  id_of(cmd, part), 0},
         .operation = *o,
-        .deadline = instant_add(e.now, MS(DEADLINE_MS)),
+        .deadline = attempt_ends(cmd, o->op, e.now),
     };
 
     if (refused.status != STATUS_OK) {
-        on_result(cmd, part, &refused);
+        redis_result(cmd, part, &refused);
         return;
     }
     if (cmd->database)
         q.keyspace = redis_keyspace(cmd->database, keyspace);
+    if (operation_is_write(o->op))
+        redis_write_session(&c->door->senders, redis_write_place(cmd, part),
+                            shard_map(l->shard)->owner[slot_of(o->key)],
+                            e.now, shard_clock(l->shard), &q.session);
     e.request = &q;
     loop_step(l, &e);
 }
 
-static void part_operation(struct redis_cmd *cmd, uint32_t part,
-                           struct operation *o)
+void redis_part_operation(struct redis_cmd *cmd, uint32_t part,
+                          struct operation *o)
 {
     if (cmd->part_of) {
         *o = (struct operation){0};
@@ -318,7 +328,8 @@ static void part_operation(struct redis_cmd *cmd, uint32_t part,
     }
 }
 
-static void issue(struct redis_cmd *cmd)
+/* Nothing goes out while something before it is to be asked again. */
+void redis_issue(struct redis_cmd *cmd)
 {
     struct operation o;
 
@@ -327,10 +338,10 @@ static void issue(struct redis_cmd *cmd)
     cmd->issuing = true;
     if (cmd->failed != STATUS_OK)
         cmd->n_parts = cmd->issued;
-    while (cmd->issued < cmd->n_parts &&
-           cmd->issued - cmd->answered < REDIS_WINDOW) {
-        part_operation(cmd, cmd->issued, &o);
-        submit(cmd, cmd->issued++, &o);
+    while (cmd->issued < cmd->n_parts && !cmd->is_retrying &&
+           cmd->issued - cmd->first < REDIS_WINDOW) {
+        redis_part_operation(cmd, cmd->issued, &o);
+        redis_submit(cmd, cmd->issued++, &o);
         if (cmd->failed != STATUS_OK)
             cmd->n_parts = cmd->issued;
     }
@@ -342,6 +353,20 @@ static void issue(struct redis_cmd *cmd)
         else
             redis_status_error(out, cmd->failed);
         redis_end(cmd);
+    }
+}
+
+void redis_part_answered(struct redis_cmd *cmd, uint32_t part)
+{
+    uint32_t at = part % REDIS_WINDOW;
+
+    assert(part >= cmd->first && part - cmd->first < REDIS_WINDOW);
+    cmd->answered++;
+    cmd->over[at / 64] |= UINT64_C(1) << at % 64;
+    for (at = cmd->first % REDIS_WINDOW;
+         cmd->over[at / 64] >> at % 64 & 1; at = cmd->first % REDIS_WINDOW) {
+        cmd->over[at / 64] &= ~(UINT64_C(1) << at % 64);
+        cmd->first++;
     }
 }
 
@@ -375,7 +400,7 @@ void redis_go(struct redis_cmd *cmd, redis_answer *answer)
     keep_slice(cmd, &o->value);
     keep_slice(cmd, &o->if_value);
     account(cmd);
-    submit(cmd, 0, o);
+    redis_submit(cmd, 0, o);
 }
 
 void redis_keep(struct redis_cmd *cmd, const struct redis_args *a)
@@ -416,7 +441,7 @@ void redis_go_parts(struct redis_cmd *cmd, uint32_t n_parts,
     cmd->part_of = part_of;
     cmd->gather = gather;
     cmd->joined = joined;
-    issue(cmd);
+    redis_issue(cmd);
 }
 
 /* ---- what comes back ---- */
@@ -429,212 +454,6 @@ struct redis_cmd *redis_cmd_of(struct redis *d, uint64_t id)
 
     return cmd && cmd->client && !cmd->done && id_of(cmd, part) == id ? cmd
                                                                       : NULL;
-}
-
-static bool was_not_executed(enum status st)
-{
-    switch (st) {
-    case STATUS_NOT_LEADER:
-    case STATUS_MOVED:
-    case STATUS_BUSY:
-    case STATUS_UNAVAILABLE:
-    case STATUS_QUARANTINED:
-    case STATUS_STALLED:
-        return true;
-    default:
-        return false;
-    }
-}
-
-/* The answer to a part is what it is. */
-static void finish_part(struct redis_cmd *cmd, uint32_t part,
-                        const struct operation_reply *r)
-{
-    struct redis *d = cmd->client->door;
-    struct buf *out;
-
-    cmd->touched |= !was_not_executed(r->status);
-    if (!cmd->part_of) {
-        out = redis_begin(cmd);
-        if (!cmd->answer(cmd, r, out))
-            redis_status_error(out, r->status);
-        redis_end(cmd);
-        return;
-    }
-    cmd->repeat = false;
-    if (!cmd->gather(cmd, part, r) && cmd->failed == STATUS_OK)
-        cmd->failed = r->status == STATUS_OK ? STATUS_INTERNAL : r->status;
-    d->gathered += cmd->gathered.size - cmd->counted;
-    cmd->counted = cmd->gathered.size;
-    if (d->gathered > GATHERED_MAX && cmd->failed == STATUS_OK)
-        cmd->failed = STATUS_BUSY;
-    cmd->begun = node_now(); /* it gets on: its time begins anew */
-    if (cmd->repeat && cmd->failed == STATUS_OK) {
-        struct operation o;
-        part_operation(cmd, part, &o);
-        submit(cmd, part, &o);
-        return;
-    }
-    cmd->answered++;
-    issue(cmd);
-}
-
-/* Is it still being asked for, other than what is to be asked again? */
-static bool is_out(const struct redis_cmd *cmd)
-{
-    if (cmd->done || !cmd->part_of)
-        return !cmd->done && !cmd->is_retrying;
-    return cmd->issued - cmd->answered > cmd->n_again;
-}
-
-enum verdict { RETRY_NOW, RETRY_WAIT, RETRY_NEVER };
-
-/* What was refused may be asked for again unless a command behind it that
- * touches the same keys was executed meanwhile: it would be behind that. (The
- * core refuses those behind a refused write, so this is rare.) While the answer
- * to one of those is still out nobody can tell. */
-static enum verdict look_behind(const struct redis_cmd *cmd)
-{
-    const struct redis_cmd *later = cmd;
-    enum verdict v = RETRY_NOW;
-
-    while ((later = TAILQ_NEXT(later, next))) {
-        if (!(later->buckets & cmd->buckets) ||
-            (cmd->is_read && later->is_read))
-            continue;
-        if (later->touched)
-            return RETRY_NEVER;
-        if (is_out(later))
-            v = RETRY_WAIT;
-    }
-    return v;
-}
-
-/* One of several parts: a later part with the same key may have been executed.
- * Only MSET's order matters. */
-static bool part_may_retry(struct redis_cmd *cmd, uint32_t part)
-{
-    struct operation one = {0}, other = {0};
-
-    if (!cmd->part_of || cmd->is_read || part + 1 >= cmd->issued)
-        return true;
-    cmd->part_of(cmd, part, &one);
-    if (one.op != OP_SET)
-        return true;
-    for (uint32_t i = part + 1; i < cmd->issued; i++) {
-        cmd->part_of(cmd, i, &other);
-        if (slice_equal(one.key, other.key))
-            return false;
-    }
-    return true;
-}
-
-static bool may_retry(struct redis_cmd *cmd, uint32_t part)
-{
-    return instant_since(node_now(), cmd->begun).ms < RETRY_MS &&
-           !conn_closing(cmd->client->conn) && part_may_retry(cmd, part) &&
-           look_behind(cmd) != RETRY_NEVER;
-}
-
-static void retry_later(struct redis_cmd *cmd, uint32_t part,
-                        enum status why)
-{
-    struct redis *d = cmd->client->door;
-
-    if (cmd->n_again == cmd->again_cap) {
-        cmd->again_cap = cmd->again_cap ? cmd->again_cap * 2 : 4;
-        cmd->again =
-            xrealloc(cmd->again, cmd->again_cap * sizeof *cmd->again);
-    }
-    cmd->again[cmd->n_again++] = part;
-    cmd->refused = why;
-    if (cmd->is_retrying)
-        return;
-    cmd->is_retrying = true;
-    cmd->client->retrying++;
-    if (TAILQ_EMPTY(&d->retrying))
-        uv_timer_start(&d->retry, redis_on_retry, RETRY_EVERY_MS, 0);
-    TAILQ_INSERT_TAIL(&d->retrying, cmd, in_retrying);
-}
-
-/* Ask again for what is to be asked again, or tell that it failed. */
-static void retry(struct redis_cmd *cmd, enum verdict verdict)
-{
-    struct redis_client *c = cmd->client;
-    uint32_t *parts = cmd->again, n = cmd->n_again;
-    uint32_t generation = cmd->generation;
-    struct operation_reply failed = {.status = cmd->refused};
-
-    TAILQ_REMOVE(&c->door->retrying, cmd, in_retrying);
-    cmd->is_retrying = false;
-    c->retrying--;
-    cmd->again = NULL;
-    cmd->n_again = cmd->again_cap = 0;
-    for (uint32_t i = 0; i < n && cmd->generation == generation; i++) {
-        struct operation o;
-        if (verdict == RETRY_NEVER) {
-            finish_part(cmd, parts[i], &failed);
-            continue;
-        }
-        part_operation(cmd, parts[i], &o);
-        submit(cmd, parts[i], &o);
-    }
-    free(parts);
-    redis_resume(c);
-}
-
-/* All that is to be asked again of one client, in the order of its commands: a
- * refused one and those refused behind it leave one after the other. */
-static void retry_client(struct redis_client *c)
-{
-    struct redis_cmd *list[REDIS_CMDS_MAX];
-    uint32_t generations[REDIS_CMDS_MAX];
-    struct redis_cmd *cmd;
-    unsigned n = 0;
-
-    TAILQ_FOREACH(cmd, &c->cmds, next)
-        if (cmd->is_retrying && n < REDIS_CMDS_MAX) {
-            enum verdict v = look_behind(cmd);
-            cmd->verdict = (uint8_t)v;
-            if (v == RETRY_WAIT) /* nor what is behind it */
-                break;
-            generations[n] = cmd->generation;
-            list[n++] = cmd;
-        }
-    for (unsigned i = 0; i < n; i++)
-        if (list[i]->generation == generations[i] && list[i]->is_retrying)
-            retry(list[i], (enum verdict)list[i]->verdict);
-}
-
-void redis_on_retry(uv_timer_t *t)
-{
-    struct redis *d = t->data;
-    unsigned left = 0;
-    struct redis_cmd *cmd;
-
-    TAILQ_FOREACH(cmd, &d->retrying, in_retrying)
-        left++;
-    /* Each client once: what it keeps waiting goes to the end. */
-    while (left-- && (cmd = TAILQ_FIRST(&d->retrying))) {
-        TAILQ_REMOVE(&d->retrying, cmd, in_retrying);
-        TAILQ_INSERT_TAIL(&d->retrying, cmd, in_retrying);
-        if (cmd->client->retried != d->round) {
-            cmd->client->retried = d->round;
-            retry_client(cmd->client);
-        }
-    }
-    d->round++;
-    if (!TAILQ_EMPTY(&d->retrying))
-        uv_timer_start(&d->retry, redis_on_retry, RETRY_EVERY_MS, 0);
-}
-
-static void on_result(struct redis_cmd *cmd, uint32_t part,
-                      const struct operation_reply *r)
-{
-    if (was_not_executed(r->status) && may_retry(cmd, part))
-        retry_later(cmd, part, r->status);
-    else
-        finish_part(cmd, part, r);
 }
 
 void redis_reply(struct loop *l, const struct effect *e)
@@ -654,7 +473,10 @@ void redis_reply(struct loop *l, const struct effect *e)
 
     if (!cmd)
         return;
+    /* A read can be repeated; a write has happened. */
     if (!redis_takes(cmd, r->value.size))
-        result = (struct operation_reply){.status = STATUS_BUSY};
-    on_result(cmd, (uint32_t)(id >> (ID_BITS + GENERATION_BITS)), &result);
+        result = (struct operation_reply){
+            .status = operation_is_write(e->reply.op) ? STATUS_UNKNOWN
+                                                      : STATUS_BUSY};
+    redis_result(cmd, (uint32_t)(id >> (ID_BITS + GENERATION_BITS)), &result);
 }

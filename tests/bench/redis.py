@@ -7,7 +7,8 @@ import re
 import subprocess
 
 import common
-from cluster import Cluster, expect
+from cluster import Cluster, expect, wait_until
+from resp import Resp
 
 #        op    pipeline operations
 FIGURES = [
@@ -29,6 +30,17 @@ def bench(c, o, op, pipeline, count, *more):
     return float(found.group(1))
 
 
+def wait_known(c):
+    """Until every node's address is in the map and every slot has a leader."""
+    def known():
+        r = Resp(c.nodes[1].redis_port)
+        nodes, info = r.ask("CLUSTER", "NODES"), r.ask("CLUSTER", "INFO")
+        r.close()
+        return nodes.count(b"\n") == len(c.nodes) and \
+            b"cluster_state:ok" in info
+    wait_until(known, 30, "CLUSTER NODES knows all nodes")
+
+
 def main():
     p = common.arguments(__doc__.split("\n")[0])
     p.add_argument("--keys", type=int, default=100_000)
@@ -40,6 +52,7 @@ def main():
     print(f"{'50 clients':<24} {'--cluster':>10} {'CPU us/op':>9} "
           f"{'one node':>10} {'CPU us/op':>9}")
     with Cluster(nodes=3, groups=o.groups) as c:
+        wait_known(c)
         for op, pipeline, count in FIGURES:
             count = int(count * o.share)
             line = f"{op + ', pipeline ' + str(pipeline):<24}"
