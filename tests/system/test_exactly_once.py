@@ -156,16 +156,16 @@ def lost_replies_and_killed_leaders_count_each_increment_once():
     with Cluster(groups=3) as c:
         counting = Counting(c)
         try:
-            for turn, group in enumerate((1, 2, 3, 1)):
-                counting.wait_more(300)
+            for turn, group in enumerate((1, 2)):
+                counting.wait_more(150)
                 victim = c.nodes[c.wait_leader(group)]
                 if turn % 2:
                     victim.pause()
-                    counting.wait_more(200)
+                    counting.wait_more(120)
                     victim.resume()
                 else:
                     victim.kill()
-                    counting.wait_more(200)
+                    counting.wait_more(120)
                     victim.start().wait_ready()
                 c.wait_healthy()
             for node in c.nodes.values():
@@ -177,7 +177,7 @@ def lost_replies_and_killed_leaders_count_each_increment_once():
             for node in c.nodes.values():
                 node.wait_ready()
             c.wait_healthy()
-            counting.wait_more(200)
+            counting.wait_more(120)
         finally:
             sent = counting.stop()
         lost = sum(x.lost for x in counting.counters)

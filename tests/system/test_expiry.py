@@ -67,8 +67,8 @@ def keys_expire_in_time_whatever_one_clock_says():
         for turn, jump in enumerate(("+365d", "-365d", "+1h")):
             victim = c.nodes[c.wait_leader(1)]
             set_clock(victim, jump)
-            time.sleep(2)  # its neighbours have heard of it
-            keys = [Mortal(c, f"k{turn}-{i}", 6) for i in range(8)]
+            time.sleep(1)  # its neighbours have heard of it
+            keys = [Mortal(c, f"k{turn}-{i}", 4) for i in range(8)]
             for key in keys:
                 key.expect_not_early()
             time.sleep(max(0, keys[0].earliest - 0.5 - time.monotonic()))
@@ -84,8 +84,8 @@ def keys_expire_in_time_while_leaders_change():
     their leader: keys would stay on disk for ever."""
     with Cluster(groups=2) as c:
         begun = time.monotonic()
-        keys = [Mortal(c, f"k{i}", 12) for i in range(60)]
-        while time.monotonic() < begun + 9:
+        keys = [Mortal(c, f"k{i}", 9) for i in range(60)]
+        while time.monotonic() < begun + 6:
             victim = c.nodes[c.wait_leader(1)]
             victim.pause()
             c.wait_leader(1, other_than=victim.number)

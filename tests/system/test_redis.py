@@ -213,7 +213,7 @@ def run_differential(seeds, rounds):
 @test
 def random_commands_are_answered_as_a_real_redis_does():
     """Breaks if any reply or error text of the supported commands differs."""
-    run_differential([1, 2, 3, random.randrange(1 << 30)], 400)
+    run_differential([1, random.randrange(1 << 30)], 300)
 
 
 @test(long=True)
@@ -308,7 +308,7 @@ def pipelines_keep_their_order_while_leaders_change():
         may = {f"order{i}": {None} for i in range(5)}
         n = refused = 0
         rng = random.Random(7)
-        for victim in (2, 3, 2):
+        for victim in (2, 3):
             end = time.monotonic() + 4
             killed = False
             while time.monotonic() < end:

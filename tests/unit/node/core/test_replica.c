@@ -100,7 +100,7 @@ static void an_idle_group_lets_the_log_go(void **state)
     t.clients.n_keys = KEYS_PER_GROUP; /* from now on group 1 alone */
     t.clients.pause_max = 2;
     clients_run(&t.clients);
-    trial_run(&t, 20000);
+    trial_run(&t, 6000);
     clients_stop(&t.clients);
     trial_run(&t, 4000);
     for (unsigned i = 0; i < o.nodes; i++) {
