@@ -33,6 +33,9 @@ void fixture_init(struct fixture *f, const struct store_env_options *options)
     *f = (struct fixture){0};
     temp_root(f->root, sizeof f->root);
     snprintf(f->dir, sizeof f->dir, "%s/store", f->root);
+    if (options)
+        f->options = *options;
+    f->with_options = options;
     f->env = store_env_new(options);
 }
 
@@ -55,11 +58,18 @@ void fixture_open(struct fixture *f)
         fail_msg("%s: %s", status_name(status), error);
 }
 
-void fixture_reopen(struct fixture *f)
+void fixture_close(struct fixture *f)
 {
     store_close(f->store);
     f->store = NULL;
     assert_int_equal(store_env_open_count(f->env), 0);
+    store_env_free(f->env);
+    f->env = store_env_new(f->with_options ? &f->options : NULL);
+}
+
+void fixture_reopen(struct fixture *f)
+{
+    fixture_close(f);
     fixture_open(f);
 }
 

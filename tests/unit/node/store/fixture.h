@@ -17,6 +17,8 @@ struct fixture {
     char dir[300];  /* the store's, inside */
     struct store_env *env;
     struct store *store;
+    struct store_env_options options; /* of the env, */
+    bool with_options;                /* if not the defaults */
 };
 
 /* A root directory and an env; no store yet. NULL options: defaults. */
@@ -28,7 +30,11 @@ void fixture_release(struct fixture *f);
 /* Open (or create) the fixture's store; fails the test if that does. */
 void fixture_open(struct fixture *f);
 
-/* Close without a flush, as a crash would leave it, and open again. */
+/* Close without a flush, as a crash would leave it; what was cached is
+ * forgotten with the env. */
+void fixture_close(struct fixture *f);
+
+/* The same, and open again. */
 void fixture_reopen(struct fixture *f);
 
 /* cmocka setup and teardown: *state is a fixture with an open store. */

@@ -260,8 +260,7 @@ static void a_damaged_block_is_corrupt_to_readers(void **state)
 
     put_many(f->store, "k", 200);
     assert_int_equal(store_flush_wait(f->store), STATUS_OK);
-    store_close(f->store);
-    f->store = NULL;
+    fixture_close(f);
     assert_int_equal(store_file_list(f->dir, &files, &n), STATUS_OK);
     for (size_t i = 0; i < n; i++) {
         if (!strstr(files[i].name, ".sst"))
