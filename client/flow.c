@@ -3,6 +3,8 @@
 
 #include <assert.h>
 
+enum { SUSPECT_MS = 1000 };
+
 enum status flow_open(struct flow *s, struct coat_client *c)
 {
     if (c->closing || c->forks != client_forks())
@@ -114,6 +116,15 @@ void flow_forget(struct coat_client *c, uint64_t id)
         return;
     r->on_reply = on_unwanted;
     r->user = NULL;
+}
+
+void flow_silent(struct coat_client *c, uint64_t id)
+{
+    const struct request *r = id ? calls_find(&c->calls, id) : NULL;
+
+    if (r && r->place == REQUEST_SENT)
+        peer_suspect(c, r->link->peer, SUSPECT_MS);
+    map_fetch_want(c);
 }
 
 void flow_end(struct coat_client *c, uint64_t id)

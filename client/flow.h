@@ -41,6 +41,10 @@ MUST_CHECK enum status flow_submit(struct coat_client *c,
 /* Its reply is not wanted any more; 0 and ended ones are legal. */
 void flow_forget(struct coat_client *c, uint64_t id);
 
+/* The node that has it does not answer, though its connection stands: others
+ * come first from now on, and who leads is asked anew. */
+void flow_silent(struct coat_client *c, uint64_t id);
+
 /* End it now, without a reply; a watch's node is told. */
 void flow_end(struct coat_client *c, uint64_t id);
 

@@ -14,7 +14,7 @@
 enum {
     QUEUE_BYTES_MAX = 16 << 20, /* then strands wait until it is empty */
     TICK_MS = 10,
-    QUIET_TICKS = 3000 / TICK_MS, /* besides three progress marks */
+    QUIET_TICKS = 1000 / TICK_MS, /* besides three progress marks */
     CURSOR_ROW = 24,
 };
 
@@ -395,6 +395,7 @@ static void strand_tick(struct strand *x)
     struct coat_client *c = w->flow.client;
 
     if (x->asked && ++x->quiet > QUIET_TICKS + 3 * w->progress / TICK_MS) {
+        flow_silent(c, x->asked);
         flow_end(c, x->asked);
         x->asked = 0;
         later(x);

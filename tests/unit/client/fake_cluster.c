@@ -170,7 +170,7 @@ static void on_map(struct fake_node *n, struct conn *c,
     struct buf map = {0}, b = {0};
 
     n->map_requests++;
-    if (n->map_silent)
+    if (n->map_silent || n->frozen)
         return;
     assert_int_equal(map_request_decode(payload, &in), STATUS_OK);
     if (n->not_initialised) {

@@ -51,6 +51,7 @@ struct fake_node {
     unsigned map_requests;
     unsigned watches, cancels; /* asked for; told to end */
     unsigned part_events; /* of a part at most; 0: many */
+    bool frozen;         /* takes watches, but tells nothing, and no map */
     unsigned scans;      /* pages given */
     unsigned page_keys;  /* of a page at most; 0: as asked */
     unsigned connections; /* accepted so far */

@@ -109,7 +109,7 @@ static void tell(struct fake_cluster *f, struct fake_watch *w, bool first)
 static void tell_all(struct fake_cluster *f)
 {
     for (unsigned i = 0; i < FAKE_WATCHES_MAX; i++)
-        if (f->watches[i].conn)
+        if (f->watches[i].conn && !f->watches[i].node->frozen)
             tell(f, &f->watches[i], false);
 }
 
@@ -166,6 +166,8 @@ void fake_watch(struct fake_node *n, struct conn *c,
     assert_true(r.begin.size < sizeof w->begin);
     if (r.begin.size)
         memcpy(w->begin, r.begin.data, r.begin.size);
+    if (n->frozen)
+        return;
     if (f->leaders[w->group] != n->id) {
         end_watch(f, w, STATUS_NOT_LEADER);
         return;

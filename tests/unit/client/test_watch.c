@@ -238,6 +238,31 @@ static void a_silent_node_is_asked_anew(void **state)
     stop(t);
 }
 
+/* A leader that is stopped keeps its connections and is deposed without knowing
+ * it. Broken: it would be asked again and again until it wakes. */
+static void a_frozen_leader_is_left_for_its_successor(void **state)
+{
+    struct fixture *t = begin(3);
+    struct coat_watch_options o = COAT_WATCH_OPTIONS;
+    struct seen *s = calloc(1, sizeof *s);
+
+    (void)state;
+    o.progress = 100;
+    s->want = 20;
+    start_watch(t, &o, s);
+    t->f.nodes[0].frozen = true;
+    for (unsigned g = 0; g < t->f.map->n_groups; g++)
+        if (t->f.leaders[g] == 1)
+            t->f.leaders[g] = 2;
+    put(t, 0, 20);
+    run_until(&t->loop, &s->enough);
+    check(t, s, 0, 20);
+    coat_watch_stop(s->watch);
+    free(s->cursor);
+    free(s);
+    stop(t);
+}
+
 static void closing_the_client_ends_it(void **state)
 {
     struct fixture *t = begin(2);
@@ -260,6 +285,7 @@ int main(void)
         cmocka_unit_test(foreign_cursors_and_wrong_options_are_refused),
         cmocka_unit_test(compacted_ends_it),
         cmocka_unit_test(a_silent_node_is_asked_anew),
+        cmocka_unit_test(a_frozen_leader_is_left_for_its_successor),
         cmocka_unit_test(closing_the_client_ends_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
