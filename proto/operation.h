@@ -23,8 +23,8 @@
  *              zeroes. NOT_A_NUMBER, OVERFLOW; keeps the deadline
  *   INCR_FLOAT the same with `argument` as the bits of a double; shortest text
  *              that reads back as the same number, with an exponent only below
- *              1e-7 and from 1e21; NOT_A_NUMBER (also when the result would be
- *              infinite, or the text is longer than 64 bytes)
+ *              1e-7 and from 1e21; NOT_A_NUMBER (also when the text is longer
+ *              than 64 bytes), OVERFLOW
  *   APPEND     put `value` behind the present one (missing: empty). The reply's
  *              argument is the new length. VALUE_TOO_LARGE; keeps the deadline
  *   SET_RANGE  overwrite from offset `argument` on, zero-padded. As APPEND; an

@@ -207,7 +207,7 @@ void machine_incr_float(struct doing *d, const struct operation *o,
     }
     number += delta;
     if (!isfinite(number)) {
-        r->status = STATUS_NOT_A_NUMBER;
+        r->status = STATUS_OVERFLOW;
         return;
     }
     store_text(d, o, &c, text, print_float(number, text, sizeof text), r);
