@@ -180,19 +180,21 @@ void coat_client_close(struct coat_client *c, coat_on_close *on_close,
 
 static const struct coat_call no_wishes;
 
-static enum status admit(const struct coat_client *c,
-                         const struct operation *o,
+static enum status admit(struct coat_client *c, const struct operation *o,
                          const struct coat_call *how)
 {
     enum status rv;
 
+    c->why = NULL;
     if (c->closing || c->forks != forks)
         return STATUS_CLOSED;
-    if ((rv = operation_check(o, NULL)))
+    if ((rv = operation_check(o, &c->why)))
         return rv;
     if (how->timeout > COAT_TIMEOUT_MAX ||
-        (unsigned)how->consistency > COAT_STALE)
+        (unsigned)how->consistency > COAT_STALE) {
+        c->why = "a timeout or consistency out of range";
         return STATUS_INVALID;
+    }
     /* A single large request is always let in. */
     if (c->outstanding >= c->settings.requests_max ||
         (c->outstanding &&
@@ -323,6 +325,11 @@ enum coat_status coat_delete(struct coat_client *client, struct coat_bytes key,
     struct operation o = plain(OP_DELETE, key);
 
     return operate_submit(client, &o, how, on_reply, user);
+}
+
+const char *coat_client_refusal(const struct coat_client *client)
+{
+    return client->why ? client->why : "";
 }
 
 unsigned coat_outstanding(const struct coat_client *client)

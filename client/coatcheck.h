@@ -211,6 +211,10 @@ enum coat_status coat_delete(struct coat_client *client, struct coat_bytes key,
                              const struct coat_call *how,
                              coat_on_reply *on_reply, void *user);
 
+/* Why the last submission was refused (COAT_INVALID), in one line; "" if its
+ * status says it all. Static text. */
+const char *coat_client_refusal(const struct coat_client *client);
+
 /* ---- more than get, set and delete ---- */
 
 /* Conditions: all that are given have to hold, else the write ends COAT_NOT_MET
@@ -263,7 +267,8 @@ enum coat_status coat_incr(struct coat_client *client, struct coat_bytes key,
                            int64_t delta, const struct coat_write *with,
                            const struct coat_call *how,
                            coat_on_reply *on_reply, void *user);
-/* The same for floating numbers; the new one only as text, in `value`. */
+/* The same for floating numbers; the new one only as text, in `value`.
+ * COAT_OVERFLOW: it would be infinite. */
 enum coat_status coat_incr_float(struct coat_client *client,
                                  struct coat_bytes key, double delta,
                                  const struct coat_write *with,

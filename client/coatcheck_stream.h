@@ -58,7 +58,10 @@ struct coat_scan_options {
     enum coat_consistency consistency;
 
     const char *cursor; /* go on here; the options have to be the same but for
-                           limit, page, timeout and consistency */
+                           limits, page, timeout and consistency */
+
+    uint64_t limit_bytes; /* of keys and values; the entry that reaches it is
+                             the last one. 0: no limit */
 };
 
 #define COAT_SCAN_OPTIONS {.size = sizeof(struct coat_scan_options)}
@@ -129,7 +132,8 @@ enum coat_status coat_count_wait(struct coat_session *session,
 
 /* Delete all keys (up to `limit`) that the scan finds, whatever their values
  * are by then; not at once, but key by key. `dry_run`: only count them. The
- * count is of keys that were there when their turn came. */
+ * count is of keys that were there when their turn came. COAT_INVALID: another
+ * keyspace than the client's. */
 enum coat_status coat_delete_range(struct coat_client *client,
                                    const struct coat_scan_options *options,
                                    int dry_run, coat_on_count *on_count,

@@ -75,6 +75,7 @@ struct coat_client {
     struct coat_counters counters;
     char trouble[COAT_ERROR_MAX]; /* the last failure to connect */
     char denied[COAT_ERROR_MAX];  /* why nobody will give us a map */
+    const char *why;              /* ... the last submission was refused */
 
     struct flow *flows, *flows_at; /* scans and watches; flow.h */
 

@@ -66,8 +66,10 @@ static enum coat_status submit_with(struct coat_client *c,
 {
     enum status rv = operation_with(o, with);
 
-    if (rv)
+    if (rv) {
+        c->why = "a flag that this operation does not take, or two times";
         return (enum coat_status)rv;
+    }
     return operate_submit(c, o, how, on_reply, user);
 }
 

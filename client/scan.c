@@ -51,29 +51,36 @@ static void set_identity(struct coat_scan *s)
     s->identity = cursor_identity(id, slice_of(&reverse, 1));
 }
 
-static enum status check(const struct coat_scan_options *o)
+/* What is wrong with them, or NULL. */
+static const char *check(const struct coat_scan_options *o)
 {
     size_t most = SCAN_BOUND_BYTES_MAX;
 
     if (o->begin.size > most || o->end.size > most ||
-        o->prefix.size > KEY_BYTES_MAX || o->tag.size > KEY_BYTES_MAX ||
-        o->pattern.size > SCAN_PATTERN_BYTES_MAX ||
-        o->flags & ~(unsigned)(COAT_REVERSE | COAT_KEYS_ONLY) ||
-        o->page_bytes > SCAN_PAGE_BYTES_MAX ||
-        o->timeout > COAT_TIMEOUT_MAX ||
+        o->prefix.size > KEY_BYTES_MAX || o->tag.size > KEY_BYTES_MAX)
+        return "a bound, prefix or tag is longer than a key";
+    if (o->pattern.size > SCAN_PATTERN_BYTES_MAX)
+        return "a pattern has at most 256 bytes";
+    if (o->flags & ~(unsigned)(COAT_REVERSE | COAT_KEYS_ONLY))
+        return "a flag that is none of a scan";
+    if (o->page_bytes > SCAN_PAGE_BYTES_MAX)
+        return "a page has at most 1 MiB";
+    if (o->timeout > COAT_TIMEOUT_MAX ||
         (unsigned)o->consistency > COAT_STALE)
-        return STATUS_INVALID;
-    return o->keyspace ? keyspace_check(slice_str(o->keyspace)) : STATUS_OK;
+        return "a timeout or consistency out of range";
+    return o->keyspace && keyspace_check(slice_str(o->keyspace))
+               ? "a keyspace is named by at most 64 of A-Z a-z 0-9 . _ -"
+               : NULL;
 }
 
-static enum status set_options(struct coat_scan *s,
-                               const struct coat_client *c,
+static enum status set_options(struct coat_scan *s, struct coat_client *c,
                                const struct coat_scan_options *o)
 {
-    enum status rv = check(o);
+    enum status rv;
 
-    if (rv)
-        return rv;
+    c->why = check(o);
+    if (c->why)
+        return STATUS_INVALID;
     snprintf(s->keyspace, sizeof s->keyspace, "%s",
              o->keyspace ? o->keyspace : c->settings.keyspace);
     s->flags |= (o->flags & COAT_REVERSE ? SCAN_REVERSE : 0) |
@@ -86,6 +93,7 @@ static enum status set_options(struct coat_scan *s,
     if (s->consistency == CONSISTENCY_STALE)
         s->flags |= SCAN_STALE;
     s->limit = o->limit;
+    s->limit_bytes = o->limit_bytes;
     s->page_keys = o->page_keys;
     s->page_bytes = o->page_bytes;
     s->timeout = o->timeout;
@@ -320,6 +328,12 @@ static bool repeated(const struct coat_scan *s, struct slice key)
     return s->delivered && slice_equal(key, buf_slice(&s->last));
 }
 
+static bool limit_reached(const struct coat_scan *s)
+{
+    return (s->limit && s->delivered >= s->limit) ||
+           (s->limit_bytes && s->delivered_bytes >= s->limit_bytes);
+}
+
 enum pulled scan_pull(struct coat_scan *s, struct coat_entry *entry)
 {
     const struct scan_record *r;
@@ -329,7 +343,7 @@ enum pulled scan_pull(struct coat_scan *s, struct coat_entry *entry)
             return PULL_END;
         if (!s->sources)
             return PULL_WAIT;
-        if (s->limit && s->delivered >= s->limit)
+        if (limit_reached(s))
             return PULL_END;
         if (s->taken) {
             move_on(s);
@@ -346,6 +360,7 @@ enum pulled scan_pull(struct coat_scan *s, struct coat_entry *entry)
     }
     remember(s, r->key);
     s->delivered++;
+    s->delivered_bytes += r->key.size + r->value.size;
     *entry = (struct coat_entry){
         .key = {r->key.data, r->key.size},
         .value = {r->value.data, r->value.size},

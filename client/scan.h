@@ -41,6 +41,7 @@ struct coat_scan {
     struct buf begin, end, pattern, tag;
     uint32_t identity;
     uint64_t limit, delivered;
+    uint64_t limit_bytes, delivered_bytes;
     unsigned page_keys, page_bytes, timeout;
     enum consistency consistency;
     instant deadline;       /* for the map to come */

@@ -172,6 +172,7 @@ enum coat_status coat_delete_range(struct coat_client *client,
     enum status rv;
 
     /* Deletes go to the client's keyspace. */
+    client->why = "deletes go to the client's keyspace";
     if (o.keyspace && strcmp(o.keyspace, client->settings.keyspace))
         return COAT_INVALID;
     o.flags |= COAT_KEYS_ONLY;
@@ -215,8 +216,10 @@ static enum coat_status await(struct awaited *w, enum coat_status submitted,
                               uint64_t *count)
 {
     *count = 0;
-    if (submitted)
+    if (submitted) {
+        session_say(w->session, coat_client_refusal(session_client(w->session)));
         return submitted;
+    }
     while (!w->done)
         session_turn(w->session);
     *count = w->count;
@@ -258,6 +261,8 @@ enum coat_status coat_scan_open(struct coat_session *session,
     rv = scan_new(session_client(session), options, 0, scan);
     if (rv == STATUS_OK)
         (*scan)->session = session;
+    else
+        session_say(session, coat_client_refusal(session_client(session)));
     return (enum coat_status)rv;
 }
 

@@ -140,8 +140,10 @@ void session_say(struct coat_session *s, const char *detail)
 static enum coat_status wait_for(struct coat_session *s,
                                  enum coat_status submitted)
 {
-    if (submitted)
+    if (submitted) {
+        session_say(s, coat_client_refusal(s->client));
         return submitted;
+    }
     s->waiting = true;
     while (s->waiting)
         uv_run(&s->loop, UV_RUN_ONCE);
@@ -219,7 +221,8 @@ enum coat_status coat_session_wait(struct coat_session *s,
                                    const struct coat_reply **reply)
 {
     if (submitted)
-        s->reply = (struct coat_reply){.status = submitted, .detail = ""};
+        s->reply = (struct coat_reply){.status = submitted,
+                                       .detail = s->detail};
     if (reply)
         *reply = &s->reply;
     return wait_for(s, submitted);

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "client/cli/report.h"
+
 static const struct command commands[] = {
     {"set", "write a value", cmd_set},
     {"get", "read a value", cmd_get},
@@ -77,36 +79,57 @@ enum exit_code exit_code_of(enum coat_status status)
 /* What whoever reads the error can do. */
 static const char *advice(enum coat_status status)
 {
-    switch (status) {
-    case COAT_UNKNOWN:
-    case COAT_IO_ERROR:
-    case COAT_INTERNAL:
-        return "it may have been done: read it back before repeating";
-    case COAT_NOT_INITIALISED:
-        return "see `coatcheck cluster init --help`";
-    case COAT_TIMEOUT:
-    case COAT_UNAVAILABLE:
-    case COAT_CONNECTION:
-        return "check -e and `coatcheck status`, or allow more --timeout";
-    case COAT_NOT_LEADER:
-    case COAT_MOVED:
-    case COAT_QUARANTINED:
-    case COAT_CLOSED:
-        return "nothing was done: see `coatcheck status`, then try again";
-    case COAT_BUSY:
-    case COAT_STALLED:
-        return "nothing was done: try again with less at once";
-    case COAT_DISK_FULL:
-        return "nothing was done: delete keys or add disk space";
-    case COAT_KEY_EMPTY:
-    case COAT_KEY_TOO_LARGE:
-    case COAT_VALUE_TOO_LARGE:
-        return "keys have 1 to 65535 bytes, values up to 16 MiB";
-    case COAT_NO_KEYSPACE:
-        return "check -k and `coatcheck keyspace list`";
-    default:
-        return "";
-    }
+    static const char look[] =
+        "it may have been done: read it back before repeating";
+    static const char reach[] =
+        "check -e and `coatcheck status`, or allow more --timeout";
+    static const char later[] =
+        "nothing was done: see `coatcheck status`, then try again";
+    static const char less[] = "nothing was done: try again with less at once";
+    static const char sizes[] =
+        "keys have 1 to 65535 bytes, values up to 16 MiB";
+    static const char *const texts[] = {
+        [COAT_UNKNOWN] = look,
+        [COAT_IO_ERROR] = look,
+        [COAT_INTERNAL] = look,
+        [COAT_EXPIRED] = look,
+        [COAT_STALE_REQUEST] = look,
+        [COAT_TIMEOUT] = reach,
+        [COAT_UNAVAILABLE] = reach,
+        [COAT_CONNECTION] = reach,
+        [COAT_NOT_LEADER] = later,
+        [COAT_MOVED] = later,
+        [COAT_QUARANTINED] = later,
+        [COAT_CLOSED] = later,
+        [COAT_BUSY] = less,
+        [COAT_STALLED] = less,
+        [COAT_KEY_EMPTY] = sizes,
+        [COAT_KEY_TOO_LARGE] = sizes,
+        [COAT_VALUE_TOO_LARGE] = sizes,
+        [COAT_NOT_INITIALISED] = "see `coatcheck cluster init --help`",
+        [COAT_NO_KEYSPACE] = "check -k and `coatcheck keyspace list`",
+        [COAT_DISK_FULL] = "nothing was done: delete keys or add disk space",
+        [COAT_NOT_A_NUMBER] =
+            "nothing was changed: `coatcheck get` shows what is there",
+        [COAT_OVERFLOW] = "nothing was changed: whole numbers have 64 bits, "
+                          "others stay finite",
+        [COAT_WRONG_TYPE] = "nothing was changed: delete it, or use another "
+                            "key",
+        [COAT_CROSS_GROUP] = "nothing was done: give all keys one hash tag, "
+                             "as {cart7}a {cart7}b",
+        [COAT_TOO_LARGE] = "nothing was done: make several of it",
+        [COAT_QUOTA] = "nothing was written: delete keys, or raise the limit "
+                       "with `coatcheck keyspace alter`",
+        [COAT_EXISTS] = "see `coatcheck keyspace list`; alter changes it",
+        [COAT_BAD_CURSOR] = "a cursor goes on with the options it was told "
+                            "for; or begin anew without --cursor",
+        [COAT_COMPACTED] = "scan everything anew, then watch without --cursor",
+        [COAT_FENCED] = "nothing was done: the lock has another holder; take "
+                        "it again for a new token",
+    };
+
+    return (size_t)status < ARRAY_LEN(texts) && texts[status] ? texts[status]
+                                                              : "";
 }
 
 int cli_fail(struct cli *cli, const char *what, enum coat_status status,
@@ -117,9 +140,22 @@ int cli_fail(struct cli *cli, const char *what, enum coat_status status,
     bool says_it = !strncmp(detail, text, strlen(text));
     bool more = detail[0] && !says_it;
 
-    fprintf(cli->err, "coatcheck: %s: %s%s%s%s%s%s\n", what,
-            says_it ? detail : text, more ? " (" : "", more ? detail : "",
-            more ? ")" : "", hint[0] ? "; " : "", hint);
+    if (cli->output == OUTPUT_JSON) {
+        json_t *j = json_object();
+        json_set_bytes(j, "error", slice_str(what));
+        json_object_set_new(j, "status",
+                            json_string(coat_status_name(status)));
+        json_set_bytes(j, "text", slice_str(says_it ? detail : text));
+        if (more)
+            json_set_bytes(j, "detail", slice_str(detail));
+        if (hint[0])
+            json_object_set_new(j, "advice", json_string(hint));
+        json_print_line(j, cli->err);
+    } else {
+        fprintf(cli->err, "coatcheck: %s: %s%s%s%s%s%s\n", what,
+                says_it ? detail : text, more ? " (" : "", more ? detail : "",
+                more ? ")" : "", hint[0] ? "; " : "", hint);
+    }
     return exit_code_of(status);
 }
 

@@ -11,6 +11,7 @@
 #include <stdio.h>
 
 #include "client/coatcheck.h"
+#include "proto/base/bytes.h"
 #include "proto/base/macros.h"
 #include "rpc/address.h"
 
@@ -82,6 +83,10 @@ int cmd_completion(struct cli *cli, int argc, char **argv);
 /* The name of command `i`, NULL behind the last one. */
 const char *cli_command_name(unsigned i);
 
+/* What `coatcheck [COMMAND] --help` prints, into `out`; NULL: of all. False: it
+ * could not be had. */
+MUST_CHECK bool cli_help(const char *command, struct buf *out);
+
 /* `coatcheck` with these arguments; gives the exit code. `cli` has out, err
  * and what is a terminal set; the rest is filled in. */
 int cli_main(struct cli *cli, int argc, char **argv);
@@ -89,8 +94,9 @@ int cli_main(struct cli *cli, int argc, char **argv);
 /* Options for the library, from the command line's. */
 struct coat_options cli_options(const struct cli *cli);
 
-/* "coatcheck: WHAT: TEXT (DETAIL); ADVICE" on one line, and the exit code for
- * the status. Detail may be "". */
+/* "coatcheck: WHAT: TEXT (DETAIL); ADVICE" on one line, with -o json as an
+ * object that has the status' name too; and the exit code for the status.
+ * Detail may be "". */
 int cli_fail(struct cli *cli, const char *what, enum coat_status status,
              const char *detail);
 /* The same for errors without a status. */

@@ -8,7 +8,7 @@
 #include "client/cli/write_options.h"
 
 struct change_args {
-    const char *words[2];
+    const char *words[2], *file;
     unsigned n;
     struct coat_write with;
 };
@@ -54,7 +54,8 @@ static error_t incr_take(int key, char *arg, struct argp_state *state)
         return 0;
     }
     if (key == ARGP_KEY_END && a->n > 1 && !is_delta(a->words[1]))
-        argp_error(state, "DELTA is a number, not '%s'", a->words[1]);
+        argp_error(state, "DELTA is a whole number of 64 bits, or one with a "
+                          "point or exponent; not '%s'", a->words[1]);
     return take_words(key, arg, state, a, 1, "a key and an amount");
 }
 
@@ -129,28 +130,46 @@ static error_t append_take(int key, char *arg, struct argp_state *state)
         state->child_inputs[0] = &a->with;
         return 0;
     }
-    return take_words(key, arg, state, a, 2, "a key and a value");
+    if (key == 'f') {
+        a->file = arg;
+        return 0;
+    }
+    if (key == ARGP_KEY_END && a->n == 2 && a->file)
+        argp_error(state, "the value is an argument, - or a --file");
+    return take_words(key, arg, state, a, a->file ? 1 : 2,
+                      "a key and a value");
 }
 
+static const struct argp_option append_options[] = {
+    {"file", 'f', "PATH", 0, "The value is this file's content", 0},
+    {0},
+};
+
 static const struct argp append_argp = {
-    NULL, append_take, "KEY VALUE",
-    "Put VALUE behind what KEY holds and print the new length in bytes.",
+    append_options, append_take, "KEY VALUE|-",
+    "Put VALUE, or what comes on standard input, behind what KEY holds and "
+    "print the new length in bytes.",
     write_children, NULL, NULL};
 
 int cmd_append(struct cli *cli, int argc, char **argv)
 {
     struct change_args a = {0};
+    struct buf value = {0};
     const struct coat_reply *reply;
     struct keys k;
     enum coat_status rv;
     int code = EXIT_DONE;
 
-    if (argp_parse(&append_argp, argc, argv, 0, NULL, &a) ||
-        !keys_open(&k, cli))
+    if (argp_parse(&append_argp, argc, argv, 0, NULL, &a))
         return EXIT_USAGE;
+    code = keys_read_value(cli, a.words[1], a.file, &value);
+    if (code || !keys_open(&k, cli)) {
+        buf_release(&value);
+        return code ? code : EXIT_USAGE;
+    }
     rv = coat_append(coat_session_client(k.session), COAT_STR(a.words[0]),
-                     COAT_STR(a.words[1]), &a.with, NULL, coat_session_reply,
-                     k.session);
+                     COAT_BYTES(value.data, value.size), &a.with, NULL,
+                     coat_session_reply, k.session);
     rv = keys_wait(&k, rv, &reply);
     if (rv) {
         code = keys_fail(&k, "append", slice_str(a.words[0]), rv);
@@ -162,6 +181,7 @@ int cmd_append(struct cli *cli, int argc, char **argv)
         fprintf(cli->out, "%" PRId64 "\n", reply->number);
     }
     keys_close(&k);
+    buf_release(&value);
     return code;
 }
 

@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "client/cli/jsonl.h"
@@ -76,6 +77,7 @@ struct dump {
     const struct dump_args *args;
     FILE *out;
     char *cursor;       /* where it begins; NULL: at the first key */
+    long long size;     /* of the file there */
     uint64_t count, began_at;
     struct progress progress;
 };
@@ -105,11 +107,26 @@ static void state_save(struct dump *d, const struct coat_scan *scan)
     free(cursor);
 }
 
-/* Open the file where an earlier dump ended. */
-static int resume(struct dump *d)
+static void state_drop(const struct dump *d)
 {
     char path[4096];
-    long long size = -1;
+
+    state_path(d, path, sizeof path);
+    (void)unlink(path);
+}
+
+static int misfit(const struct dump *d)
+{
+    return cli_error(d->cli, EXIT_USAGE,
+                     "dump: %s.dumped does not fit %s, or was of other keys: "
+                     "delete it to begin anew", d->args->path, d->args->path);
+}
+
+/* Where an earlier dump ended: the cursor there, and the file's size. */
+static int state_load(struct dump *d)
+{
+    char path[4096];
+    struct stat st;
     FILE *f;
     int n;
 
@@ -117,44 +134,43 @@ static int resume(struct dump *d)
     f = fopen(path, "r");
     if (!f && errno == ENOENT)
         return EXIT_DONE; /* nothing yet: from the beginning */
-    n = f ? fscanf(f, "%lld %" SCNu64 " %ms", &size, &d->began_at, &d->cursor)
+    n = f ? fscanf(f, "%lld %" SCNu64 " %ms", &d->size, &d->began_at,
+                   &d->cursor)
           : 0;
     if (f)
         fclose(f);
-    d->out = n == 3 && size >= 0 ? fopen(d->args->path, "r+") : NULL;
-    if (!d->out || fseeko(d->out, 0, SEEK_END) || ftello(d->out) < size ||
-        ftruncate(fileno(d->out), (off_t)size) ||
-        fseeko(d->out, (off_t)size, SEEK_SET))
-        return cli_error(d->cli, EXIT_USAGE,
-                         "dump: %s does not fit %s: delete it to begin anew",
-                         path, d->args->path);
-    return EXIT_DONE;
+    return n == 3 && d->size >= 0 && !stat(d->args->path, &st) &&
+                   d->size <= st.st_size
+               ? EXIT_DONE
+               : misfit(d);
 }
 
 static int file_open(struct dump *d)
 {
-    int code = EXIT_DONE;
-
     if (!strcmp(d->args->path, "-")) {
         d->out = d->cli->out;
         return EXIT_DONE;
     }
-    if (d->args->resume)
-        code = resume(d);
-    if (code || d->out)
-        return code;
+    if (d->cursor) {
+        d->out = fopen(d->args->path, "r+");
+        if (!d->out || ftruncate(fileno(d->out), (off_t)d->size) ||
+            fseeko(d->out, (off_t)d->size, SEEK_SET))
+            return misfit(d);
+        return EXIT_DONE;
+    }
     d->out = fopen(d->args->path, "w");
-    return d->out ? EXIT_DONE
-                  : cli_error(d->cli, EXIT_USAGE, "dump: cannot write %s: %s",
-                              d->args->path, strerror(errno));
+    if (!d->out)
+        return cli_error(d->cli, EXIT_USAGE, "dump: cannot write %s: %s",
+                         d->args->path, strerror(errno));
+    state_drop(d); /* of another dump: --resume shall not go on there */
+    return EXIT_DONE;
 }
 
-static enum coat_status entries_write(struct dump *d, struct coat_scan *scan)
+/* `rv` and `e`: what the scan gave first. */
+static enum coat_status entries_write(struct dump *d, struct coat_scan *scan,
+                                      enum coat_status rv, struct coat_entry e)
 {
-    struct coat_entry e;
-    enum coat_status rv;
-
-    while (!(rv = coat_scan_next(scan, &e)) && !ferror(d->out)) {
+    for (; !rv && !ferror(d->out); rv = coat_scan_next(scan, &e)) {
         jsonl_write(d->out, slice_of(e.key.data, e.key.size),
                     slice_of(e.value.data, e.value.size), e.deadline);
         d->count++;
@@ -170,29 +186,38 @@ static enum coat_status entries_write(struct dump *d, struct coat_scan *scan)
 static int dump_run(struct dump *d)
 {
     struct coat_scan_options o = range_scan(&d->args->range);
-    struct coat_scan *scan;
+    struct coat_scan *scan = NULL;
+    struct coat_entry first;
     struct keys k;
     enum coat_status rv;
-    char path[4096];
     int code = EXIT_DONE;
 
     if (!keys_open(&k, d->cli))
         return EXIT_USAGE;
     o.cursor = d->cursor;
     rv = coat_scan_open(k.session, &o, &scan);
-    if (!rv) {
-        rv = entries_write(d, scan);
-        coat_scan_close(scan);
+    if (!rv)
+        rv = coat_scan_next(scan, &first);
+    /* Until here the file is as it was: another dump may be in it, and the
+     * cluster not there. */
+    if (!rv || rv == COAT_NOT_FOUND)
+        code = file_open(d);
+    if (!code && d->out) {
+        progress_begin(&d->progress, d->cli->err, d->cli->err_is_terminal,
+                       "keys");
+        rv = entries_write(d, scan, rv, first);
+        progress_end(&d->progress, d->count);
+        if (fflush(d->out) || ferror(d->out))
+            code = cli_error(d->cli, EXIT_REFUSED, "dump: cannot write %s: %s",
+                             d->args->path, strerror(errno));
     }
-    progress_end(&d->progress, d->count);
-    if (fflush(d->out) || ferror(d->out))
-        code = cli_error(d->cli, EXIT_REFUSED, "dump: cannot write %s: %s",
-                         d->args->path, strerror(errno));
-    else if (rv != COAT_NOT_FOUND)
+    coat_scan_close(scan);
+    if (!code && rv == COAT_BAD_CURSOR)
+        code = misfit(d);
+    else if (!code && rv != COAT_NOT_FOUND)
         code = cli_fail(d->cli, "dump", rv, coat_session_detail(k.session));
-    state_path(d, path, sizeof path);
     if (!code && d->out != d->cli->out)
-        (void)unlink(path);
+        state_drop(d);
     keys_close(&k);
     return code;
 }
@@ -205,11 +230,9 @@ int cmd_dump(struct cli *cli, int argc, char **argv)
 
     if (argp_parse(&argp, argc, argv, 0, NULL, &a))
         return EXIT_USAGE;
-    code = file_open(&d);
-    if (!code) {
-        progress_begin(&d.progress, cli->err, cli->err_is_terminal, "keys");
+    code = a.resume ? state_load(&d) : EXIT_DONE;
+    if (!code)
         code = dump_run(&d);
-    }
     if (d.out && d.out != cli->out && fclose(d.out) && !code)
         code = cli_error(cli, EXIT_REFUSED, "dump: cannot write %s: %s",
                          a.path, strerror(errno));

@@ -10,9 +10,7 @@
 #include "client/cli/cli.h"
 #include "proto/base/bytes.h"
 
-/* What `coatcheck [COMMAND] --help` prints, into `out`. False: it could not be
- * had. */
-static bool help_of(const char *command, struct buf *out)
+bool cli_help(const char *command, struct buf *out)
 {
     int pipes[2], status;
     pid_t pid;
@@ -64,7 +62,7 @@ static void roff_text(FILE *f, struct slice text)
 static bool roff_section(FILE *f, const char *command)
 {
     struct buf text = {0};
-    bool ok = help_of(command, &text);
+    bool ok = cli_help(command, &text);
 
     if (command)
         fprintf(f, ".SS %s\n", command);
@@ -139,7 +137,7 @@ int cmd_help(struct cli *cli, int argc, char **argv)
         return print_man(cli->out) ? EXIT_DONE
                                    : cli_error(cli, EXIT_REFUSED,
                                                "help: no text could be had");
-    ok = help_of(a.command, &text);
+    ok = cli_help(a.command, &text);
     if (text.size)
         fwrite(text.data, 1, text.size, cli->out);
     buf_release(&text);

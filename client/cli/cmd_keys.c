@@ -8,7 +8,6 @@
 #include "client/cli/keys.h"
 #include "client/cli/range_options.h"
 #include "client/cli/write_options.h"
-#include "proto/limits.h"
 
 /* ---- set ---- */
 
@@ -25,6 +24,14 @@ static const struct argp_option set_options[] = {
     {0},
 };
 
+static const struct argp_child children_of_set[] = {
+    {&write_previous, 0, NULL, 0},
+    {&write_conditions, 0, "Conditions:", 5},
+    {&write_deadlines, 0, "Expiry:", 6},
+    {&cli_common_argp, 0, CLI_COMMON_TITLE, 10},
+    {0},
+};
+
 static error_t set_take(int key, char *arg, struct argp_state *state)
 {
     struct set_args *a = state->input;
@@ -32,6 +39,7 @@ static error_t set_take(int key, char *arg, struct argp_state *state)
     switch (key) {
     case ARGP_KEY_INIT:
         state->child_inputs[0] = state->child_inputs[1] = &a->with;
+        state->child_inputs[2] = &a->with;
         return 0;
     case 'f':
         a->file = arg;
@@ -62,43 +70,9 @@ static error_t set_take(int key, char *arg, struct argp_state *state)
 
 static const struct argp set_argp = {
     set_options, set_take, "KEY VALUE|-",
-    "Write VALUE, or what comes on standard input, under KEY.", set_children,
+    "Write VALUE, or what comes on standard input, under KEY. (Before a VALUE "
+    "that begins with - put --.)", children_of_set,
     NULL, NULL};
-
-/* All of a stream; one byte above the limit is enough to refuse it. */
-static bool read_all(FILE *f, struct buf *b)
-{
-    size_t n;
-
-    do {
-        n = fread(buf_reserve(b, 65536), 1, 65536, f);
-        b->size += n;
-    } while (n && b->size <= VALUE_BYTES_MAX);
-    return !ferror(f);
-}
-
-static int read_value(struct cli *cli, const struct set_args *a, struct buf *b)
-{
-    FILE *f;
-    bool read;
-
-    if (!a->file && strcmp(a->value, "-") != 0) {
-        buf_append(b, a->value, strlen(a->value));
-        return 0;
-    }
-    f = a->file ? fopen(a->file, "rb") : stdin;
-    if (!f)
-        return cli_error(cli, EXIT_USAGE, "cannot open %s: %s", a->file,
-                         strerror(errno));
-    read = read_all(f, b);
-    if (f != stdin)
-        fclose(f);
-    if (!read)
-        return cli_error(cli, EXIT_USAGE, "cannot read %s: %s",
-                         a->file ? a->file : "standard input",
-                         strerror(errno));
-    return 0;
-}
 
 /* What a write answered; with --previous the old value. */
 static void write_print(struct keys *k, struct slice key,
@@ -130,7 +104,7 @@ int cmd_set(struct cli *cli, int argc, char **argv)
 
     if (argp_parse(&set_argp, argc, argv, 0, NULL, &a))
         return EXIT_USAGE;
-    code = read_value(cli, &a, &value);
+    code = keys_read_value(cli, a.value, a.file, &value);
     if (code || !keys_open(&k, cli)) {
         buf_release(&value);
         return code ? code : EXIT_USAGE;
@@ -263,6 +237,7 @@ static const struct argp_option del_options[] = {
 };
 
 static const struct argp_child del_children[] = {
+    {&write_previous, 0, NULL, 0},
     {&write_conditions, 0, "Conditions, for single keys:", 5},
     {&range_argp, 0, "Or all keys of a range:", 6},
     {&cli_common_argp, 0, CLI_COMMON_TITLE, 10},
@@ -283,8 +258,8 @@ static error_t del_take(int key, char *arg UNUSED, struct argp_state *state)
 
     switch (key) {
     case ARGP_KEY_INIT:
-        state->child_inputs[0] = &a->with;
-        state->child_inputs[1] = &a->range;
+        state->child_inputs[0] = state->child_inputs[1] = &a->with;
+        state->child_inputs[2] = &a->range;
         return 0;
     case KEY_DRY_RUN:
         a->dry_run = true;

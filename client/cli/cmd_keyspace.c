@@ -6,6 +6,7 @@
 
 #include "client/cli/keys.h"
 #include "client/cli/parse.h"
+#include "proto/codec.h"
 
 enum { KEY_KEYS = 300, KEY_BYTES, KEY_TTL };
 
@@ -24,25 +25,6 @@ static const struct argp_option options[] = {
     {0},
 };
 
-static bool size_read(const char *text, uint64_t *out)
-{
-    static const char units[] = "KMGT";
-    char digits[32];
-    size_t n = strlen(text);
-    const char *unit = n ? strchr(units, text[n - 1]) : NULL;
-    unsigned shift = unit && *unit ? 10 * ((unsigned)(unit - units) + 1) : 0;
-
-    if (!n || n >= sizeof digits)
-        return false;
-    memcpy(digits, text, n + 1);
-    if (shift)
-        digits[n - 1] = 0;
-    if (!parse_u64(digits, out) || *out > UINT64_MAX >> (shift + 1))
-        return false;
-    *out <<= shift;
-    return true;
-}
-
 static error_t take(int key, char *arg, struct argp_state *state)
 {
     struct keyspace_args *a = state->input;
@@ -57,7 +39,7 @@ static error_t take(int key, char *arg, struct argp_state *state)
         return 0;
     case KEY_BYTES:
         k->set |= COAT_KEYSPACE_BYTES;
-        if (!size_read(arg, &k->bytes_max))
+        if (!parse_size(arg, &k->bytes_max))
             argp_error(state, "--bytes-max is a size such as 20M, not '%s'",
                        arg);
         return 0;
@@ -82,6 +64,9 @@ static error_t take(int key, char *arg, struct argp_state *state)
                        a->verb);
         if (list == (a->name != NULL))
             argp_error(state, list ? "list takes no name" : "which keyspace?");
+        if (a->name && keyspace_check(slice_str(a->name)))
+            argp_error(state, "a keyspace is named by 1 to 64 of A-Z a-z 0-9 "
+                              ". _ -, not '%.100s'", a->name);
         if (k->set && (list || !strcmp(a->verb, "drop")))
             argp_error(state, "%s takes no settings", a->verb);
         if (!k->set && !strcmp(a->verb, "alter"))
@@ -101,10 +86,20 @@ static const struct argp argp = {
     "do) can be limited later.",
     cli_common, NULL, NULL};
 
+/* What the cluster means when it calls a change invalid. */
+static const char *meaning(const struct keyspace_args *a)
+{
+    if (!strcmp(a->verb, "drop"))
+        return "this keyspace stays";
+    return "its keys were never counted: only a keyspace that was created "
+           "with --keys-max or --bytes-max (0 will do) can be limited";
+}
+
 static int change(struct keys *k, const struct keyspace_args *a)
 {
     struct coat_client *c = coat_session_client(k->session);
     enum coat_status rv;
+    char what[128];
 
     if (!strcmp(a->verb, "create"))
         rv = coat_keyspace_create(c, a->name, &a->settings, NULL,
@@ -116,10 +111,19 @@ static int change(struct keys *k, const struct keyspace_args *a)
         rv = coat_keyspace_drop(c, a->name, NULL, coat_session_reply,
                                 k->session);
     rv = keys_wait(k, rv, NULL);
+    snprintf(what, sizeof what, "keyspace %s %.100s", a->verb, a->name);
     if (rv)
-        return keys_fail(k, "keyspace", slice_str(a->name), rv);
-    if (k->cli->output == OUTPUT_TABLE)
+        return cli_fail(k->cli, what, rv,
+                        rv == COAT_INVALID ? meaning(a)
+                                           : coat_session_detail(k->session));
+    if (k->cli->output == OUTPUT_JSON) {
+        json_t *j = json_object();
+        json_object_set_new(j, "keyspace", json_string(a->name));
+        json_object_set_new(j, "status", json_string("OK"));
+        json_print(j, k->cli->out);
+    } else if (k->cli->output == OUTPUT_TABLE) {
         fprintf(k->cli->out, "ok\n");
+    }
     return EXIT_DONE;
 }
 
@@ -186,7 +190,10 @@ int cmd_keyspace(struct cli *cli, int argc, char **argv)
     struct keys k;
     int code;
 
-    if (argp_parse(&argp, argc, argv, 0, NULL, &a) || !keys_open(&k, cli))
+    if (argp_parse(&argp, argc, argv, 0, NULL, &a))
+        return EXIT_USAGE;
+    cli->keyspace = NULL; /* the one of -k need not exist */
+    if (!keys_open(&k, cli))
         return EXIT_USAGE;
     code = strcmp(a.verb, "list") ? change(&k, &a) : list(&k);
     keys_close(&k);

@@ -123,6 +123,15 @@ static void state_save(struct load *l)
     l->saved = l->first_open;
 }
 
+static void state_drop(const struct load *l)
+{
+    char path[4096];
+
+    state_path(l, path, sizeof path);
+    if (l->in != stdin)
+        (void)unlink(path);
+}
+
 static int state_load(struct load *l)
 {
     char path[4096];
@@ -248,7 +257,10 @@ static int file_open(struct load *l)
         return cli_error(l->cli, EXIT_USAGE, "load: cannot open %s: %s",
                          l->args->path, strerror(errno));
     l->size = (uint64_t)st.st_size;
-    return l->args->resume ? state_load(l) : EXIT_DONE;
+    if (l->args->resume)
+        return state_load(l);
+    state_drop(l); /* of another load: --resume shall not go on there */
+    return EXIT_DONE;
 }
 
 static int client_open(struct load *l)
@@ -279,13 +291,11 @@ static void load_close(struct load *l)
 
 static int finish(struct load *l, int code)
 {
-    char path[4096], what[64];
+    char what[64];
 
     progress_end(&l->progress, l->first_open);
     if (!code && !l->failed) {
-        state_path(l, path, sizeof path);
-        if (l->in != stdin)
-            (void)unlink(path);
+        state_drop(l);
         return EXIT_DONE;
     }
     state_save(l);

@@ -1,13 +1,15 @@
 /* cmd_lock.c - the commands lock and unlock.
  *
  * With a command behind it `lock` holds the lock while that runs: it keeps it
- * alive, and ends the command if it cannot. */
+ * alive, and ends the command if it cannot. The command never outlives it: who
+ * ends `lock` ends both. */
 #include <argp.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -100,18 +102,60 @@ static void print_token(struct cli *cli, const char *name, uint64_t token)
     json_print(j, cli->out);
 }
 
+/* A condition on the lock's key did not hold: say what that means. */
+static int not_met(struct cli *cli, const char *verb, const char *name,
+                   const char *meaning, uint64_t token)
+{
+    char what[128], detail[128];
+
+    snprintf(what, sizeof what, "%s %.100s", verb, name);
+    snprintf(detail, sizeof detail, "%s %" PRIu64, meaning, token);
+    return cli_fail(cli, what, COAT_NOT_MET, detail);
+}
+
 /* ---- holding it for a command ---- */
+
+/* What we were asked to end with; the command is told, and waited for. (Ctrl-C
+ * reaches it by itself.) */
+static volatile sig_atomic_t asked;
+
+static void on_signal(int number)
+{
+    if (number != SIGINT)
+        asked = number;
+}
+
+enum { SIGNALS = 3 };
+static const int signals[SIGNALS] = {SIGINT, SIGTERM, SIGHUP};
+
+static void signals_catch(struct sigaction *before)
+{
+    struct sigaction action = {.sa_handler = on_signal};
+
+    asked = 0;
+    for (unsigned i = 0; i < SIGNALS; i++)
+        sigaction(signals[i], &action, &before[i]);
+}
+
+static void signals_restore(const struct sigaction *before)
+{
+    for (unsigned i = 0; i < SIGNALS; i++)
+        sigaction(signals[i], &before[i], NULL);
+}
 
 static pid_t start(char **command, uint64_t token)
 {
+    pid_t pid, parent = getpid();
     char text[24];
-    pid_t pid;
 
     snprintf(text, sizeof text, "%" PRIu64, token);
     fflush(NULL);
     pid = fork();
     if (pid)
         return pid;
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    if (getppid() != parent)
+        _exit(128 + SIGTERM);
     setenv("COATCHECK_TOKEN", text, 1);
     execvp(command[0], command);
     fprintf(stderr, "coatcheck: lock: cannot run %s: %s\n", command[0],
@@ -127,6 +171,9 @@ static bool wait_child(pid_t pid, uint64_t ms, int *status)
     for (uint64_t waited = 0; waited < ms; waited += 20) {
         if (waitpid(pid, status, WNOHANG) == pid)
             return true;
+        if (asked)
+            kill(pid, asked);
+        asked = 0;
         nanosleep(&pause, NULL);
     }
     return false;
@@ -156,8 +203,9 @@ static bool keep(struct keys *k, const struct lock_args *a, uint64_t token,
 
 static int hold(struct keys *k, const struct lock_args *a, uint64_t token)
 {
+    struct sigaction before[SIGNALS];
     uint64_t kept = now_ms();
-    int status = 0;
+    int status = 0, code = EXIT_DONE;
     pid_t pid;
 
     /* Taking it may have taken long: from here on the time is known. */
@@ -165,23 +213,26 @@ static int hold(struct keys *k, const struct lock_args *a, uint64_t token)
         return cli_error(k->cli, EXIT_NOT_FOUND,
                          "lock %s: it was lost at once; allow more --ttl",
                          a->name);
+    signals_catch(before);
     pid = start(a->command, token);
-
     if (pid < 0)
-        return cli_error(k->cli, EXIT_REFUSED, "lock: cannot fork: %s",
+        code = cli_error(k->cli, EXIT_REFUSED, "lock: cannot fork: %s",
                          strerror(errno));
-    while (!wait_child(pid, a->ttl / 4, &status)) {
+    while (!code && !wait_child(pid, a->ttl / 4, &status)) {
         if (keep(k, a, token, &kept))
             continue;
         kill(pid, SIGTERM);
-        (void)cli_error(k->cli, EXIT_NOT_FOUND,
-                        "lock %s: it was lost; the command is ended", a->name);
+        code = cli_error(k->cli, EXIT_NOT_FOUND,
+                         "lock %s: it was lost; the command is ended",
+                         a->name);
         if (!wait_child(pid, 5000, &status)) {
             kill(pid, SIGKILL);
             (void)waitpid(pid, &status, 0);
         }
-        return EXIT_NOT_FOUND;
     }
+    signals_restore(before);
+    if (code)
+        return code;
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
@@ -201,7 +252,11 @@ int cmd_lock(struct cli *cli, int argc, char **argv)
     rv = coat_lock_wait(k.session, COAT_STR(a.name),
                         COAT_STR(a.owner ? a.owner : owner), a.ttl, a.wait,
                         &token);
-    if (rv) {
+    if (rv == COAT_NOT_MET) {
+        code = not_met(cli, "lock", a.name,
+                       "somebody else has it; get tells who, --wait waits; "
+                       "their token is", token);
+    } else if (rv) {
         code = keys_fail(&k, "lock", slice_str(a.name), rv);
     } else if (a.command) {
         code = hold(&k, &a, token);
@@ -256,8 +311,13 @@ int cmd_unlock(struct cli *cli, int argc, char **argv)
         !keys_open(&k, cli))
         return EXIT_USAGE;
     rv = coat_unlock(k.session, COAT_STR(a.name), a.token);
-    if (rv)
+    if (rv == COAT_NOT_MET)
+        code = not_met(cli, "unlock", a.name,
+                       "it is not held any more with token", a.token);
+    else if (rv)
         code = keys_fail(&k, "unlock", slice_str(a.name), rv);
+    else if (cli->output == OUTPUT_JSON)
+        print_token(cli, a.name, a.token);
     else if (cli->output == OUTPUT_TABLE)
         fprintf(cli->out, "ok\n");
     keys_close(&k);

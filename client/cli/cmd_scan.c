@@ -1,23 +1,27 @@
 /* cmd_scan.c - the commands scan and count. */
 #include <argp.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdlib.h>
 
 #include "client/cli/keys.h"
 #include "client/cli/parse.h"
 #include "client/cli/range_options.h"
 
-enum { KEY_LIMIT = 300, KEY_KEYS, KEY_CURSOR, KEY_SHOW };
+enum { KEY_LIMIT = 300, KEY_LIMIT_BYTES, KEY_KEYS, KEY_CURSOR, KEY_SHOW };
 
 struct scan_args {
     struct range_options range;
-    uint64_t limit;
+    uint64_t limit, limit_bytes;
     bool reverse, keys, show_cursor;
     const char *cursor;
 };
 
 static const struct argp_option scan_options[] = {
     {"limit", KEY_LIMIT, "N", 0, "At most so many keys", 0},
+    {"limit-bytes", KEY_LIMIT_BYTES, "SIZE", 0,
+     "End with the entry that makes it so many bytes of keys and values, as "
+     "64K, 20M", 0},
     {"reverse", 'r', NULL, 0, "From the last key to the first", 0},
     {"keys", KEY_KEYS, NULL, 0, "Only the keys, no values", 0},
     {"cursor", KEY_CURSOR, "TEXT", 0,
@@ -59,6 +63,11 @@ static error_t scan_take(int key, char *arg, struct argp_state *state)
         if (!parse_u64(arg, &a->limit) || !a->limit)
             argp_error(state, "--limit is a number above 0, not '%s'", arg);
         return 0;
+    case KEY_LIMIT_BYTES:
+        if (!parse_size(arg, &a->limit_bytes) || !a->limit_bytes)
+            argp_error(state, "--limit-bytes is a size such as 20M, not '%s'",
+                       arg);
+        return 0;
     case 'r':
         a->reverse = true;
         return 0;
@@ -83,8 +92,8 @@ static const struct argp scan_argp = {
     "line ends and bytes that are no text are escaped unless -o raw; -o json "
     "writes one object per line.\v"
     "Keys come page by page: each page is linearizable, all together are not "
-    "one moment. If it cannot go on, it tells the cursor with which another "
-    "scan can.",
+    "one moment. If it cannot go on, or is interrupted by Ctrl-C, it tells on "
+    "standard error the cursor with which another scan goes on.",
     children, NULL, NULL};
 
 static void entry_print(struct cli *cli, const struct coat_entry *e, bool keys)
@@ -123,12 +132,39 @@ static void cursor_show(struct cli *cli, const struct coat_scan *scan)
     free(cursor);
 }
 
+static volatile sig_atomic_t stopped;
+
+static void on_signal(int signal UNUSED)
+{
+    stopped = 1;
+}
+
+/* Until there are no more (NOT_FOUND), or something ends it. `*n`: how many. */
+static enum coat_status entries_print(struct cli *cli, struct coat_scan *scan,
+                                      bool keys, uint64_t *n)
+{
+    struct sigaction action = {.sa_handler = on_signal,
+                               .sa_flags = (int)SA_RESETHAND};
+    struct sigaction before;
+    struct coat_entry entry;
+    enum coat_status rv = COAT_OK;
+
+    stopped = 0;
+    *n = 0;
+    sigaction(SIGINT, &action, &before);
+    for (; !stopped && !ferror(cli->out) &&
+           !(rv = coat_scan_next(scan, &entry)); ++*n)
+        entry_print(cli, &entry, keys);
+    sigaction(SIGINT, &before, NULL);
+    return rv;
+}
+
 int cmd_scan(struct cli *cli, int argc, char **argv)
 {
     struct scan_args a = {0};
     struct coat_scan_options o;
     struct coat_scan *scan;
-    struct coat_entry entry;
+    uint64_t n;
     struct keys k;
     enum coat_status rv;
     int code = EXIT_DONE;
@@ -138,12 +174,12 @@ int cmd_scan(struct cli *cli, int argc, char **argv)
     o = range_scan(&a.range);
     o.flags = (a.reverse ? COAT_REVERSE : 0u) | (a.keys ? COAT_KEYS_ONLY : 0u);
     o.limit = a.limit;
+    o.limit_bytes = a.limit_bytes;
     o.cursor = a.cursor;
     rv = coat_scan_open(k.session, &o, &scan);
     if (!rv) {
-        while (!(rv = coat_scan_next(scan, &entry)) && !ferror(cli->out))
-            entry_print(cli, &entry, a.keys);
-        if (a.show_cursor || (rv != COAT_NOT_FOUND && rv != COAT_OK))
+        rv = entries_print(cli, scan, a.keys, &n);
+        if (a.show_cursor || stopped || (n && rv && rv != COAT_NOT_FOUND))
             cursor_show(cli, scan);
         coat_scan_close(scan);
         if (rv == COAT_NOT_FOUND)

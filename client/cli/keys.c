@@ -1,10 +1,12 @@
 /* keys.c - see keys.h. */
 #include "client/cli/keys.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "client/cli/words.h"
 #include "client/session.h"
+#include "proto/limits.h"
 
 bool keys_open(struct keys *k, struct cli *cli)
 {
@@ -37,6 +39,41 @@ int keys_fail(struct keys *k, const char *verb, struct slice key,
     snprintf(what, sizeof what, "%s %.*s", verb,
              (int)MIN_OF(key.size, (size_t)100), (const char *)key.data);
     return cli_fail(k->cli, what, status, coat_session_detail(k->session));
+}
+
+/* All of a stream; one byte above the limit is enough to refuse it. */
+static bool read_all(FILE *f, struct buf *b)
+{
+    size_t n;
+
+    do {
+        n = fread(buf_reserve(b, 65536), 1, 65536, f);
+        b->size += n;
+    } while (n && b->size <= VALUE_BYTES_MAX);
+    return !ferror(f);
+}
+
+int keys_read_value(struct cli *cli, const char *argument, const char *file,
+                    struct buf *out)
+{
+    FILE *f;
+    bool read;
+
+    if (!file && strcmp(argument, "-") != 0) {
+        buf_append(out, argument, strlen(argument));
+        return 0;
+    }
+    f = file ? fopen(file, "rb") : stdin;
+    if (!f)
+        return cli_error(cli, EXIT_USAGE, "cannot open %s: %s", file,
+                         strerror(errno));
+    read = read_all(f, out);
+    if (f != stdin)
+        fclose(f);
+    if (!read)
+        return cli_error(cli, EXIT_USAGE, "cannot read %s: %s",
+                         file ? file : "standard input", strerror(errno));
+    return 0;
 }
 
 json_t *key_object(struct slice key, enum coat_status status, uint64_t version)

@@ -24,6 +24,12 @@ enum coat_status keys_wait(struct keys *k, enum coat_status submitted,
 int keys_fail(struct keys *k, const char *verb, struct slice key,
               enum coat_status status);
 
+/* The value that a command was given: FILE's content, or the argument, or
+ * standard input if that is "-". Gives the exit code of what went wrong, and
+ * has said it. */
+MUST_CHECK int keys_read_value(struct cli *cli, const char *argument,
+                               const char *file, struct buf *out);
+
 /* The worse of two exit codes. */
 static inline int worse(int a, int b)
 {

@@ -95,3 +95,22 @@ bool parse_moment(const char *text, uint64_t *ms)
     *ms = (uint64_t)t * 1000 + (uint64_t)(fraction * 1000 + 0.5);
     return t > 0;
 }
+
+bool parse_size(const char *text, uint64_t *bytes)
+{
+    static const char units[] = "KMGT";
+    char digits[32];
+    size_t n = strlen(text);
+    const char *unit = n ? strchr(units, text[n - 1]) : NULL;
+    unsigned shift = unit && *unit ? 10 * ((unsigned)(unit - units) + 1) : 0;
+
+    if (!n || n >= sizeof digits)
+        return false;
+    memcpy(digits, text, n + 1);
+    if (shift)
+        digits[n - 1] = 0;
+    if (!parse_u64(digits, bytes) || *bytes > UINT64_MAX >> (shift + 1))
+        return false;
+    *bytes <<= shift;
+    return true;
+}

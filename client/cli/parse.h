@@ -20,4 +20,7 @@ bool parse_duration(const char *text, uint64_t *ms);
  * a fraction of the second). */
 bool parse_moment(const char *text, uint64_t *ms);
 
+/* Bytes: "1500000", "64K", "20M", "3G", "1T", in powers of 1024. */
+bool parse_size(const char *text, uint64_t *bytes);
+
 #endif

@@ -37,7 +37,8 @@ static char *arg(const char *text)
 static void run_child(struct shell *sh)
 {
     struct cli cli = {.out = stdout, .err = stderr,
-                      .out_is_terminal = sh->cli->out_is_terminal};
+                      .out_is_terminal = sh->cli->out_is_terminal,
+                      .err_is_terminal = sh->cli->err_is_terminal};
     char *argv[WORDS_MAX + 12], timeout[24];
     static const char *const outputs[] = {"table", "json", "raw"};
     int n = 0;
@@ -152,11 +153,61 @@ static char *complete_command(const char *text, int state)
     return NULL;
 }
 
-/* Only the first word is one of a known few. */
+/* The options of the line's command are those that its --help names. */
+static struct {
+    struct buf help;
+    size_t at;
+} options;
+
+static void options_of_line(void)
+{
+    size_t n = strcspn(rl_line_buffer, " \t");
+    const char *name;
+
+    buf_clear(&options.help);
+    options.at = 0;
+    for (unsigned i = 0; (name = cli_command_name(i)); i++)
+        if (strlen(name) == n && !memcmp(name, rl_line_buffer, n) &&
+            !cli_help(name, &options.help))
+            buf_clear(&options.help);
+    buf_append(&options.help, "", 1);
+}
+
+/* Not those that are mentioned in the text beside. */
+static bool begins_line(const char *help, const char *at)
+{
+    enum { COLUMN = 6 }; /* where argp puts long options */
+
+    return at - help >= COLUMN &&
+           (at - help == COLUMN || at[-COLUMN - 1] == '\n');
+}
+
+static char *complete_option(const char *text, int state)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyz-";
+    const char *help, *at;
+
+    if (!state)
+        options_of_line();
+    help = (const char *)options.help.data;
+    while ((at = strstr(help + options.at, "--"))) {
+        size_t n = strspn(at, letters);
+        options.at = (size_t)(at - help) + n;
+        if (begins_line(help, at) && strlen(text) <= n &&
+            !strncmp(at, text, strlen(text)))
+            return strndup(at, n);
+    }
+    return NULL;
+}
+
+/* The first word is a command; others are known only if they are options. */
 static char **complete(const char *text, int start, int end UNUSED)
 {
     rl_attempted_completion_over = 1;
-    return start ? NULL : rl_completion_matches(text, complete_command);
+    if (!start)
+        return rl_completion_matches(text, complete_command);
+    return text[0] == '-' ? rl_completion_matches(text, complete_option)
+                          : NULL;
 }
 
 static void prompt_format(const struct shell *sh, char *text, size_t size)
@@ -189,6 +240,7 @@ static void talk(struct shell *sh)
         free(line);
     }
     history_save(path);
+    buf_release(&options.help);
 }
 
 static void read_lines(struct shell *sh, FILE *in)

@@ -24,13 +24,13 @@ static const struct argp_option condition_options[] = {
     {"if-fence", KEY_FENCE, "TOKEN", 0,
      "Only if no higher fencing token was presented for the key before (see "
      "coatcheck lock)", 0},
-    {"previous", KEY_PREVIOUS, NULL, 0, "Print the value there was before", 0},
     {0},
 };
 
 static error_t take_condition(int key, char *arg, struct argp_state *state)
 {
     struct coat_write *w = state->input;
+    bool absent, present;
 
     switch (key) {
     case KEY_ABSENT:
@@ -53,17 +53,33 @@ static error_t take_condition(int key, char *arg, struct argp_state *state)
         if (!parse_u64(arg, &w->fence) || !w->fence)
             argp_error(state, "--if-fence is a lock's token, not '%s'", arg);
         return 0;
-    case KEY_PREVIOUS:
-        w->flags |= COAT_PREVIOUS;
-        return 0;
     case ARGP_KEY_END:
-        if ((w->flags & COAT_IF_ABSENT) &&
-            (w->flags & (COAT_IF_PRESENT | COAT_IF_VALUE)))
-            argp_error(state, "--if-absent contradicts the other condition");
+        absent = w->flags & COAT_IF_ABSENT ||
+                 (w->flags & COAT_IF_VERSION && !w->if_version);
+        present = w->flags & (COAT_IF_PRESENT | COAT_IF_VALUE) ||
+                  (w->flags & COAT_IF_VERSION && w->if_version);
+        if (absent && present)
+            argp_error(state, "these conditions can never hold together");
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
     }
+}
+
+static const struct argp_option previous_options[] = {
+    {"previous", KEY_PREVIOUS, NULL, 0, "Print the value there was before", 0},
+    {0},
+};
+
+static error_t take_previous(int key, char *arg UNUSED,
+                             struct argp_state *state)
+{
+    struct coat_write *w = state->input;
+
+    if (key != KEY_PREVIOUS)
+        return ARGP_ERR_UNKNOWN;
+    w->flags |= COAT_PREVIOUS;
+    return 0;
 }
 
 static const struct argp_option deadline_options[] = {
@@ -103,6 +119,8 @@ const struct argp write_conditions = {.options = condition_options,
                                       .parser = take_condition};
 const struct argp write_deadlines = {.options = deadline_options,
                                      .parser = take_deadline};
+const struct argp write_previous = {.options = previous_options,
+                                    .parser = take_previous};
 
 const struct argp_child write_children[] = {
     {&write_conditions, 0, "Conditions:", 5},

@@ -9,8 +9,9 @@
 /* A child parser each; its input is a struct coat_write, which the parent's
  * parser sets in child_inputs at ARGP_KEY_INIT. What was given is checked, also
  * against each other. */
-extern const struct argp write_conditions; /* --if-..., --previous */
+extern const struct argp write_conditions; /* --if-... */
 extern const struct argp write_deadlines;  /* --ttl, --deadline */
+extern const struct argp write_previous;   /* --previous */
 
 /* Tables for a command's parser: the conditions (child 0), with or without the
  * deadlines (child 1), and the common options. */

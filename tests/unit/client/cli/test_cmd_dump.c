@@ -99,11 +99,26 @@ static void a_dump_goes_on_where_it_ended(void **state)
     nodes_stop(t);
 }
 
+/* Broken: a backup would be gone because the cluster is not there. */
+static void a_dump_that_cannot_begin_leaves_the_file_alone(void **state)
+{
+    FILE *f = fopen(path, "w");
+
+    (void)state;
+    fputs("kept", f);
+    fclose(f);
+    e = "127.0.0.1:1";
+    EXPECT(3, "", "--timeout", "200", "dump", path);
+    assert_file("kept");
+    unlink(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_dumped_can_be_loaded),
         cmocka_unit_test(a_dump_goes_on_where_it_ended),
+        cmocka_unit_test(a_dump_that_cannot_begin_leaves_the_file_alone),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -66,11 +66,26 @@ static void a_command_runs_under_the_lock(void **state)
     nodes_stop(t);
 }
 
+/* Broken: whoever ends `lock` would leave its command running without one. */
+static void who_ends_it_ends_the_command(void **state)
+{
+    struct nodes *t = nodes_start(1);
+
+    (void)state;
+    e = t->f.endpoints;
+    EXPECT(9, "told\n", "lock", "l", "sh", "-c",
+           "trap 'echo told; exit 9' TERM; kill -TERM $PPID; "
+           "while :; do sleep 0.02; done");
+    EXPECT(1, "", "get", "l");
+    nodes_stop(t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_lock_is_taken_once),
         cmocka_unit_test(a_command_runs_under_the_lock),
+        cmocka_unit_test(who_ends_it_ends_the_command),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -41,6 +41,10 @@ static void keys_come_in_order_and_within_the_range(void **state)
     assert_has(r->out, "{\"key\":\"u:1\",\"value\":\"a\",\"version\":\"");
     assert_one_line(r->out);
     free(r);
+    EXPECT(0, "u:1\ta\nu:2\tb\n", "scan", "--limit-bytes", "5");
+    EXPECT(0, "u:1\nu:2\n", "scan", "--limit-bytes", "6", "--keys");
+    EXPECT(0, "u:1\ta\n", "scan", "--limit-bytes", "1");
+    EXPECT(2, "", "scan", "--limit-bytes", "0");
     EXPECT(2, "", "scan", "--limit", "0");
     EXPECT(2, "", "scan", "a", "b");
     nodes_stop(t);

@@ -82,6 +82,24 @@ static void moments_are_milliseconds_or_dates(void **state)
     assert_false(parse_moment("tomorrow", &ms));
 }
 
+/* Broken: 3G would be three bytes, or an overflow a small number. */
+static void sizes_are_bytes_or_have_a_letter(void **state)
+{
+    uint64_t n;
+
+    (void)state;
+    assert_true(parse_size("0", &n) && n == 0);
+    assert_true(parse_size("1500000", &n) && n == 1500000);
+    assert_true(parse_size("64K", &n) && n == 65536);
+    assert_true(parse_size("3G", &n) && n == UINT64_C(3) << 30);
+    assert_false(parse_size("", &n));
+    assert_false(parse_size("K", &n));
+    assert_false(parse_size("5X", &n));
+    assert_false(parse_size("-1", &n));
+    assert_false(parse_size("17000000T", &n));
+    assert_false(parse_size("18446744073709551616", &n));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -89,6 +107,7 @@ int main(void)
         cmocka_unit_test(floating_numbers_are_finite_decimals),
         cmocka_unit_test(durations_have_units),
         cmocka_unit_test(moments_are_milliseconds_or_dates),
+        cmocka_unit_test(sizes_are_bytes_or_have_a_letter),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -66,6 +66,12 @@ static void ranges_of_del_are_exact(void **state)
     EXPECT(2, "", "del", "k", "--prefix", "a");
     EXPECT(2, "", "del", "k", "--dry-run");
     EXPECT(2, "", "del", "--prefix", "a", "--if-present");
+    /* An empty variable of a script: not all keys. */
+    EXPECT(2, "", "del", "--prefix", "");
+    EXPECT(2, "", "del", "--match", "");
+    EXPECT(2, "", "del", "--from", "");
+    EXPECT(2, "", "del", "--to", "");
+    EXPECT(0, "c\n", "scan", "--keys");
     nodes_stop(t);
 }
 
