@@ -41,7 +41,8 @@ def setup(build):
     global _root
     for base, _, files in os.walk(build):
         for name in ("coatcheckd", "coatcheckd_failpoints", "coatcheck",
-                     "hammer", "recorder", "coat_check", "redis_hiredis"):
+                     "hammer", "recorder", "ledger", "coat_check",
+                     "redis_hiredis"):
             path = os.path.join(base, name)
             if name in files and os.access(path, os.X_OK):
                 _programs[name] = path

@@ -1,10 +1,16 @@
 """test_expiry.py - time to live under wrong clocks and changing leaders."""
 import glob
+import json
 import os
+import signal
+import subprocess
+import threading
 import time
 
-from cluster import Cluster, Skipped, expect, wait_until
+from cluster import Cluster, Skipped, die_with_parent, expect, program, \
+    wait_until
 from harness import test
+from resp import Resp
 
 TICK = 0.5  # what a group's clock may differ by, beside the clocks' own error
 
@@ -95,6 +101,90 @@ def keys_expire_in_time_while_leaders_change():
             key.expect_in_time(2)
         wait_until(lambda: c.cli("count").text.split()[-1:] == ["0"], 30,
                    "nothing is left")
+
+
+class Expiries:
+    """coatcheck watch, and when it told of which key's expiry."""
+
+    def __init__(self, c):
+        self.process = subprocess.Popen(
+            [program("coatcheck"), "-e", c.endpoints, "-o", "json", "watch"],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL, preexec_fn=die_with_parent)
+        self.begun = False
+        self.told = []  # (key, wall clock)
+        self.thread = threading.Thread(target=self._read, daemon=True)
+        self.thread.start()
+
+        def begun():
+            c.set("begin", b"")
+            return self.begun
+        wait_until(begun, 60, "the watch has begun")
+
+    def _read(self):
+        for line in self.process.stdout:
+            now, event = time.time(), json.loads(line)
+            self.begun = True
+            if event["event"] == "expire":
+                self.told.append((event["key"], now))
+
+    def stop(self):
+        self.process.send_signal(signal.SIGINT)
+        self.process.wait(30)
+        self.thread.join()
+
+
+def set_with_deadlines(c, prefix, count, first, last):
+    """{key: deadline}, of keys that expire between these seconds from now."""
+    now = time.time()
+    deadlines = {f"{prefix}{i}": int(1000 * (
+        now + first + (last - first) * i / count)) for i in range(count)}
+    redis = Resp(c.nodes[1].redis_port)
+    replies = redis.pipeline([("SET", k, "v", "PXAT", d)
+                              for k, d in deadlines.items()])
+    redis.close()
+    expect(set(replies) == {"OK"}, f"set: {set(replies)}")
+    return deadlines
+
+
+@test
+def each_expiry_is_told_once_and_in_time_whatever_one_clock_says():
+    """Breaks if a key goes before its deadline, stays for long behind it, or
+    if its going is told twice or not at all: when one node's clock is a year
+    ahead or late, and when a group gets another leader meanwhile."""
+    with Cluster(groups=2, start=False) as c:
+        with_own_walls(c)
+        c.start()
+        expiries = Expiries(c)
+        deadlines = {}
+        for turn, jump in enumerate(("+365d", "-365d")):
+            victim = c.nodes[c.wait_leader(1 + turn)]
+            set_clock(victim, jump)
+            time.sleep(1)  # its neighbours have heard of it
+            deadlines.update(set_with_deadlines(c, f"quiet{turn}-", 300, 1, 2))
+            wait_until(lambda: len(expiries.told) >= len(deadlines), 30,
+                       f"{len(deadlines)} expiries are told")
+            quiet = sorted(now - deadlines[k] / 1000 for k, now
+                           in expiries.told if k.startswith("quiet"))
+            # 100 ms and two ticks, and a machine that is busy.
+            expect(quiet[len(quiet) // 2] < 0.25,
+                   f"they are late: {quiet[::len(quiet) // 10]}")
+        # Now the leader with the wrong clock goes in the middle.
+        deadlines.update(set_with_deadlines(c, "moved-", 300, 1, 3))
+        time.sleep(1.5)
+        victim.pause()
+        wait_until(lambda: len(expiries.told) >= len(deadlines), 30,
+                   f"{len(deadlines)} expiries are told")
+        victim.resume()
+        expiries.stop()
+        keys = [k for k, _ in expiries.told]
+        expect(sorted(keys) == sorted(deadlines),
+               f"{len(keys)} expiries of {len(set(keys))} keys were told")
+        early = {k: deadlines[k] / 1000 - now for k, now in expiries.told
+                 if now < deadlines[k] / 1000 - 0.01}
+        expect(not early, f"seconds too early: {early}")
+        for key in list(deadlines)[::50]:
+            expect(c.get(key) is None, f"{key} is still there")
 
 
 @test
