@@ -217,7 +217,8 @@ static enum coat_status await(struct awaited *w, enum coat_status submitted,
 {
     *count = 0;
     if (submitted) {
-        session_say(w->session, coat_client_refusal(session_client(w->session)));
+        session_say(w->session,
+                    coat_client_refusal(session_client(w->session)));
         return submitted;
     }
     while (!w->done)

@@ -18,8 +18,8 @@ class Refusals:
         for words in (("keyspace", "create", "refusals"),
                       ("keyspace", "create", "full", "--keys-max", "1")):
             self.run(*words)
-        self.run("mset", "--", "text", "a word", "most", str(2**63 - 1), "least",
-                 str(-2**63), "n", "5", "f", "1.5", "large", "1e308",
+        self.run("mset", "--", "text", "a word", "most", str(2**63 - 1),
+                 "least", str(-2**63), "n", "5", "f", "1.5", "large", "1e308",
                  "{t}a", "1", "{t}b", "text")
 
     def close(self):
