@@ -42,7 +42,7 @@ def setup(build):
     for base, _, files in os.walk(build):
         for name in ("coatcheckd", "coatcheckd_failpoints", "coatcheck",
                      "hammer", "recorder", "ledger", "coat_check",
-                     "redis_hiredis"):
+                     "redis_hiredis", "watchers"):
             path = os.path.join(base, name)
             if name in files and os.access(path, os.X_OK):
                 _programs[name] = path
