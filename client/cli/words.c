@@ -138,17 +138,30 @@ static unsigned printable(struct slice s)
     return n;
 }
 
+/* How many bytes need no escape. */
+static size_t plain(struct slice s)
+{
+    size_t at = 0;
+    unsigned n;
+
+    while (at < s.size &&
+           (n = printable(slice_of(s.data + at, s.size - at))))
+        at += n;
+    return at;
+}
+
 void text_escape(struct slice bytes, FILE *out)
 {
     for (size_t i = 0; i < bytes.size;) {
         struct slice rest = slice_of(bytes.data + i, bytes.size - i);
-        unsigned n = printable(rest);
-        uint8_t c = rest.data[0];
+        size_t n = plain(rest);
+        uint8_t c;
         if (n) {
             fwrite(rest.data, 1, n, out);
             i += n;
             continue;
         }
+        c = rest.data[0];
         if (c == '\\')
             fputs("\\\\", out);
         else if (c == '\n')

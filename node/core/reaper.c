@@ -22,9 +22,14 @@ enum {
     PURGE_EVERY_MS = 500,
 };
 
-static instant grid(instant t)
+/* The next time at or behind `t` for this group: groups that have much to do
+ * take their turns. */
+static instant grid(const struct replica *r, instant t)
 {
-    return (instant){(t.ms + GRID_MS - 1) / GRID_MS * GRID_MS};
+    uint64_t turn = r->group * 31ul % GRID_MS;
+
+    return (instant){
+        (t.ms + turn + GRID_MS - 1) / GRID_MS * GRID_MS - turn};
 }
 
 /* The clock that a stamp would have now; false: this replica gives none. */
@@ -59,12 +64,12 @@ static void look(struct replica *r, bool sweeping, uint64_t until,
 }
 
 /* When the leader has something to do about its next deadline. */
-static instant due_at(const struct shard *s, uint64_t next_due,
-                      uint64_t clock_ms)
+static instant due_at(const struct shard *s, const struct replica *r,
+                      uint64_t next_due, uint64_t clock_ms)
 {
     uint64_t ms = next_due > clock_ms ? next_due - clock_ms : 0;
 
-    return grid(instant_add(s->now, MS(MIN_OF(ms, LOOK_AHEAD_MS))));
+    return grid(r, instant_add(s->now, MS(MIN_OF(ms, LOOK_AHEAD_MS))));
 }
 
 static void reap(struct shard *s, struct replica *r, struct effects *fx)
@@ -76,7 +81,10 @@ static void reap(struct shard *s, struct replica *r, struct effects *fx)
         return; /* EVENT_DUE comes back here */
     if (stamp_now(s, r, &clock_ms)) {
         if (x->next_due > clock_ms)
-            shard_wake_by(&s->next_reap, due_at(s, x->next_due, clock_ms));
+            shard_wake_by(&s->next_reap,
+                          due_at(s, r, x->next_due, clock_ms));
+        else if (!instant_reached(s->now, r->reap_at))
+            shard_wake_by(&s->next_reap, r->reap_at);
         else if (x->in_flight < SWEEPS_IN_FLIGHT_MAX)
             look(r, true, clock_ms, fx);
         return; /* or when a sweep is applied */
@@ -98,7 +106,7 @@ void reaper_applied(struct shard *s, struct replica *r)
     else if (x->in_flight >= SWEEPS_IN_FLIGHT_MAX)
         return;
     shard_wake_by(&s->next_reap,
-                  due_at(s, MAX_OF(x->next_due, clock_ms + 1), clock_ms));
+                  due_at(s, r, MAX_OF(x->next_due, clock_ms + 1), clock_ms));
 }
 
 /* ---- sweeps ---- */
@@ -152,11 +160,15 @@ void reaper_on_due(struct shard *s, const struct event *e, struct effects *fx)
                propose_sweep(s, r, e->due.keys, e->due.n, fx);
     /* More of it at once; on the grid what is not due yet, or for what there
      * was no room. */
+    r->reap_at = s->now;
     if (proposed && (e->due.n == SWEEP_LINES_MAX ||
-                     e->due.keys.size >= SWEEP_BYTES_MAX))
+                     e->due.keys.size >= SWEEP_BYTES_MAX)) {
         shard_wake_by(&s->next_reap, s->now);
-    else
+    } else {
+        if (proposed)
+            r->reap_at = grid(r, instant_add(s->now, MS(1)));
         reaper_applied(s, r);
+    }
 }
 
 void reaper_swept(struct shard *s, uint32_t group, bool ok)

@@ -59,6 +59,7 @@ def scan(o):
         figures.bench(c, o, "set", 50, 16, 0, "--load")
         print(f"scan of {o.keys} keys of one group (aim: 500,000 keys/s):")
         for how in (["-o", "raw"], ["-o", "raw"], [], ["-o", "json"]):
+            # The first finds what was just loaded: cold, beside compactions.
             before, start = common.Snapshot(c), time.monotonic()
             out = subprocess.run(
                 f"{program('coatcheck')} -e {c.endpoints} {' '.join(how)} "
@@ -100,11 +101,14 @@ def watchers(o):
     with Cluster(nodes=3, groups=o.groups) as c:
         figures.bench(c, o, "set", 50, 16, 0, "--load")
         for turn in range(2 * o.rounds):
-            with Watchers(c, 1000 if turn % 2 else 1):
+            watching = Watchers(c, 1000 if turn % 2 else 1)
+            with watching:
                 before = common.Snapshot(c)
                 got = figures.bench(c, o, "set", o.clients, 1, o.duration,
                                     *o.rate)
                 cost = common.Cost(before, common.Snapshot(c))
+            told = watching.events / figures.operations(got)
+            expect(not turn % 2 or told >= 1, f"told {told:.0%} of the sets")
             rows.append((figures.rate(got), figures.latency(got, "p50"),
                          cost.cpu / figures.operations(got) * 1e6))
     print(f"watchers: set, {o.clients} clients, {' '.join(o.rate)}; median of "

@@ -27,6 +27,7 @@ static struct operate_reply operate(struct ask *a, struct operation o)
  * that nobody asks for go too: each get finds the one state. */
 static void what_is_due_goes_without_a_command(void **state)
 {
+    static const uint8_t large[20000]; /* not read ahead */
     struct daemon *d = daemon_new();
     struct ask a;
     char key[16];
@@ -40,6 +41,8 @@ static void what_is_due_goes_without_a_command(void **state)
         assert_int_equal(operate(&a, (struct operation){
                                          .op = OP_SET,
                                          .key = slice_str(key),
+                                         .value = slice_of(
+                                             large, i % 50 ? 9 : 20000),
                                          .flags = OPERATION_TTL,
                                          .expire = 50 + i % 5})
                              .reply.status,
