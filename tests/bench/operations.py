@@ -12,7 +12,7 @@ import common
 import figures
 from cluster import Cluster
 
-#        name                       op       options            ratio to  at most
+#        name                op     options               ratio to, at most
 VARIANTS = [
     ("set, without ids", "set", ["--at-most-once"], None, None),
     ("set", "set", [], "set, without ids", 1.1),

@@ -19,7 +19,8 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
 what=figures
 case ${1:-} in
-figures | operations | data | failover | restart | redis | all) what=$1 && shift ;;
+figures | operations | data | failover | restart | redis | all)
+    what=$1 && shift ;;
 -h | --help) sed -n '3,/^[^#]/{/^#/!d;s/^# \{0,1\}//;p}' "$0" && exit 0 ;;
 esac
 cmake -S "$root" -B "$root/build-system" -G Ninja \
