@@ -398,8 +398,9 @@ enum coat_status coat_mdelete(struct coat_client *client,
 /* A keyspace is a namespace of keys of its own; a client works in the one that
  * its options name. Limits and the default ttl are kept in the cluster map.
  *
- * Limits are shared out evenly among the groups: a write beyond its group's
- * share is refused with COAT_QUOTA, maybe a little before the whole is full.
+ * Limits hold for the whole keyspace: a write beyond them is refused with
+ * COAT_QUOTA. Groups agree on the rest by what they tell each other, so at the
+ * end several may each take in one write more (docs/CLI.md).
  * Only a keyspace that was created with `keys_max` or `bytes_max` set (0 is no
  * limit for now) can be limited later: of others nobody has counted the keys.
  * The default ttl is that of sets that give none. */

@@ -18,11 +18,18 @@
  *   PURGED  internal: a group has removed the data of a dropped keyspace; when
  *           all have the map forgets it
  *
- * LIMITS are shared out: of G data groups each takes up to its limit divided by
- * G, rounded up, of keys and of bytes (key and value sizes). A write that would
- * go over its group's share is refused with QUOTA; so the whole never exceeds
- * the limit by more than G - 1, and a keyspace with few keys, or with hash tags
- * that favour a group, may be refused earlier. Deletes are never refused.
+ * LIMITS are about the whole keyspace: so many keys, so many bytes (of keys and
+ * values). Each group decides by a share of its own, which its leader makes
+ * larger or smaller by what the groups tell each other that they hold
+ * (node/core/quota.h). A write that does not fit into the keyspace any more is
+ * refused with QUOTA; one that does not fit into its group's share with BUSY,
+ * until the share is larger, some milliseconds later. While the nodes hear of
+ * each other the whole exceeds a limit of keys by at most the number of groups
+ * less one, and a limit of bytes by at most one write for each other group:
+ * several may take in what is the last one. What is deleted makes room in other
+ * groups within a second. Groups that nothing is heard of for 3 s keep what
+ * they were last known to hold, never heard of: an equal part of the limit.
+ * Deletes are never refused.
  *
  * The DEFAULT TTL is given to a SET that creates or replaces a key without a
  * deadline of its own or KEEP_TTL; also inside of transactions.
@@ -65,11 +72,5 @@ MUST_CHECK enum status keyspace_apply(struct cluster_map *map,
                                       struct slice name,
                                       const struct keyspace_change *c,
                                       uint32_t *id);
-
-/* A group's share of a limit; 0 stays 0 (none). */
-static inline uint64_t keyspace_share(uint64_t limit, unsigned data_groups)
-{
-    return limit / data_groups + (limit % data_groups != 0);
-}
 
 #endif

@@ -71,10 +71,12 @@ enum status keyspaces_load(struct keyspaces *k, struct slice key,
         return STATUS_CORRUPT;
     if (value.data[0] != RECORD_FORMAT)
         return STATUS_WRONG_VERSION;
-    if (value.size != RECORD_BYTES || value.data[1] > 1)
+    if (value.size != RECORD_BYTES || value.data[1] > 1 ||
+        value.data[2] & ~KEYSPACE_LIMIT_FLAGS)
         return STATUS_CORRUPT;
     g = find_or_add(k, get_be32(key.data + 1));
     g->purged = value.data[1];
+    g->flags = value.data[2];
     g->changed = get_u64(value.data + 8);
     g->keys_max = get_u64(value.data + 16);
     g->bytes_max = get_u64(value.data + 24);
@@ -100,6 +102,7 @@ void keyspaces_write(struct keyspaces *k, struct write_set *set)
         memset(at, 0, 8);
         at[0] = RECORD_FORMAT;
         at[1] = g->purged;
+        at[2] = g->flags;
         put_u64(at + 8, g->changed);
         put_u64(at + 16, g->keys_max);
         put_u64(at + 24, g->bytes_max);
@@ -108,16 +111,17 @@ void keyspaces_write(struct keyspaces *k, struct write_set *set)
     }
 }
 
-void keyspaces_limit(struct keyspaces *k, uint32_t id, uint64_t epoch,
-                     uint64_t keys_max, uint64_t bytes_max)
+void keyspaces_limit(struct keyspaces *k, const struct keyspace_limits *l)
 {
-    struct group_keyspace *g = find_or_add(k, id);
+    struct group_keyspace *g = find_or_add(k, l->keyspace);
 
-    if (g->purged || (g->changed && g->changed >= epoch))
+    if (g->purged || g->changed > l->changed)
         return;
-    g->changed = epoch;
-    g->keys_max = keys_max;
-    g->bytes_max = bytes_max;
+    g->changed = l->changed;
+    g->keys_max = l->keys_max;
+    g->bytes_max = l->bytes_max;
+    g->flags = l->flags;
+    g->wanted_keys = g->wanted_bytes = 0;
     changed(k, g);
 }
 
@@ -131,13 +135,30 @@ void keyspaces_purged(struct keyspaces *k, uint32_t id)
     changed(k, g);
 }
 
-bool keyspaces_room(const struct group_keyspace *g, int64_t keys,
-                    int64_t bytes)
+/* Does `use` grow beyond the share `max`? */
+static bool is_over(uint64_t use, int64_t more, uint64_t max, bool none)
 {
-    if (keys > 0 && g->keys_max && g->keys + (uint64_t)keys > g->keys_max)
-        return false;
-    return bytes <= 0 || !g->bytes_max ||
-           g->bytes + (uint64_t)bytes <= g->bytes_max;
+    return more > 0 && (max || none) && use + (uint64_t)more > max;
+}
+
+enum status keyspaces_room(struct group_keyspace *g, int64_t keys,
+                           int64_t bytes)
+{
+    bool over_keys = is_over(g->keys, keys, g->keys_max,
+                             g->flags & KEYSPACE_NO_KEYS);
+    bool over_bytes = is_over(g->bytes, bytes, g->bytes_max,
+                              g->flags & KEYSPACE_NO_BYTES);
+
+    if (!over_keys && !over_bytes)
+        return STATUS_OK;
+    if ((over_keys && !(g->flags & KEYSPACE_MORE_KEYS)) ||
+        (over_bytes && !(g->flags & KEYSPACE_MORE_BYTES)))
+        return STATUS_QUOTA;
+    if (over_keys)
+        g->wanted_keys = MAX_OF(g->wanted_keys, g->keys + (uint64_t)keys);
+    if (over_bytes)
+        g->wanted_bytes = MAX_OF(g->wanted_bytes, g->bytes + (uint64_t)bytes);
+    return STATUS_BUSY;
 }
 
 void keyspaces_count(struct keyspaces *k, struct group_keyspace *g,
@@ -158,6 +179,7 @@ void keyspace_limits_encode(const struct keyspace_limits *l, struct buf *out)
     buf_u64(out, l->changed);
     buf_u64(out, l->keys_max);
     buf_u64(out, l->bytes_max);
+    buf_u8(out, l->flags);
 }
 
 enum status keyspace_limits_decode(struct slice value,
@@ -169,8 +191,11 @@ enum status keyspace_limits_decode(struct slice value,
     out->changed = reader_u64(&r);
     out->keys_max = reader_u64(&r);
     out->bytes_max = reader_u64(&r);
-    return r.failed || reader_left(&r) || !out->changed ? STATUS_BAD_MESSAGE
-                                                        : STATUS_OK;
+    out->flags = reader_left(&r) ? reader_u8(&r) : 0;
+    return r.failed || reader_left(&r) || !out->changed ||
+                   out->flags & ~KEYSPACE_LIMIT_FLAGS
+               ? STATUS_BAD_MESSAGE
+               : STATUS_OK;
 }
 
 void keyspace_purge_encode(uint32_t keyspace, struct buf *out)

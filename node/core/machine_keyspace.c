@@ -95,8 +95,7 @@ void machine_keyspace(struct doing *d, const struct operation *o,
         purge(d, keyspace);
     else if (o->op == OP_KEYSPACE &&
              keyspace_limits_decode(o->value, &l) == STATUS_OK)
-        keyspaces_limit(&d->m->keyspaces, l.keyspace, l.changed, l.keys_max,
-                        l.bytes_max);
+        keyspaces_limit(&d->m->keyspaces, &l);
     else
         assert(!"a command that machine_needs() did not let pass");
 }
@@ -130,13 +129,13 @@ static struct group_keyspace *counted(const struct doing *d)
 enum status machine_quota(const struct doing *d, struct slice key,
                           const struct view_row *row, size_t size)
 {
-    const struct group_keyspace *g = counted(d);
+    struct group_keyspace *g = counted(d);
     int64_t keys, bytes;
 
     if (!g || !row)
         return STATUS_OK;
     growth(key, row, (long)size, &keys, &bytes);
-    return keyspaces_room(g, keys, bytes) ? STATUS_OK : STATUS_QUOTA;
+    return keyspaces_room(g, keys, bytes);
 }
 
 void machine_count(struct doing *d, struct slice key,

@@ -28,6 +28,7 @@ enum item_type {
     ITEM_MAP_DATA,
     ITEM_SNAPSHOT_ASK,
     ITEM_SNAPSHOT_CHUNK,
+    ITEM_USE, /* what groups hold of keyspaces with limits: quota.h */
 };
 
 enum { ITEM_HEADER_BYTES = 8 };

@@ -188,6 +188,7 @@ void peers_adopt_map(struct shard *s, const struct cluster_map *map)
     for (unsigned i = 0; i < s->n_peers; i++)
         s->peers[i].map_asked = false;
     s->gossip_now = true;
+    tenancy_map(s);
     reaper_map(s);
 }
 
@@ -310,6 +311,8 @@ static bool on_item(struct shard *s, struct peer *p, enum item_type type,
         return snapshots_on_ask(s, p, body, fx);
     case ITEM_SNAPSHOT_CHUNK:
         return snapshots_on_chunk(s, p, body, fx);
+    case ITEM_USE:
+        return tenancy_on_use(s, body);
     }
     return false;
 }

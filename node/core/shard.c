@@ -51,6 +51,7 @@ struct shard *shard_new(const struct shard_options *o,
     s->next_hedge = INSTANT_NEVER;
     s->next_stall = INSTANT_NEVER;
     s->next_reap = INSTANT_NEVER;
+    s->next_use = INSTANT_NEVER;
     s->next_remember = INSTANT_NEVER;
     s->watches.next_progress = INSTANT_NEVER;
     s->parked.until = INSTANT_NEVER;
@@ -80,6 +81,7 @@ void shard_free(struct shard *s)
     group_effects_release(&s->raft_fx);
     read_pool_release(&s->read_pool);
     forwards_release(&s->forwards);
+    quotas_release(&s->quotas);
     parked_release(s);
     chains_release(&s->chains);
     map_free(s->map);
@@ -235,9 +237,11 @@ static void slow_ticks(struct shard *s, struct effects *fx)
             for (unsigned i = 0; i < s->n_replicas; i++)
                 if (s->replicas[i]->raft)
                     balance(s, s->replicas[i], fx);
+            tenancy_turn(s, true);
         }
         peers_gossip(s);
     }
+    tenancy_turn(s, false);
     if (instant_reached(s->now, s->next_sweep)) {
         s->next_sweep = instant_add(s->now, MS(SWEEP_EVERY_MS));
         if (instant_reached(s->now, s->earliest))
@@ -308,6 +312,7 @@ instant shard_wake_at(const struct shard *s)
 
     t = instant_min(t, s->next_stall);
     t = instant_min(t, s->next_gossip);
+    t = instant_min(t, s->next_use);
     t = instant_min(t, s->next_reap);
     t = instant_min(t, s->next_remember);
     t = instant_min(t, s->parked.until);

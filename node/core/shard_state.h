@@ -24,6 +24,7 @@
 #include "node/core/chains.h"
 #include "node/core/forwards.h"
 #include "node/core/peer_item.h"
+#include "node/core/quota.h"
 #include "node/core/replica.h"
 #include "node/core/rounds.h"
 #include "node/core/shard.h"
@@ -137,6 +138,10 @@ struct shard {
 
     instant next_gossip, next_sweep, next_deadline, next_hedge, next_update;
     instant next_stall, next_reap, next_purge, next_remember;
+    struct quotas quotas;      /* of keyspaces with limits */
+    instant next_use, used_at; /* when they are told out of turn, were told */
+    bool use_ask;
+    unsigned use_next;         /* the keyspace in the map to begin with */
     instant earliest;          /* the earliest deadline of any request */
     bool gossip_now;
     bool disk_hangs, nearly_full;
@@ -307,6 +312,13 @@ void peers_adopt_map(struct shard *s, const struct cluster_map *map);
 enum status tenancy_admit(struct shard *s, struct replica *r,
                           struct command *c, struct buf *scratch,
                           struct effects *fx);
+/* Tell the others what the groups led here hold: when it is time (`regular`),
+ * or when somebody has asked. */
+void tenancy_turn(struct shard *s, bool regular);
+/* Another shard has told; false: malformed. */
+bool tenancy_on_use(struct shard *s, struct slice body);
+/* The map has changed. */
+void tenancy_map(struct shard *s);
 
 /* ---- parked.c ---- */
 /* Its keyspace is not in our map: copy it and ask for a younger one. False: it

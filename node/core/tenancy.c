@@ -1,36 +1,272 @@
 /* tenancy.c - what the map says of a keyspace, put into its commands.
  *
  * Groups do not look at the map when they apply. So their leader tells them the
- * limits of a counted keyspace before its first command in the leader's term,
- * and when they change; and writes the default TTL into sets that have none. */
+ * group's share of the limits of a counted keyspace (quota.h) before its first
+ * command in the leader's term, and when it changes; and writes the default TTL
+ * into sets that have none. */
 #include "node/core/shard_state.h"
 
 #include "proto/keyspace.h"
 
+enum { ASK_EVERY_MS = 20 };
+
+static bool leads(const struct replica *r)
+{
+    return r && r->raft && r->role == GROUP_LEADER;
+}
+
+/* ---- what groups hold, told and heard ---- */
+
+/* What a group that is led here holds. */
+static struct quota_use use_of(struct shard *s, const struct replica *r,
+                               uint32_t keyspace)
+{
+    const struct group_keyspace *g =
+        keyspaces_find(&r->machine.keyspaces, keyspace);
+
+    return (struct quota_use){.keyspace = keyspace, .group = r->group,
+                              .index = r->applied, .keys = g ? g->keys : 0,
+                              .bytes = g ? g->bytes : 0, .heard = s->now};
+}
+
+static bool is_shared(const struct map_keyspace *k)
+{
+    return k->counted && k->state == KEYSPACE_ACTIVE;
+}
+
+/* All that this shard has to tell, at most QUOTA_ROWS_MAX lines: the next ones
+ * the next time. */
+static void tell_uses(struct shard *s, bool ask)
+{
+    struct buf body = {0};
+    unsigned rows = 0, left = s->map->n_keyspaces;
+
+    quota_use_begin(&body, ask);
+    for (; left && rows < QUOTA_ROWS_MAX; left--, s->use_next++) {
+        const struct map_keyspace *k =
+            &s->map->keyspaces[s->use_next % s->map->n_keyspaces];
+        for (unsigned i = 0; is_shared(k) && i < s->n_replicas; i++) {
+            struct quota_use u = use_of(s, s->replicas[i], k->id);
+            if (!u.group || !leads(s->replicas[i]))
+                continue;
+            quotas_heard(&s->quotas, &u);
+            quota_use_add(&body, 0, &u);
+            rows++;
+        }
+    }
+    for (unsigned i = 0; (rows || ask) && i < s->n_peers; i++) {
+        struct buf *out;
+        size_t begun;
+        if (!s->peers[i].up[CHANNEL_CONTROL])
+            continue;
+        out = peers_out(&s->peers[i], CHANNEL_CONTROL);
+        begun = item_begin(out, ITEM_USE);
+        buf_append(out, body.data, body.size);
+        item_end(out, begun);
+    }
+    buf_release(&body);
+}
+
+/* Soon, but not more often than every ASK_EVERY_MS. */
+static void tell_soon(struct shard *s, bool ask)
+{
+    s->use_ask |= ask;
+    s->next_use = instant_min(s->next_use,
+                              instant_add(s->used_at, MS(ASK_EVERY_MS)));
+}
+
+void tenancy_turn(struct shard *s, bool regular)
+{
+    if (!regular && !instant_reached(s->now, s->next_use))
+        return;
+    tell_uses(s, s->use_ask);
+    s->use_ask = false;
+    s->used_at = s->now;
+    s->next_use = INSTANT_NEVER;
+}
+
+bool tenancy_on_use(struct shard *s, struct slice body)
+{
+    struct quota_use u;
+    struct reader rest;
+    uint32_t n;
+    bool ask;
+
+    if (!quota_use_decode(body, &ask, &n, &rest))
+        return false;
+    while (n--) {
+        const struct map_keyspace *k;
+        quota_use_read(&rest, &u);
+        u.heard = s->now;
+        k = map_keyspace_find(s->map, u.keyspace);
+        if (k && is_shared(k) && map_group_find(s->map, u.group))
+            quotas_heard(&s->quotas, &u);
+    }
+    if (ask)
+        tell_soon(s, false);
+    return true;
+}
+
+void tenancy_map(struct shard *s)
+{
+    for (unsigned i = s->quotas.n; i-- > 0;) {
+        uint32_t id = s->quotas.v[i].keyspace;
+        const struct map_keyspace *k = map_keyspace_find(s->map, id);
+        if (!k || !is_shared(k))
+            quotas_forget(&s->quotas, id);
+    }
+}
+
+/* ---- shares ---- */
+
+static struct keyspace_limits share_of(struct shard *s, struct replica *r,
+                                       const struct map_keyspace *k)
+{
+    const struct quota *q = quotas_find(&s->quotas, k->id);
+    const struct quota_use *was = q ? quota_of(q, r->group) : NULL;
+    const struct group_keyspace *g =
+        keyspaces_find(&r->machine.keyspaces, k->id);
+    unsigned groups = s->map->n_groups - 1;
+    unsigned known = q ? q->n - !!was : 0;
+    struct quota_ask a = {.groups = groups,
+                          .unknown = groups - 1 - MIN_OF(known, groups - 1)};
+    struct keyspace_limits l = {.keyspace = k->id, .changed = k->changed};
+    bool more;
+
+    if (k->keys_max) {
+        a.limit = k->keys_max;
+        a.own = g ? g->keys : 0;
+        a.others = (q ? q->keys : 0) - (was ? was->keys : 0);
+        a.wanted = g ? g->wanted_keys : 0;
+        l.keys_max = quota_share(&a, &more);
+        l.flags |= more ? KEYSPACE_MORE_KEYS : 0;
+        l.flags |= l.keys_max ? 0 : KEYSPACE_NO_KEYS;
+    }
+    if (k->bytes_max) {
+        a.limit = k->bytes_max;
+        a.own = g ? g->bytes : 0;
+        a.others = (q ? q->bytes : 0) - (was ? was->bytes : 0);
+        a.wanted = g ? g->wanted_bytes : 0;
+        l.bytes_max = quota_share(&a, &more);
+        l.flags |= more ? KEYSPACE_MORE_BYTES : 0;
+        l.flags |= l.bytes_max ? 0 : KEYSPACE_NO_BYTES;
+    }
+    return l;
+}
+
+/* Was every other group heard of since, or is it silent? */
+static bool all_heard(struct shard *s, const struct replica *r,
+                      const struct map_keyspace *k, instant since)
+{
+    const struct quota *q = quotas_find(&s->quotas, k->id);
+
+    for (unsigned i = 1; i < s->map->n_groups; i++) {
+        uint32_t group = s->map->groups[i].id;
+        const struct quota_use *u = q ? quota_of(q, group) : NULL;
+        instant last = since;
+        if (group == r->group || leads(shard_find(s, group)))
+            continue;
+        if (u && u->heard.ms > since.ms)
+            continue;
+        if (u && u->heard.ms > last.ms)
+            last = u->heard;
+        if (instant_since(s->now, last).ms < QUOTA_SILENT_MS)
+            return false;
+    }
+    return true;
+}
+
+/* Is a share to be raised: less than half of what it would leave is left? */
+static bool is_short(uint64_t use, uint64_t told, uint64_t now)
+{
+    return now > told && told < use + (now - use + 1) / 2;
+}
+
+/* Is there something else to tell the group than it was told? */
+static bool is_news(struct shard *s, struct replica *r,
+                    const struct map_keyspace *k,
+                    struct group_keyspace *told,
+                    const struct keyspace_limits *l)
+{
+    const struct group_keyspace *g =
+        keyspaces_find(&r->machine.keyspaces, k->id);
+    bool wanted = g && (g->wanted_keys || g->wanted_bytes);
+    bool less = l->keys_max < told->keys_max || l->bytes_max < told->bytes_max;
+    bool raise = is_short(g ? g->keys : 0, told->keys_max, l->keys_max) ||
+                 is_short(g ? g->bytes : 0, told->bytes_max, l->bytes_max) ||
+                 (wanted && (l->keys_max > told->keys_max ||
+                             l->bytes_max > told->bytes_max));
+
+    if (!raise && !less && l->flags == told->flags) {
+        if (wanted)
+            tell_soon(s, true);
+        return false;
+    }
+    if (all_heard(s, r, k, told->told_at))
+        return true;
+    if (wanted)
+        tell_soon(s, true);
+    return less && !raise;
+}
+
+/* What the groups led here hold, exactly. */
+static void look_around(struct shard *s, uint32_t keyspace)
+{
+    for (unsigned i = 0; i < s->n_replicas; i++)
+        if (s->replicas[i]->group && leads(s->replicas[i])) {
+            struct quota_use u = use_of(s, s->replicas[i], keyspace);
+            quotas_heard(&s->quotas, &u);
+        }
+}
+
+/* Is it time to look whether its share is still right? Seldom. */
+static bool is_to_be_looked_at(struct shard *s, const struct replica *r,
+                               const struct group_keyspace *told)
+{
+    const struct quota *q = quotas_find(&s->quotas, told->id);
+    const struct group_keyspace *g =
+        keyspaces_find(&r->machine.keyspaces, told->id);
+
+    return (g && (g->wanted_keys || g->wanted_bytes)) ||
+           (q && q->changes != told->looked_changes &&
+            s->now.ms != told->looked_at.ms);
+}
+
+/* The limits of a counted keyspace, ahead of its first command here, and again
+ * when its share has changed. */
 static enum status tell_limits(struct shard *s, struct replica *r,
                                const struct map_keyspace *k,
                                struct effects *fx)
 {
-    const struct group_keyspace *told = keyspaces_find(&r->told, k->id);
-    unsigned groups = s->map->n_groups - 1;
-    struct keyspace_limits l = {k->id, k->changed,
-                                keyspace_share(k->keys_max, groups),
-                                keyspace_share(k->bytes_max, groups)};
+    struct group_keyspace *told = keyspaces_find(&r->told, k->id);
+    bool first = !told || told->changed < k->changed;
     struct operation o = {.op = OP_KEYSPACE};
+    struct keyspace_limits l;
     struct buf value = {0};
     bool ok;
 
-    if (told && told->changed >= k->changed)
+    if (!first && !is_to_be_looked_at(s, r, told))
         return STATUS_OK;
+    look_around(s, k->id);
+    l = share_of(s, r, k);
+    if (!first) {
+        told->looked_at = s->now;
+        told->looked_changes = quotas_find(&s->quotas, k->id)->changes;
+        if (!is_news(s, r, k, told, &l))
+            return STATUS_OK;
+    }
     keyspace_limits_encode(&l, &value);
     o.value = buf_slice(&value);
     ok = requests_own(s, r, &o, fx);
     buf_release(&value);
     if (!ok)
         return STATUS_BUSY;
-    keyspaces_limit(&r->told, l.keyspace, l.changed, l.keys_max, l.bytes_max);
+    keyspaces_limit(&r->told, &l);
+    keyspaces_find(&r->told, k->id)->told_at = s->now;
     return STATUS_OK;
 }
+
+/* ---- default times to live ---- */
 
 /* A set without a word about its time to live. */
 static bool lives_on(const struct operation *o)

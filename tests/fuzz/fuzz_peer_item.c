@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "node/core/peer_item.h"
+#include "node/core/quota.h"
 #include "node/core/rounds.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -68,6 +69,26 @@ static void snapshots(struct slice body)
     buf_release(&b);
 }
 
+static void uses(struct slice body)
+{
+    struct quota_use u;
+    struct reader rest;
+    struct buf b = {0};
+    uint32_t n;
+    bool ask;
+
+    if (!quota_use_decode(body, &ask, &n, &rest))
+        return;
+    quota_use_begin(&b, ask);
+    while (n--) {
+        quota_use_read(&rest, &u);
+        quota_use_add(&b, 0, &u);
+    }
+    if (!slice_equal(buf_slice(&b), body))
+        abort();
+    buf_release(&b);
+}
+
 static void confirm(void *arg, const struct round_entry *e)
 {
     unsigned *confirmed = arg;
@@ -104,6 +125,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     while (item_next(&r, &type, &body)) {
         requests(body);
         snapshots(body);
+        uses(body);
         round_answers(body);
     }
     return 0;

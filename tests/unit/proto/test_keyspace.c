@@ -204,16 +204,6 @@ static void changes_read_back_as_written(void **state)
     buf_release(&b);
 }
 
-static void shares_are_rounded_up(void **state)
-{
-    (void)state;
-    assert_int_equal(keyspace_share(0, 4), 0);
-    assert_int_equal(keyspace_share(1, 4), 1);
-    assert_int_equal(keyspace_share(8, 4), 2);
-    assert_int_equal(keyspace_share(9, 4), 3);
-    assert_true(keyspace_share(UINT64_MAX, 3) > 0);
-}
-
 #define CASE(f) cmocka_unit_test_setup_teardown(f, begin, end)
 
 int main(void)
@@ -226,7 +216,6 @@ int main(void)
         CASE(default_stays),
         CASE(only_some_are_dropped_at_the_same_time),
         CASE(changes_read_back_as_written),
-        CASE(shares_are_rounded_up),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

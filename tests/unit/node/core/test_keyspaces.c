@@ -4,15 +4,27 @@
 #include "node/core/keyspaces.h"
 #include "node/store/layout.h"
 
+static void limit(struct keyspaces *k, uint32_t id, uint64_t changed,
+                  uint64_t keys_max, uint64_t bytes_max)
+{
+    keyspaces_limit(k, &(struct keyspace_limits){id, changed, keys_max,
+                                                 bytes_max, 0});
+}
+
+static bool room(struct group_keyspace *g, int64_t keys, int64_t bytes)
+{
+    return keyspaces_room(g, keys, bytes) == STATUS_OK;
+}
+
 static void limits_of_an_older_map_are_passed_over(void **state)
 {
     struct keyspaces k = {0};
 
     (void)state;
-    keyspaces_limit(&k, 3, 7, 10, 0);
-    keyspaces_limit(&k, 3, 6, 99, 0);
+    limit(&k, 3, 7, 10, 0);
+    limit(&k, 3, 6, 99, 0);
     assert_int_equal(keyspaces_find(&k, 3)->keys_max, 10);
-    keyspaces_limit(&k, 3, 8, 20, 5);
+    limit(&k, 3, 8, 20, 5);
     assert_int_equal(keyspaces_find(&k, 3)->keys_max, 20);
     assert_null(keyspaces_find(&k, 2));
     keyspaces_release(&k);
@@ -25,22 +37,70 @@ static void what_does_not_grow_is_always_allowed(void **state)
     struct group_keyspace *g;
 
     (void)state;
-    keyspaces_limit(&k, 1, 1, 2, 100);
+    limit(&k, 1, 1, 2, 100);
     g = keyspaces_find(&k, 1);
-    assert_true(keyspaces_room(g, 1, 100));
-    assert_false(keyspaces_room(g, 1, 101));
+    assert_true(room(g, 1, 100));
+    assert_false(room(g, 1, 101));
     keyspaces_count(&k, g, 2, 90);
-    assert_false(keyspaces_room(g, 1, 1));
-    assert_true(keyspaces_room(g, 0, 10));
-    assert_false(keyspaces_room(g, 0, 11));
-    keyspaces_limit(&k, 1, 2, 1, 50); /* lower than what it has */
-    assert_true(keyspaces_room(g, 0, 0));
-    assert_true(keyspaces_room(g, 0, -5));
-    assert_true(keyspaces_room(g, -1, -40));
-    assert_false(keyspaces_room(g, 0, 1));
+    assert_false(room(g, 1, 1));
+    assert_true(room(g, 0, 10));
+    assert_false(room(g, 0, 11));
+    limit(&k, 1, 2, 1, 50); /* lower than what it has */
+    assert_true(room(g, 0, 0));
+    assert_true(room(g, 0, -5));
+    assert_true(room(g, -1, -40));
+    assert_false(room(g, 0, 1));
     keyspaces_count(&k, g, -2, -90);
     assert_int_equal(g->keys, 0);
     assert_int_equal(g->bytes, 0);
+    keyspaces_release(&k);
+}
+
+/* Would break: a write would be refused for good while there is room in other
+ * groups; or would be asked for again and again when there is none. */
+static void over_a_share_is_busy_while_there_is_more(void **state)
+{
+    struct keyspaces k = {0};
+    struct keyspace_limits l = {1, 1, 2, 0, KEYSPACE_MORE_KEYS};
+    struct group_keyspace *g;
+
+    (void)state;
+    keyspaces_limit(&k, &l);
+    g = keyspaces_find(&k, 1);
+    keyspaces_count(&k, g, 2, 10);
+    assert_int_equal(keyspaces_room(g, 0, 1000), STATUS_OK); /* no limit */
+    assert_int_equal(keyspaces_room(g, 1, 1), STATUS_BUSY);
+    assert_int_equal(g->wanted_keys, 3);
+    keyspaces_limit(&k, &(struct keyspace_limits){1, 1, 3, 20, 0});
+    assert_int_equal(g->wanted_keys, 0);
+    assert_int_equal(keyspaces_room(g, 1, 1), STATUS_OK);
+    assert_int_equal(keyspaces_room(g, 1, 11), STATUS_QUOTA);
+    /* Bytes may be had, keys not: it is of no use to wait. */
+    l = (struct keyspace_limits){1, 1, 2, 10, KEYSPACE_MORE_BYTES};
+    keyspaces_limit(&k, &l);
+    assert_int_equal(keyspaces_room(g, 1, 5), STATUS_QUOTA);
+    assert_int_equal(keyspaces_room(g, 0, 5), STATUS_BUSY);
+    assert_int_equal(g->wanted_bytes, 15);
+    keyspaces_release(&k);
+}
+
+/* A share of nothing is not the same as no limit. */
+static void a_share_may_be_nothing(void **state)
+{
+    struct keyspaces k = {0};
+    struct keyspace_limits l = {1, 1, 0, 0, KEYSPACE_NO_KEYS};
+
+    (void)state;
+    keyspaces_limit(&k, &l);
+    assert_int_equal(keyspaces_room(keyspaces_find(&k, 1), 1, 1),
+                     STATUS_QUOTA);
+    l.flags = KEYSPACE_NO_BYTES | KEYSPACE_MORE_BYTES;
+    keyspaces_limit(&k, &l);
+    assert_int_equal(keyspaces_room(keyspaces_find(&k, 1), 1, 1),
+                     STATUS_BUSY);
+    l.flags = 0;
+    keyspaces_limit(&k, &l);
+    assert_int_equal(keyspaces_room(keyspaces_find(&k, 1), 1, 1), STATUS_OK);
     keyspaces_release(&k);
 }
 
@@ -50,9 +110,9 @@ static void a_purged_keyspace_stays_purged(void **state)
     struct keyspaces k = {0};
 
     (void)state;
-    keyspaces_limit(&k, 1, 1, 2, 100);
+    limit(&k, 1, 1, 2, 100);
     keyspaces_purged(&k, 1);
-    keyspaces_limit(&k, 1, 9, 2, 100);
+    limit(&k, 1, 9, 2, 100);
     assert_true(keyspaces_find(&k, 1)->purged);
     assert_int_equal(keyspaces_find(&k, 1)->keys_max, 0);
     keyspaces_release(&k);
@@ -69,7 +129,7 @@ static void records_load_as_written_and_only_changed_ones_are(void **state)
     keyspaces_write(&k, &set);
     assert_int_equal(set.count, 0);
     for (uint32_t id = 300; id > 0; id -= 100)
-        keyspaces_limit(&k, id, id, id * 2, id * 3);
+        limit(&k, id, id, id * 2, id * 3);
     keyspaces_count(&k, keyspaces_find(&k, 200), 5, 50);
     keyspaces_purged(&k, 300);
     keyspaces_write(&k, &set);
@@ -96,6 +156,7 @@ static void records_load_as_written_and_only_changed_ones_are(void **state)
         assert_int_equal(a->bytes_max, b->bytes_max);
         assert_int_equal(a->keys, b->keys);
         assert_int_equal(a->bytes, b->bytes);
+        assert_int_equal(a->flags, b->flags);
     }
     write_set_clear(&set);
     keyspaces_count(&k, keyspaces_find(&k, 100), 1, 1);
@@ -108,7 +169,7 @@ static void records_load_as_written_and_only_changed_ones_are(void **state)
 
 static void commands_read_back_as_written(void **state)
 {
-    struct keyspace_limits l = {1, 2, 3, 4}, got;
+    struct keyspace_limits l = {1, 2, 3, 4, KEYSPACE_MORE_BYTES}, got;
     struct buf b = {0};
     uint32_t id;
 
@@ -119,9 +180,17 @@ static void commands_read_back_as_written(void **state)
     assert_int_equal(got.changed, l.changed);
     assert_int_equal(got.keys_max, l.keys_max);
     assert_int_equal(got.bytes_max, l.bytes_max);
-    for (size_t n = 0; n < b.size; n++)
+    assert_int_equal(got.flags, KEYSPACE_MORE_BYTES);
+    for (size_t n = 0; n + 1 < b.size; n++)
         assert_int_not_equal(keyspace_limits_decode(slice_of(b.data, n), &got),
                              STATUS_OK);
+    /* As earlier versions wrote it. */
+    assert_int_equal(keyspace_limits_decode(slice_of(b.data, b.size - 1),
+                                            &got), STATUS_OK);
+    assert_int_equal(got.flags, 0);
+    b.data[b.size - 1] = KEYSPACE_LIMIT_FLAGS + 1;
+    assert_int_not_equal(keyspace_limits_decode(buf_slice(&b), &got),
+                         STATUS_OK);
     buf_clear(&b);
     keyspace_purge_encode(7, &b);
     assert_int_equal(keyspace_purge_decode(buf_slice(&b), &id), STATUS_OK);
@@ -139,6 +208,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(limits_of_an_older_map_are_passed_over),
         cmocka_unit_test(what_does_not_grow_is_always_allowed),
+        cmocka_unit_test(over_a_share_is_busy_while_there_is_more),
+        cmocka_unit_test(a_share_may_be_nothing),
         cmocka_unit_test(a_purged_keyspace_stays_purged),
         cmocka_unit_test(records_load_as_written_and_only_changed_ones_are),
         cmocka_unit_test(commands_read_back_as_written),

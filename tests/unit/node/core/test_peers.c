@@ -77,7 +77,7 @@ static void damaged_frames_do_no_harm(void **state)
         struct buf b = {0};
         unsigned size = (unsigned)cluster_random(&t.c, 80);
         size_t begun = item_begin(
-            &b, (enum item_type)cluster_random(&t.c, ITEM_SNAPSHOT_CHUNK + 2));
+            &b, (enum item_type)cluster_random(&t.c, ITEM_USE + 2));
         if (begun || size % 7 == 0)
             buf_clear(&b);
         for (unsigned i = 0; i < size; i++)

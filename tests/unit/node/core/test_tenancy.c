@@ -170,6 +170,91 @@ static void limits_hold_across_leaders(void **state)
     end();
 }
 
+/* As a client does: again while it is told to. */
+static enum status set_again(const char *keyspace, const char *key)
+{
+    enum status st = set(keyspace, key);
+
+    for (unsigned i = 0; st == STATUS_BUSY && i < 100; i++) {
+        trial_run(&t, 20);
+        st = set(keyspace, key);
+    }
+    return st;
+}
+
+/* Would break: a limit of ten keys would be two for each of six groups: too
+ * many in all, and too few for keys that share a hash tag. */
+static void a_small_limit_is_that_of_the_whole_keyspace(void **state)
+{
+    struct keyspace_change c = {.action = KEYSPACE_CREATE,
+                                .set = KEYSPACE_SET_KEYS, .keys_max = 10};
+    char key[16];
+    unsigned in = 0;
+
+    (void)state;
+    start(6);
+    assert_int_equal(change("tag", c), STATUS_OK);
+    for (unsigned i = 0; i < 10; i++) { /* all of one group */
+        snprintf(key, sizeof key, "{t}%u", i);
+        assert_int_equal(set_again("tag", key), STATUS_OK);
+    }
+    assert_int_equal(set_again("tag", "{t}more"), STATUS_QUOTA);
+    trial_run(&t, 600); /* the others hear of it twice a second */
+    assert_int_equal(set_again("tag", "{other}more"), STATUS_QUOTA);
+    assert_int_equal(set_again("tag", "{t}9"), STATUS_OK);
+
+    assert_int_equal(change("mixed", c), STATUS_OK);
+    for (unsigned i = 0; i < 40; i++) {
+        enum status st;
+        snprintf(key, sizeof key, "k%u", i);
+        st = set_again("mixed", key);
+        assert_true(st == STATUS_OK || st == STATUS_QUOTA);
+        assert_true(st == STATUS_OK || in >= 10);
+        in += st == STATUS_OK;
+    }
+    assert_in_range(in, 10, 10 + 5);
+    /* What is deleted in one group makes room in another one. */
+    for (unsigned i = 0; i < 40; i++) {
+        struct operation o = {.op = OP_DELETE};
+        snprintf(key, sizeof key, "k%u", i);
+        o.key = slice_str(key);
+        ask_op(&t.c.nodes[i % 3], "mixed", o, NULL);
+    }
+    trial_run(&t, 1000);
+    assert_int_equal(set_again("mixed", "{t}again"), STATUS_OK);
+    end();
+}
+
+/* Bytes, of values that are large for what is left. */
+static void the_last_bytes_go_to_who_can_use_them(void **state)
+{
+    static char value[400];
+    struct keyspace_change c = {.action = KEYSPACE_CREATE,
+                                .set = KEYSPACE_SET_BYTES,
+                                .bytes_max = 1000};
+    struct operation o = {.op = OP_SET, .value = slice_of(value, 400)};
+    enum status st;
+
+    (void)state;
+    start(4);
+    assert_int_equal(change("bytes", c), STATUS_OK);
+    for (unsigned i = 0; i < 3; i++) {
+        const char *keys[] = {"{a}1", "{a}2", "{b}3"};
+        o.key = slice_str(keys[i]);
+        for (unsigned n = 0; n < 100; n++) {
+            st = ask_op(&t.c.nodes[1], "bytes", o, NULL)->status;
+            if (st != STATUS_BUSY)
+                break;
+            trial_run(&t, 20);
+        }
+        assert_int_equal(st, i < 2 ? STATUS_OK : STATUS_QUOTA);
+    }
+    o.value.size = 150; /* fits into what is left: 192 */
+    assert_int_equal(ask_op(&t.c.nodes[1], "bytes", o, NULL)->status,
+                     STATUS_OK);
+    end();
+}
+
 static void sets_get_the_default_ttl(void **state)
 {
     struct operation o = {.op = OP_SET, .key = slice_str("own"),
@@ -245,6 +330,8 @@ int main(void)
         cmocka_unit_test(a_keyspace_lives_and_goes_with_its_data),
         cmocka_unit_test(a_drop_goes_on_after_crashes),
         cmocka_unit_test(limits_hold_across_leaders),
+        cmocka_unit_test(a_small_limit_is_that_of_the_whole_keyspace),
+        cmocka_unit_test(the_last_bytes_go_to_who_can_use_them),
         cmocka_unit_test(sets_get_the_default_ttl),
         cmocka_unit_test(a_retry_elsewhere_returns_the_first_result),
     };
