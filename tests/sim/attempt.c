@@ -41,6 +41,9 @@ static void report(void)
     result.changes = trial.c.count.changes;
     result.restarts = trial.c.count.restarts;
     result.promises = trial.promises.checked;
+    memcpy(result.rows, trial.rows.count.row, sizeof result.rows);
+    result.retries = trial.rows.count.retries;
+    result.repeated = trial.rows.count.repeated;
     while (left) {
         ssize_t n = write(result_fd, at, left);
         if (n <= 0)

@@ -17,6 +17,8 @@ struct attempt {
     unsigned faults[FAULT_KINDS];
     unsigned crashes, installs, log_reads, quarantines, changes, restarts;
     uint64_t promises;
+    uint64_t rows[ROW_KINDS];   /* outcomes of each row of the data API */
+    uint64_t retries, repeated; /* of its writes; answered once more */
 };
 
 struct attempt_options {

@@ -84,6 +84,30 @@ uint64_t cluster_until(const struct cluster *c, const struct sim_node *n,
     return ((at.ms - now) * MILLION + rate - 1) / rate;
 }
 
+/* Wall clocks are far enough from zero to be set back. They go on while a
+ * machine is off. */
+enum { WALL_MS = 1000000 };
+
+uint64_t cluster_wall(const struct cluster *c, const struct sim_node *n)
+{
+    int64_t passed = (int64_t)(c->now - n->clock_world_ms);
+
+    return (uint64_t)((int64_t)c->now + passed * n->drift_ppm / MILLION +
+                      WALL_MS + n->wall_skew_ms);
+}
+
+uint64_t cluster_wall_max(const struct cluster *c, const struct sim_node *n)
+{
+    return (uint64_t)((int64_t)(c->now + c->now / 50) + WALL_MS +
+                      n->wall_skew_max);
+}
+
+void cluster_skew(struct sim_node *n, int64_t ms)
+{
+    n->wall_skew_ms = ms;
+    n->wall_skew_max = MAX_OF(n->wall_skew_max, ms);
+}
+
 void cluster_drift(struct cluster *c, struct sim_node *n, int64_t ppm)
 {
     n->clock_own_ms = cluster_clock(c, n).ms;

@@ -127,7 +127,7 @@ struct sim_node {
     uint64_t paused_until;
     uint64_t slow_disk_until; /* writes end only then */
     bool nearly_full;
-    int64_t wall_skew_ms;
+    int64_t wall_skew_ms, wall_skew_max;
     int64_t drift_ppm;        /* of its clocks, monotonic and wall */
     uint64_t clock_world_ms, clock_own_ms; /* since when; what it was then */
     unsigned crash_after;     /* dies in front of this effect; 0: does not */
@@ -163,6 +163,7 @@ struct cluster_options {
     uint64_t clocks;         /* monotonic clocks begin within this, in ms */
     bool contiguous;         /* a group owns one range of slots: small maps */
     unsigned victims;        /* nodes whose disk may be damaged */
+    size_t recent_bytes;     /* of changes kept for watches; 0: as usual */
 };
 
 /* Called by the world; any may be NULL. */
@@ -257,6 +258,12 @@ bool cluster_odds(struct cluster *c, enum cluster_stream stream,
 instant cluster_clock(const struct cluster *c, const struct sim_node *n);
 uint64_t cluster_until(const struct cluster *c, const struct sim_node *n,
                        instant at);
+/* Its wall clock; what that has shown at most, if it was as far ahead as ever,
+ * and had run as fast as any. */
+uint64_t cluster_wall(const struct cluster *c, const struct sim_node *n);
+uint64_t cluster_wall_max(const struct cluster *c, const struct sim_node *n);
+/* Set it ahead, or back. */
+void cluster_skew(struct sim_node *n, int64_t ms);
 void cluster_drift(struct cluster *c, struct sim_node *n, int64_t ppm);
 struct sim_node *cluster_node(struct cluster *c, uint32_t id);
 struct sim_replica *cluster_replica(struct sim_node *n, uint32_t group);

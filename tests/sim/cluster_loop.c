@@ -11,9 +11,6 @@ static void mix(struct cluster *c, uint64_t x)
 
 /* ---- the turn ---- */
 
-/* Wall clocks are far enough from zero to be set back. */
-enum { WALL_MS = 1000000 };
-
 static void wake(struct cluster *c, struct sim_loop *l, void *arg,
                  bool dropped);
 
@@ -41,8 +38,7 @@ static void turn(struct cluster *c, struct sim_loop *l, void *arg UNUSED,
 
     if (dropped)
         return;
-    e.wall_ms = (uint64_t)((int64_t)cluster_clock(c, n).ms + WALL_MS +
-                           n->wall_skew_ms);
+    e.wall_ms = cluster_wall(c, n);
     loop_step(c, l, &e);
     if (!n->up)
         return;

@@ -259,6 +259,7 @@ static void make_shard(struct cluster *c, struct sim_loop *l)
         .group_flush_bytes = c->o.flush_bytes,
         .node_flush_bytes = c->o.flush_bytes * 2,
         .log_trailing = c->o.trailing,
+        .recent_bytes_max = c->o.recent_bytes,
         .self = *map_node_find(n->map, n->id),
     };
 

@@ -46,6 +46,10 @@ struct course course_of(uint64_t seed)
     x.storm_ms = 6000 + (unsigned)rng_below(&rng, 14000);
     x.every_ms = 100u << rng_below(&rng, 5);
     x.registers = rng_below(&rng, 2);
+    x.asker_pause_max = 10 + (unsigned)rng_below(&rng, 100);
+    for (unsigned i = 0; i < ROW_KINDS; i++)
+        x.askers[i] = (unsigned)rng_below(&rng, ASKERS_OF_ROW_MAX + 1);
+    o->recent_bytes = rng_below(&rng, 2) ? 0 : 200 << 10;
     return x;
 }
 
@@ -152,12 +156,16 @@ static void calm(struct trial *t)
 {
     cluster_heal(&t->c);
     clients_stop(&t->clients);
+    rows_stop(&t->rows);
     progress(t);
     cluster_run(&t->c, t->c.now + ANSWERED_MS);
     if (clients_waiting(&t->clients))
         cluster_fail(&t->c, "%u requests were never answered",
                      clients_waiting(&t->clients));
+    if (rows_waiting(&t->rows))
+        cluster_fail(&t->c, "%u askers wait in vain", rows_waiting(&t->rows));
     trial_converge(t);
+    rows_quiet(&t->rows);
 }
 
 /* ---- the end ---- */
@@ -223,9 +231,11 @@ void course_run(struct trial *t, const struct course *x)
     t->clients.registers = x->registers;
     t->clients.begun_max = x->operations_max;
     clients_callers(&t->clients, x->callers);
+    rows_init(&t->rows, &t->c, &t->clients, x->askers, x->asker_pause_max);
     trial_run(t, FIRST_MS);
     for (unsigned round = 0; round < x->rounds; round++) {
         clients_run(&t->clients);
+        rows_run(&t->rows);
         faults_plan(&t->faults, x->storm_ms, x->every_ms);
         trial_run(t, x->storm_ms);
         calm(t);

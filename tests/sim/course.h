@@ -16,6 +16,8 @@ struct course {
     unsigned clients, callers, depth;
     unsigned pause_max;      /* ms between a client's bursts */
     bool registers;          /* sets and reads only */
+    unsigned askers[ROW_KINDS]; /* of each row of the data API */
+    unsigned asker_pause_max;
     unsigned rounds;
     unsigned storm_ms;
     unsigned every_ms;       /* between two faults, on average */

@@ -18,7 +18,7 @@
     X(everybody, 2)    /* all machines at once */                              \
     X(stop, 5)         /* a daemon is asked to end, and started again */       \
     X(pause, 6)        /* a process stands still for up to 10 s */             \
-    X(clock, 4)        /* wall clocks +-5 s off, all clocks drift */           \
+    X(clock, 4)        /* wall clocks +-5 s off, one a year; clocks drift */   \
     X(partition, 8)    /* two sides, both ways or one way */                   \
     X(ring, 2)         /* each node reaches only its two neighbours */         \
     X(alone, 4)        /* a group's leader is cut off */                       \

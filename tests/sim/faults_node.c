@@ -62,7 +62,12 @@ void fault_clock(struct happening *h)
 {
     struct sim_node *n = any_node(h);
 
-    n->wall_skew_ms = (int64_t)draw(h, 10000) - 5000;
+    int64_t ms = (int64_t)draw(h, 10000) - 5000;
+
+    /* No majority of any group has this one. */
+    if (n->place + 1 == h->c->o.nodes && h->c->o.nodes >= 3 && !draw(h, 2))
+        ms = INT64_C(366) * 24 * 3600 * 1000;
+    cluster_skew(n, ms);
     cluster_drift(h->c, n, (int64_t)draw(h, 40000) - 20000);
     cluster_say(h->c, "clock of node %u: %d ms, %d ppm", n->id,
                 (int)n->wall_skew_ms, (int)n->drift_ppm);

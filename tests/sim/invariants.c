@@ -337,6 +337,8 @@ static void shard_empty(struct invariants *v, const struct sim_node *n,
     nothing(v, n, s->read_pool.out, "reads");
     nothing(v, n, s->pending_bytes, "pending bytes");
     nothing(v, n, s->forwards.count, "forwarded requests");
+    nothing(v, n, s->scans, "scans");
+    nothing(v, n, s->scans_passed_on, "scans that were passed on");
     for (unsigned k = 0; k < s->n_replicas; k++) {
         const struct replica *r = s->replicas[k];
         nothing(v, n, r->proposals.waiting, "waiters");

@@ -35,13 +35,14 @@ static const char usage[] =
     "What a failing trial needs to be smaller (from --shrink):\n"
     "  --skip LIST      faults left out, as 3,7,12-15\n"
     "  --nodes N --groups N --rounds N --clients N --callers N\n"
-    "  --operations N   only so many requests\n";
+    "  --without ROW    nobody asks for this row of the data API (rows.h)\n"
+    "  --operations N   only so many requests of plain clients\n";
 
 enum {
     OPT_HOURS = 256, OPT_SEEDS, OPT_SEED, OPT_SHRINK, OPT_KEEP, OPT_VERBOSE,
     OPT_HASHES, OPT_LARGE, OPT_TALLY, OPT_PAUSE, OPT_SKIP, OPT_NODES,
     OPT_GROUPS, OPT_JOBS, OPT_ROUNDS, OPT_CLIENTS, OPT_CALLERS, OPT_OPERATIONS,
-    OPT_PLANT, OPT_HELP,
+    OPT_WITHOUT, OPT_PLANT, OPT_HELP,
 };
 
 static const struct option options[] = {
@@ -63,6 +64,7 @@ static const struct option options[] = {
     {"clients", required_argument, NULL, OPT_CLIENTS},
     {"callers", required_argument, NULL, OPT_CALLERS},
     {"operations", required_argument, NULL, OPT_OPERATIONS},
+    {"without", required_argument, NULL, OPT_WITHOUT},
     {"plant", required_argument, NULL, OPT_PLANT},
     {"help", no_argument, NULL, OPT_HELP},
     {0},
@@ -85,6 +87,7 @@ struct run {
     uint64_t done, failed;
     uint64_t ms, answered, steps;
     uint64_t faults[FAULT_KINDS];
+    uint64_t rows[ROW_KINDS], retries, repeated;
     double began;
 };
 
@@ -124,6 +127,17 @@ static double hours_of(const char *text)
     return h;
 }
 
+static void without(struct smaller *s, const char *name)
+{
+    for (unsigned i = 0; i < ROW_KINDS; i++) {
+        if (strcmp(row_names[i], name))
+            continue;
+        s->without |= 1u << i;
+        return;
+    }
+    bad_usage("--without wants a row of rows.h");
+}
+
 static void take(struct run *r, int option)
 {
     struct smaller *s = &r->smaller;
@@ -150,6 +164,7 @@ static void take(struct run *r, int option)
     case OPT_CLIENTS: s->clients = (unsigned)number(optarg); break;
     case OPT_CALLERS: s->callers = (unsigned)number(optarg); break;
     case OPT_OPERATIONS: s->operations = number(optarg); break;
+    case OPT_WITHOUT: without(s, optarg); break;
     case OPT_PLANT:
         if (!planted_set(optarg))
             bad_usage("no such bug to plant in this build");
@@ -180,6 +195,11 @@ static void print_tally(const struct run *r, FILE *out)
             (double)faults * 1e3 / (double)(r->ms + 1));
     for (unsigned i = 0; i < FAULT_KINDS; i++)
         fprintf(out, " %s %" PRIu64, fault_names[i], r->faults[i]);
+    fputc(';', out);
+    for (unsigned i = 0; i < ROW_KINDS; i++)
+        fprintf(out, " %s %" PRIu64, row_names[i], r->rows[i]);
+    fprintf(out, ", writes sent again %" PRIu64 ", answered again %" PRIu64,
+            r->retries, r->repeated);
     fputc('\n', out);
 }
 
@@ -202,6 +222,12 @@ static void add(struct run *r, const struct attempt *a)
     r->ms += a->ms;
     r->answered += a->answered + a->refused + a->unknown;
     r->steps += a->steps;
+    r->retries += a->retries;
+    r->repeated += a->repeated;
+    for (unsigned i = 0; i < ROW_KINDS; i++) {
+        r->rows[i] += a->rows[i];
+        r->answered += i == ROW_watches ? 0 : a->rows[i];
+    }
     for (unsigned i = 0; i < FAULT_KINDS; i++)
         r->faults[i] += a->faults[i];
 }

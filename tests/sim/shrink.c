@@ -57,6 +57,9 @@ void smaller_apply(const struct smaller *s, struct course *x)
         x->clients = MIN_OF(s->clients, (unsigned)CLIENTS_MAX);
     if (s->callers)
         x->callers = MIN_OF(s->callers - 1, (unsigned)CALLERS_MAX);
+    for (unsigned i = 0; i < ROW_KINDS; i++)
+        if (s->without >> i & 1)
+            x->askers[i] = 0;
     if (s->operations)
         x->operations_max = s->operations;
 }
@@ -96,6 +99,12 @@ void smaller_command(const struct smaller *s, uint64_t seed, char *out,
         at = put_number(out, size, at, "clients", s->clients);
     if (s->callers)
         at = put_number(out, size, at, "callers", s->callers);
+    for (unsigned i = 0; i < ROW_KINDS; i++) {
+        if (!(s->without >> i & 1))
+            continue;
+        at = put(out, size, at, " --without ");
+        at = put(out, size, at, row_names[i]);
+    }
     if (s->operations)
         at = put_number(out, size, at, "operations", s->operations);
     for (unsigned i = 0, to; i < s->n_skip; i = to + 1) {
@@ -173,6 +182,15 @@ static void first_that_fails(struct shrinking *k, unsigned *what,
     *what = was;
 }
 
+static void fewer_rows(struct shrinking *k)
+{
+    for (unsigned i = 0; i < ROW_KINDS; i++) {
+        k->s->without |= 1u << i;
+        if (k->x->askers[i] && !still_fails(k))
+            k->s->without &= ~(1u << i);
+    }
+}
+
 static void fewer_operations(struct shrinking *k)
 {
     uint64_t good = 0, bad = 20000;
@@ -224,6 +242,7 @@ void shrink(const struct course *x, struct smaller *s,
     first_that_fails(&k, &s->groups, 1, x->o.groups);
     first_that_fails(&k, &s->callers, 1, x->callers + 1);
     first_that_fails(&k, &s->clients, 1, x->clients);
+    fewer_rows(&k);
     fewer_operations(&k);
     printf("%u runs; of %u faults %u are needed\n", k.runs, before,
            before - MIN_OF(before, skipped(s)));

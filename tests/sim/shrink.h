@@ -11,6 +11,7 @@ struct smaller {
     unsigned n_skip;
     unsigned nodes, groups, rounds, clients; /* 0: as the seed says */
     unsigned callers;    /* plus one; 0: as the seed says */
+    unsigned without;    /* rows of the data API, a bit each */
     uint64_t operations; /* 0: no limit */
 };
 

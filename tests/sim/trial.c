@@ -13,11 +13,13 @@ static void on_stepped(void *arg, struct sim_loop *l)
 static void on_applied(void *arg, struct sim_node *n, struct sim_replica *r)
 {
     invariants_applied(&((struct trial *)arg)->invariants, n, r);
+    rows_applied(&((struct trial *)arg)->rows, n, r);
 }
 
-static void on_replied(void *arg, struct sim_node *n UNUSED,
-                       const struct effect *e)
+static void on_replied(void *arg, struct sim_node *n, const struct effect *e)
 {
+    if (rows_replied(&((struct trial *)arg)->rows, n, e))
+        return;
     clients_replied(&((struct trial *)arg)->clients, e);
 }
 
@@ -26,6 +28,7 @@ static void on_died(void *arg, struct sim_node *n)
     promises_died(&((struct trial *)arg)->promises, n);
     durable_died(&((struct trial *)arg)->durable, n);
     clients_died(&((struct trial *)arg)->clients, n);
+    rows_died(&((struct trial *)arg)->rows, n);
 }
 
 static void on_logged(void *arg, struct sim_node *n, const struct effect *e,
@@ -73,6 +76,11 @@ static void on_recovered(void *arg, struct sim_node *n, struct sim_replica *r,
     promises_recovered(&((struct trial *)arg)->promises, n, r, log);
 }
 
+static uint64_t on_part(void *arg, struct sim_node *n, const struct effect *e)
+{
+    return rows_part(&((struct trial *)arg)->rows, n, e);
+}
+
 void trial_init(struct trial *t, const struct cluster_options *o)
 {
     const struct cluster_judge judge = {
@@ -80,13 +88,14 @@ void trial_init(struct trial *t, const struct cluster_options *o)
         .replied = on_replied, .died = on_died, .logged = on_logged,
         .asked = on_asked, .reset = on_reset, .sent = on_sent,
         .received = on_received, .recovered = on_recovered,
-        .started = on_started,
+        .started = on_started, .part = on_part,
     };
 
     durable_init(&t->durable, &t->c);
     promises_init(&t->promises, &t->c, &t->durable);
     invariants_init(&t->invariants, &t->c, &t->durable);
     t->clients = (struct clients){0};
+    t->rows = (struct rows){0};
     cluster_init(&t->c, o, &judge);
     faults_init(&t->faults, &t->c);
     clients_init(&t->clients, &t->c, 8, 6);
@@ -96,6 +105,7 @@ void trial_release(struct trial *t)
 {
     cluster_release(&t->c);
     faults_release(&t->faults);
+    rows_release(&t->rows);
     clients_release(&t->clients);
     invariants_release(&t->invariants);
     durable_release(&t->durable);

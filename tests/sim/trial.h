@@ -9,6 +9,7 @@
 #include "tests/sim/faults.h"
 #include "tests/sim/invariants.h"
 #include "tests/sim/promises.h"
+#include "tests/sim/rows.h"
 
 struct trial {
     struct cluster c;
@@ -17,6 +18,7 @@ struct trial {
     struct invariants invariants;
     struct promises promises;
     struct faults faults;
+    struct rows rows; /* nobody, until rows_init() */
 };
 
 void trial_init(struct trial *t, const struct cluster_options *o);
