@@ -1,5 +1,6 @@
 /* machine.c - the state, entries and commands; records put and removed. */
 #include "node/core/machine_state.h"
+#include "proto/base/planted.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -119,7 +120,8 @@ enum status machine_load_kept(struct machine *m, const struct write_set *kept)
     sessions_clear(&m->sessions);
     keyspaces_clear(&m->keyspaces);
     m->remember_until = 0;
-    while (kept && st == STATUS_OK && write_set_next(kept, &at, &r))
+    while (kept && st == STATUS_OK && !PLANTED(SESSIONS_FORGOTTEN) &&
+           write_set_next(kept, &at, &r))
         switch (r.key.data[0]) {
         case LAYOUT_REMEMBER:
             st = machine_remember_load(m, r.value);
@@ -264,7 +266,8 @@ void machine_current(struct doing *d, struct slice key, struct current *out)
     /* machine_fetched() has looked at those of the store. */
     if (layout_value_parse(machine_bytes(s, row->now.record), &out->v))
         assert(!"a record that was not checked");
-    if (machine_live(out->v.expire_at_ms, s->clock_ms))
+    if (machine_live(out->v.expire_at_ms, s->clock_ms) ||
+        PLANTED(EXPIRED_IS_THERE))
         return;
     machine_expired(d, key, out);
     *out = (struct current){.row = row};
@@ -307,7 +310,7 @@ uint8_t *machine_put(struct doing *d, struct slice key, struct view_row *row,
     layout_value_header(at + key_size, &v);
     *value = (struct piece){.where = PIECE_SET, .size = (uint32_t)size,
                             .offset = s->set.records.size - size};
-    if (row) {
+    if (row && !PLANTED(OWN_WRITES_UNSEEN)) {
         machine_touch(s, row);
         row->now = (struct view_state){
             .present = true,

@@ -5,6 +5,7 @@
  * the entry of what it overwrites behind: whoever comes by it finds that the
  * record has another deadline, and that it is nothing. */
 #include "node/core/machine_state.h"
+#include "proto/base/planted.h"
 
 #include <assert.h>
 
@@ -60,7 +61,8 @@ void machine_expired(struct doing *d, struct slice key,
                      const struct current *c)
 {
     machine_remove(d, key, c->row, c->v.expire_at_ms);
-    machine_change(d, CHANGE_EXPIRE, key, (struct piece){0}, c);
+    if (!PLANTED(EXPIRY_UNTOLD))
+        machine_change(d, CHANGE_EXPIRE, key, (struct piece){0}, c);
 }
 
 /* ---- EXPIRE ---- */

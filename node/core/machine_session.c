@@ -3,6 +3,8 @@
 
 #include <assert.h>
 
+#include "proto/base/planted.h"
+
 /* A remembered reply as a result; its value goes to the step's own buffer. */
 static enum status recall(struct machine_step *s, struct slice bytes,
                           struct result *r)
@@ -35,7 +37,7 @@ bool machine_session_first(struct machine *m, struct machine_step *s,
     struct slice reply;
     enum status st = sessions_look(&m->sessions, q, s->clock_ms, &reply);
 
-    if (st == STATUS_OK)
+    if (st == STATUS_OK || (PLANTED(RETRY_RUNS_AGAIN) && st == STATUS_EXISTS))
         return true;
     *r = (struct result){.status = st, .clock = s->clock_ms};
     if (st == STATUS_EXISTS && !machine_reply_room(s, reply.size)) {
@@ -62,7 +64,7 @@ void machine_session_remember(struct machine *m, struct machine_step *s,
     };
 
     /* What changed nothing and may be tried again is no result. */
-    if (status_retry(r->status) == RETRY_SAFE)
+    if (status_retry(r->status) == RETRY_SAFE || PLANTED(RETRY_RUNS_AGAIN))
         return;
     operation_reply_encode(&reply, sessions_remember(&m->sessions, q));
     sessions_remembered(&m->sessions, q);

@@ -3,6 +3,7 @@
  * What the lists write goes straight into the step; rows that they change are
  * saved before, so that a list that fails can be taken back whole. */
 #include "node/core/machine_state.h"
+#include "proto/base/planted.h"
 
 
 /* Where the step stood. */
@@ -215,7 +216,8 @@ void machine_transact(struct doing *d, const struct operation *o,
     s->saving = false;
     r->status = st;
     if (st != STATUS_OK) {
-        take_back(d, &m);
+        if (!PLANTED(TRANSACTION_BY_HALF))
+            take_back(d, &m);
         r->argument = place;
         return;
     }

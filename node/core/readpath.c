@@ -58,7 +58,8 @@ void readpath_take(struct shard *s, struct replica *r, const struct request *q,
     x->after =
         after > r->done_seq && !PLANTED(READ_OWN_WRITES) ? after : 0;
     x->index = 0;
-    if (read_mode_of(o) == READ_STALE && o->op != OP_WATCH) {
+    if ((read_mode_of(o) == READ_STALE && o->op != OP_WATCH) ||
+        (scan && PLANTED(SCAN_UNCONFIRMED))) {
         read_store(x, r->applied_clock_ms, fx);
         return;
     }
@@ -154,11 +155,13 @@ void readpath_on_read(struct shard *s, const struct event *e,
     struct read *x = (struct read *)(uintptr_t)e->read.token;
     struct reply reply = {.status = e->read.status, .clock = x->clock_ms};
     struct layout_value v;
+    uint64_t clock_ms =
+        PLANTED(EXPIRY_BY_OWN_CLOCK) ? s->wall_ms : x->clock_ms;
 
     if (reply.status == STATUS_OK)
         reply.status = layout_value_parse(e->read.record, &v);
     if (reply.status == STATUS_OK &&
-        !machine_live(v.expire_at_ms, x->clock_ms))
+        !machine_live(v.expire_at_ms, clock_ms))
         reply.status = STATUS_NOT_FOUND; /* not swept yet */
     if (reply.status == STATUS_OK) {
         reply.has_value = !x->meta;

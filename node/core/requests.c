@@ -348,6 +348,8 @@ static void pass_on(struct shard *s, const struct routed *q,
                         .session = *q->session};
     bool write = operation_is_write(op);
 
+    if (PLANTED(SESSION_LEFT_BEHIND))
+        f.session = (struct session){0};
     if (!p || !p->up[CHANNEL_BULK]) {
         requests_refuse(s, q->from, op, q->group, STATUS_UNAVAILABLE, fx);
         return;

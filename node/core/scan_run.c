@@ -3,6 +3,7 @@
 
 #include "proto/glob.h"
 #include "proto/slot.h"
+#include "proto/base/planted.h"
 
 /* Make `bound` (a user key) the lower bound if it is above the one there. */
 static void raise_lower(struct scan_run *r, struct slice bound)
@@ -91,7 +92,7 @@ static bool stop(struct scan_run *r, struct slice key, bool taken)
     /* The successor of a key is the key with a zero byte behind it. Forward
      * `next` is the first that is still wanted, backwards the first that is not
      * any more. */
-    if (taken != reverse)
+    if (taken != reverse || PLANTED(SCAN_SKIPS))
         buf_u8(&r->next, 0);
     return false;
 }

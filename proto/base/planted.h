@@ -59,6 +59,20 @@
     X(ANSWERED_TWICE, "who was told at his deadline is told again")            \
     X(ORIGIN_WITHOUT_BOOT, "an answer goes to a node's next life")             \
     X(LEADERS_CLOCK, "the group record has the leader's own clock")            \
+    /* the data API */                                                         \
+    X(RETRY_RUNS_AGAIN, "a write that is sent again runs again")               \
+    X(SESSION_LEFT_BEHIND, "what is passed on loses its session")              \
+    X(SESSIONS_FORGOTTEN, "a restart or a snapshot forgets first results")     \
+    X(LATE_IS_EXECUTED, "nobody looks at not_after")                           \
+    X(EXPIRY_BY_OWN_CLOCK, "a read judges by its node's wall clock")           \
+    X(EXPIRED_IS_THERE, "a command sees what is due and not swept")            \
+    X(OWN_WRITES_UNSEEN, "a command does not see those before in its step")    \
+    X(TRANSACTION_BY_HALF, "a failed transaction is not taken back")           \
+    X(FENCE_FORGOTTEN, "the highest fencing token is not kept")                \
+    X(SCAN_UNCONFIRMED, "a deposed leader gives pages")                        \
+    X(SCAN_SKIPS, "a page that is full skips a key")                           \
+    X(WATCH_SKIPS, "a watch that goes on begins at what is applied")           \
+    X(EXPIRY_UNTOLD, "what is due is removed without an event")                \
     X(EMPTY_VOTER, "a wiped directory is let in under its old identity")
 
 #ifdef COAT_PLANT

@@ -1,7 +1,7 @@
-/* workload.h - what clients ask: one row per kind of request.
+/* workload.h - what plain clients ask: one line per kind of request.
  *
- * A new operation is a row here, its answers in workload.c's table of what is
- * expected, its meaning in history.c and check.c. */
+ * Sets, gets and deletes of unique values, for the checkers of histories. The
+ * rest of the data API: rows.h. */
 #ifndef TESTS_SIM_WORKLOAD_H
 #define TESTS_SIM_WORKLOAD_H
 

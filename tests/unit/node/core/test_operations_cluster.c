@@ -12,7 +12,7 @@
 
 enum { ASKERS = 6, ACCOUNTS = 4, FIRST_PLACE = 100, STORM_MS = 25000 };
 
-struct asker {
+struct repeater {
     unsigned generation;
     uint64_t id;              /* of the request that is out */
     bool busy, out;           /* an operation is under way; it was sent */
@@ -26,7 +26,7 @@ struct asker {
 };
 
 static struct trial t;
-static struct asker askers[ASKERS];
+static struct repeater askers[ASKERS];
 static char accounts[ACCOUNTS][32], counter[32], register_key[32];
 static uint64_t transfers, increments, sets, checked, retries;
 
@@ -37,7 +37,7 @@ static uint64_t random_below(uint64_t n)
 
 /* ---- what is asked ---- */
 
-static void begin_transaction(struct asker *x, unsigned n)
+static void begin_transaction(struct repeater *x, unsigned n)
 {
     buf_clear(&x->value);
     transaction_begin(&x->value, 0, n, 0);
@@ -45,7 +45,7 @@ static void begin_transaction(struct asker *x, unsigned n)
                               .key = slice_str(accounts[0])};
 }
 
-static void add(struct asker *x, const char *key, int64_t delta)
+static void add(struct repeater *x, const char *key, int64_t delta)
 {
     struct operation o = {.op = OP_INCR, .key = slice_str(key),
                           .argument = (uint64_t)delta};
@@ -53,7 +53,7 @@ static void add(struct asker *x, const char *key, int64_t delta)
     operation_encode(&o, &x->value);
 }
 
-static void transfer(struct asker *x)
+static void transfer(struct repeater *x)
 {
     unsigned from = (unsigned)random_below(ACCOUNTS);
     int64_t sum = 1 + (int64_t)random_below(50);
@@ -64,7 +64,7 @@ static void transfer(struct asker *x)
     add(x, counter, 1);
 }
 
-static void read_all(struct asker *x)
+static void read_all(struct repeater *x)
 {
     begin_transaction(x, ACCOUNTS + 1);
     for (unsigned i = 0; i <= ACCOUNTS; i++) {
@@ -76,7 +76,7 @@ static void read_all(struct asker *x)
     x->reads = true;
 }
 
-static void choose(struct asker *x)
+static void choose(struct repeater *x)
 {
     bool cas = x->cas; /* go on: it has been read */
 
@@ -106,7 +106,7 @@ static void choose(struct asker *x)
 
 /* ---- asking ---- */
 
-static void send(struct asker *x)
+static void send(struct repeater *x)
 {
     struct sim_node *n = &t.c.nodes[random_below(t.c.o.nodes)];
     unsigned at = (unsigned)(x - askers);
@@ -163,7 +163,7 @@ static int64_t sum_of(struct slice reply, int64_t *count)
     return sum;
 }
 
-static void read_register(struct asker *x, const struct reply *r)
+static void read_register(struct repeater *x, const struct reply *r)
 {
     char text[24];
 
@@ -176,7 +176,7 @@ static void read_register(struct asker *x, const struct reply *r)
                               .if_version = r->version};
 }
 
-static void take(struct asker *x, const struct reply *r)
+static void take(struct repeater *x, const struct reply *r)
 {
     int64_t count = 0;
 
@@ -216,7 +216,7 @@ static void replied(void *arg UNUSED, struct sim_node *n UNUSED,
                     const struct effect *e)
 {
     unsigned at = (uint32_t)e->reply.to.conn - FIRST_PLACE;
-    struct asker *x = &askers[at];
+    struct repeater *x = &askers[at];
 
     if (at >= ASKERS) {
         clients_replied(&t.clients, e);
@@ -231,7 +231,7 @@ static void replied(void *arg UNUSED, struct sim_node *n UNUSED,
 static void ask_all(bool more)
 {
     for (unsigned i = 0; i < ASKERS; i++) {
-        struct asker *x = &askers[i];
+        struct repeater *x = &askers[i];
         if (x->out && t.c.now > x->out_until)
             x->out = false;
         if (!x->busy && more)
@@ -267,7 +267,7 @@ static void begin(uint64_t seed)
 
 static void finish(void)
 {
-    struct asker *x = &askers[0];
+    struct repeater *x = &askers[0];
     bool busy = true;
 
     cluster_heal(&t.c);
