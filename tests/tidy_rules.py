@@ -48,7 +48,8 @@ MAY_INCLUDE = {
     "tests/sim/": ["proto/", "raft/", "node/core/", "rpc/types.h",
                    "rpc/frame.h", "node/store/layout.h",
                    "node/store/write_set.h", "client/routes.h",
-                   "client/retry.h", "client/order.h", "tests/"],
+                   "client/retry.h", "client/order.h", "client/merge.h",
+                   "tests/"],
     "tests/": ["proto/", "rpc/", "raft/", "node/", "client/", "tests/"],
 }
 
