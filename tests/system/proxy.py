@@ -19,7 +19,7 @@ class Proxy:
     def __init__(self, target, chance, seed):
         self.target, self.chance = target, chance
         self.rng = random.Random(seed)
-        self.lost = 0
+        self.lost = self.accepted = 0
         self.closing = False
         self.pairs = set()
         self.lock = threading.Lock()
@@ -41,6 +41,7 @@ class Proxy:
                 client, _ = self.socket.accept()
             except OSError:
                 return
+            self.accepted += 1
             threading.Thread(target=self._serve, args=(client,),
                              daemon=True).start()
 

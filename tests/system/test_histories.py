@@ -59,22 +59,6 @@ def histories_with_all_nodes_killed_at_once_are_linearizable():
         r.wait_more()
 
 
-@test
-def histories_through_one_node_that_leads_nothing_are_linearizable():
-    """Breaks if passing a request on repeats it, or answers from the node's own
-    state."""
-    with Cluster(groups=2) as c:
-        rng = random.Random(3)
-        with Recorder(c, endpoints=c.nodes[3].endpoint) as r:
-            for _ in range(3):
-                r.wait_more()
-                node = c.nodes[rng.choice([1, 2])]
-                node.pause()
-                r.wait_more(lines=100)
-                node.resume()
-                c.wait_healthy()
-
-
 @test(long=True)
 def histories_of_ten_minutes_of_random_faults_are_linearizable():
     """Kills, pauses and stops of one node at a time, now and then of all."""
