@@ -47,6 +47,8 @@ static error_t take_keys(int key, char *arg, struct argp_state *state,
     case ARGP_KEY_ARG:
         if (state->arg_num)
             argp_error(state, "one prefix or pattern, please");
+        if (range->prefix || range->match)
+            argp_error(state, "'%s', or --prefix or --match, not both", arg);
         range_take(range, arg);
         return 0;
     default:

@@ -3,8 +3,10 @@ line that names the thing, and nothing has changed."""
 import base64
 import json
 import os
+import signal
+import subprocess
 
-from cluster import expect
+from cluster import die_with_parent, expect, program
 from harness import shared_cluster, test
 
 MIB = 1024 * 1024
@@ -226,6 +228,31 @@ def who_does_not_hold_a_lock_is_refused(r):
     for words in (["lock"], ["lock", "l", "--ttl", "1"], ["unlock", "l"],
                   ["unlock", "l", "x"], ["lock", "l", "--wait", "x"]):
         r.refused(2, None, *words)
+
+
+@refusals
+def a_holder_that_slept_has_lost_its_lock(r):
+    """Breaks if a lock is not free when its time is over, if who slept writes
+    with its old token behind the next holder, or goes on as if it held it."""
+    where = ["-e", r.c.endpoints, "-k", "refusals"]
+    sleeper = subprocess.Popen(
+        [program("coatcheck"), *where, "lock", "slept", "--ttl", "1s", "sh",
+         "-c", "echo $COATCHECK_TOKEN; while :; do sleep 0.1; done"],
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True, preexec_fn=die_with_parent)
+    first = sleeper.stdout.readline().strip()
+    r.run("set", "work", "first", "--if-fence", first)
+    sleeper.send_signal(signal.SIGSTOP)
+    second = r.run("lock", "slept", "--ttl", "60s", "--wait",
+                   "20s").text.strip()
+    expect(int(second) > int(first), f"tokens: {first}, then {second}")
+    r.run("set", "work", "second", "--if-fence", second)
+    r.refused(4, "FENCED", "set", "work", "x", "--if-fence", first)
+    sleeper.send_signal(signal.SIGCONT)
+    _, said = sleeper.communicate(timeout=30)
+    expect(sleeper.returncode == 1 and "it was lost" in said,
+           f"who slept: {sleeper.returncode} {said}")
+    r.run("unlock", "slept", second)
 
 
 @refusals

@@ -45,6 +45,8 @@ static void keys_come_in_order_and_within_the_range(void **state)
     EXPECT(0, "u:1\nu:2\n", "scan", "--limit-bytes", "6", "--keys");
     EXPECT(0, "u:1\ta\n", "scan", "--limit-bytes", "1");
     EXPECT(2, "", "scan", "--limit-bytes", "0");
+    EXPECT(2, "", "scan", "u:", "--prefix", "u:1");
+    EXPECT(2, "", "count", "--match", "*1", "u:");
     EXPECT(2, "", "scan", "--limit", "0");
     EXPECT(2, "", "scan", "a", "b");
     nodes_stop(t);
