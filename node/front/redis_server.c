@@ -13,13 +13,42 @@
 /* As whom we pass: clients look at it to know what they may use. */
 #define REDIS_VERSION "7.0.15"
 
+/* In capitals. */
+static void shout(const char *word, char *text, size_t size)
+{
+    size_t n = 0;
+
+    for (; word[n] && n + 1 < size; n++)
+        text[n] = (char)(word[n] - ('a' - 'A'));
+    text[n] = 0;
+}
+
+static void sub_help(const struct redis_sub *table, unsigned n,
+                     const char *command, struct buf *out)
+{
+    char text[80], name[20];
+
+    shout(command, name, sizeof name);
+    snprintf(text, sizeof text, "%s <subcommand> [...]. Subcommands are:",
+             name);
+    resp_array(out, n + 2);
+    resp_simple(out, text);
+    for (unsigned i = 0; i < n; i++)
+        resp_simple(out, table[i].name);
+    resp_simple(out, "HELP");
+}
+
 void redis_sub(const struct redis_sub *table, unsigned n, const char *command,
                struct redis_client *c, const struct redis_args *a,
                struct buf *out)
 {
     struct slice name = redis_arg(a, 1);
-    char text[160];
+    char text[160], loud[20];
 
+    if (redis_is(name, "HELP") && a->n == 2) {
+        sub_help(table, n, command, out);
+        return;
+    }
     for (unsigned i = 0; i < n; i++) {
         const struct redis_sub *s = &table[i];
         if (!redis_is(name, s->name))
@@ -35,14 +64,10 @@ void redis_sub(const struct redis_sub *table, unsigned n, const char *command,
         }
         return;
     }
-    snprintf(text, sizeof text, "ERR unknown subcommand '%.*s'. Try ",
-             (int)MIN_OF(name.size, (size_t)64), (const char *)name.data);
-    for (const char *at = command; *at; at++) {
-        size_t size = strlen(text);
-        text[size] = (char)(*at - 'a' + 'A');
-        text[size + 1] = 0;
-    }
-    memcpy(text + strlen(text), " HELP.", 7);
+    shout(command, loud, sizeof loud);
+    snprintf(text, sizeof text, "ERR unknown subcommand '%.*s'. Try %s HELP.",
+             (int)MIN_OF(name.size, (size_t)64), (const char *)name.data,
+             loud);
     redis_error(out, text);
 }
 

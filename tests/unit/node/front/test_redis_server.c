@@ -82,6 +82,10 @@ static void a_client_can_say_who_it_is(void **state)
          "-ERR wrong number of arguments for 'client|id' command\r\n");
     talk(fd, "client foo\r\n",
          "-ERR unknown subcommand 'foo'. Try CLIENT HELP.\r\n");
+    /* ... which is there. */
+    talk(fd, "config help\r\n",
+         "*4\r\n+CONFIG <subcommand> [...]. Subcommands are:\r\n"
+         "+GET\r\n+SET\r\n+HELP\r\n");
     talk_close(fd);
 }
 
