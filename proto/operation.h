@@ -33,7 +33,8 @@
  *              EXPIRE_* conditions hold. OK; NOT_FOUND; NOT_MET. The version
  *              stays
  *   TRANSACT   `value` is a transaction (below); `key` is any of its keys, it
- *              routes. CROSS_GROUP if a key is in a slot of another group
+ *              routes. CROSS_GROUP if a key (of either list, or compared) is
+ *              in a slot of another group
  *
  *   KEYSPACE   create, change or drop the keyspace named `key`: keyspace.h
  *

@@ -142,17 +142,34 @@ static enum status reply_room(const struct machine_step *s, size_t size)
                : STATUS_BUSY;
 }
 
+/* Both lists, also the one that is not executed: else it would depend on the
+ * data whether the keys are found to be in several groups. */
+static enum status one_group(struct doing *d, struct slice route,
+                             const struct transaction *t, unsigned *place)
+{
+    struct reader list = t->operations;
+
+    for (unsigned i = 0; i < t->n_then + t->n_else; i++) {
+        struct operation o;
+        *place = i < t->n_then ? i : i - t->n_then;
+        if (operation_decode(&list, &o) != STATUS_OK)
+            return STATUS_CORRUPT; /* machine_needs() has read it */
+        if (!machine_owns_key(d->m, route, o.key))
+            return STATUS_CROSS_GROUP;
+    }
+    *place = 0;
+    return STATUS_OK;
+}
+
 /* `*place`: of the operation that failed. */
-static enum status run(struct doing *d, struct slice route,
-                       struct reader *list, unsigned n, unsigned *place)
+static enum status run(struct doing *d, struct reader *list, unsigned n,
+                       unsigned *place)
 {
     for (*place = 0; *place < n; ++*place) {
         struct operation o;
         struct result r = {.clock = d->s->clock_ms};
         if (operation_decode(list, &o) != STATUS_OK)
-            return STATUS_CORRUPT; /* machine_needs() has read it */
-        if (!machine_owns_key(d->m, route, o.key))
-            return STATUS_CROSS_GROUP;
+            return STATUS_CORRUPT;
         machine_execute(d, &o, &r);
         if (r.status == STATUS_OK)
             r.status = reply_room(d->s, r.value.size);
@@ -189,6 +206,8 @@ static enum status execute(struct doing *d, struct slice route,
     enum status st = decide(d, route, t, &holds);
     struct operation skipped;
 
+    if (st == STATUS_OK)
+        st = one_group(d, route, t, place);
     if (st != STATUS_OK)
         return st;
     n = holds ? t->n_then : t->n_else;
@@ -198,7 +217,7 @@ static enum status execute(struct doing *d, struct slice route,
     buf_u8(replies, holds);
     buf_u8(replies, 0);
     buf_u16(replies, (uint16_t)n);
-    return run(d, route, &t->operations, n, place);
+    return run(d, &t->operations, n, place);
 }
 
 void machine_transact(struct doing *d, const struct operation *o,
