@@ -121,7 +121,7 @@ def redis_clients_of_other_nodes_see_no_kill_and_no_pause():
 def redis_clients_of_all_nodes_count_exactly():
     """The same through all nodes, all of which die or fall silent in turn:
     what is not known is only what was under way on broken connections."""
-    with Cluster(groups=6) as c:
+    with Cluster(groups=6, options=("--threads", "2")) as c:
         counting = Counting(c, (1, 2, 3))
         try:
             for turn in range(9):
