@@ -184,6 +184,7 @@ struct buf *sessions_remember(struct sessions *s, const struct session *q)
     c->bytes -= record_cost(r);
     session_row_add(s, &(struct session_row){q->sequence, client,
                                              (uint32_t)r->bytes.size, r});
+    s->result_at = r->bytes.size;
     buf_u64(&r->bytes, q->sequence);
     buf_u64(&r->bytes, q->not_after);
     buf_u32(&r->bytes, 0);
@@ -195,7 +196,7 @@ void sessions_remembered(struct sessions *s, const struct session *q)
     uint32_t client = session_find(s, q->client);
     struct session_client *c = &s->clients[client];
     struct session_record *r = c->tail;
-    uint32_t at = session_row(s, client, q->sequence)->offset;
+    size_t at = s->result_at;
 
     put_u32(r->bytes.data + at + 16,
             (uint32_t)(r->bytes.size - at - RESULT_HEADER));

@@ -52,6 +52,7 @@ struct sessions {
     uint32_t *touched;              /* clients seen in this entry */
     uint32_t n_touched, cap_touched;
     uint32_t last;                  /* place + 1 of the client seen last */
+    size_t result_at;               /* of sessions_remember(), in its bytes */
     size_t bytes;
     uint32_t clients_max;           /* as above; tests take less */
     size_t bytes_max, client_bytes_max;

@@ -186,13 +186,17 @@ void session_remove(struct sessions *s, uint32_t client)
 
 /* ---- results by client and sequence ---- */
 
+enum { ROWS_MIN = 64, RUN = 16 };
+
+/* RUN sequences stand side by side: what a client has under way are numbers
+ * close to each other, so a few lines of the cache hold its rows. */
 static uint32_t row_hash(const struct sessions *s, uint32_t client,
                          uint64_t sequence)
 {
-    uint64_t h = (sequence ^ s->seed) * UINT64_C(0x9e3779b97f4a7c15);
+    uint64_t h = (sequence / RUN ^ s->seed) * UINT64_C(0x9e3779b97f4a7c15);
 
     h = (h ^ (h >> 32) ^ client) * UINT64_C(0xd6e8feb86659fd93);
-    return (uint32_t)(h >> 32);
+    return (uint32_t)(h >> 32) + (uint32_t)(sequence % RUN);
 }
 
 static struct session_row *row_place(const struct sessions *s,
@@ -219,18 +223,23 @@ struct session_row *session_row(const struct sessions *s, uint32_t client,
     return r->record ? r : NULL;
 }
 
+static void rows_resize(struct sessions *s, uint32_t size)
+{
+    struct session_row *old = s->rows;
+    uint32_t old_size = s->rows_size;
+
+    s->rows_size = size;
+    s->rows = xcalloc(size, sizeof *s->rows);
+    for (uint32_t i = 0; i < old_size; i++)
+        if (old[i].record)
+            *row_place(s, old[i].client, old[i].sequence) = old[i];
+    free(old);
+}
+
 void session_row_add(struct sessions *s, const struct session_row *row)
 {
-    if ((s->n_rows + 1) * 2 > s->rows_size) {
-        struct session_row *old = s->rows;
-        uint32_t size = s->rows_size;
-        s->rows_size = size ? size * 2 : 64;
-        s->rows = xcalloc(s->rows_size, sizeof *s->rows);
-        for (uint32_t i = 0; i < size; i++)
-            if (old[i].record)
-                *row_place(s, old[i].client, old[i].sequence) = old[i];
-        free(old);
-    }
+    if ((s->n_rows + 1) * 2 > s->rows_size)
+        rows_resize(s, s->rows_size ? s->rows_size * 2 : ROWS_MIN);
     *row_place(s, row->client, row->sequence) = *row;
     s->n_rows++;
 }
@@ -254,4 +263,8 @@ void session_row_remove(struct sessions *s, uint32_t client,
     }
     s->rows[hole].record = NULL;
     s->n_rows--;
+    /* A burst shall not leave a table behind that is never in the cache: each
+     * write asks it several times, on every replica. */
+    if (s->rows_size > ROWS_MIN && s->n_rows * 8 < s->rows_size)
+        rows_resize(s, s->rows_size / 2);
 }
