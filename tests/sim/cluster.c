@@ -243,6 +243,7 @@ void cluster_heal(struct cluster *c)
     }
     cluster_run(c, when);
     cluster_say(c, "healed");
+    c->heals++;
     cluster_calm(c);
     for (unsigned i = 0; i < c->o.nodes; i++)
         for (unsigned j = 0; j < c->o.nodes; j++) {

@@ -221,6 +221,7 @@ struct cluster {
     unsigned loss, resend, again, delay_max, disk_max, store_max, mail_max,
         stall;
     bool log_reads_fail;
+    unsigned heals;          /* how often all was well again */
 
     struct {
         unsigned crashes, stops, snapshots, installs, log_reads, broken;

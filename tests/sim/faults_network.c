@@ -90,6 +90,7 @@ void fault_alone(struct happening *h)
  * another one. */
 struct deafness {
     unsigned to, lag, until;
+    unsigned heals; /* the world's when it began: then it is over */
     struct happening h;
 };
 
@@ -113,6 +114,10 @@ static void grow_deaf(struct cluster *c, struct sim_loop *none UNUSED,
 
     if (dropped) {
         free(d);
+        return;
+    }
+    if (d->heals != c->heals) {
+        hears_again(c, NULL, d, false);
         return;
     }
     d->lag += STEP_MS;
@@ -142,6 +147,7 @@ void fault_deaf(struct happening *h)
                 n->id);
     d = xcalloc(1, sizeof *d);
     d->to = n->place;
+    d->heals = h->c->heals;
     d->until = 500 + (unsigned)draw(h, 2500);
     d->h = *h;
     grow_deaf(h->c, NULL, d, false);
