@@ -242,9 +242,12 @@ static uint64_t on_part(struct rows *r, void *row, struct sim_node *n,
 {
     struct watches_row *s = row;
     uint32_t at = (uint32_t)e->watch.to.conn - WATCHER_PLACE;
-    struct watcher *w = &s->v[at];
+    struct watcher *w;
 
-    if (at >= s->n || !w->asked || e->watch.to.id != w->id ||
+    if (at >= s->n)
+        return 0;
+    w = &s->v[at];
+    if (!w->asked || e->watch.to.id != w->id ||
         e->watch.to.conn >> 32 != w->generation || w->at_node != n->place)
         return 0; /* of a node that has not heard of its end */
     part(w, e->watch.part);
@@ -257,10 +260,11 @@ static bool on_replied(struct rows *r, void *row, struct sim_node *n,
     struct watches_row *s = row;
     uint32_t at = (uint32_t)e->reply.to.conn - WATCHER_PLACE;
     const struct reply *m = &e->reply.reply;
-    struct watcher *w = &s->v[at];
+    struct watcher *w;
 
     if (at >= s->n)
         return false;
+    w = &s->v[at];
     if (!w->asked || e->reply.to.id != w->id || w->at_node != n->place ||
         e->reply.to.conn >> 32 != w->generation)
         return true;
