@@ -204,65 +204,48 @@ void write_reply_encode(const struct write_reply *m, struct buf *out)
     encode_end(out, at);
 }
 
-enum status get_reply_decode(struct slice bytes, struct get_reply *m)
+enum status reply_take(struct slice message, enum status *status,
+                       const struct reply_parts *p)
 {
-    struct reader r = reader_of(bytes);
+    struct reader r = reader_of(message);
     struct wire_field f;
     bool has_status = false;
-    uint32_t status = 0;
+    uint32_t number = 0;
 
-    *m = (struct get_reply){0};
     while (wire_next(&r, &f)) {
-        switch (f.number) {
-        case 1:
-            wire_take_u32(&r, &f, &status);
+        if (f.number == 1) {
+            wire_take_u32(&r, &f, &number);
             has_status = true;
-            break;
-        case 2:
-            wire_take_bytes(&r, &f, &m->value);
-            break;
-        case 3:
-            wire_take_u64(&r, &f, &m->version);
-            break;
-        case 4:
-            wire_take_hint(&r, &f, &m->hint);
-            break;
-        case 5:
-            wire_take_bytes(&r, &f, &m->detail);
-            break;
+        } else if (f.number == p->bytes_at) {
+            wire_take_bytes(&r, &f, p->bytes);
+        } else if (f.number == p->version_at) {
+            wire_take_u64(&r, &f, p->version);
+        } else if (f.number == p->hint_at) {
+            wire_take_hint(&r, &f, p->hint);
+        } else if (f.number == p->detail_at) {
+            wire_take_bytes(&r, &f, p->detail);
         }
     }
-    m->status = (enum status)status;
+    *status = (enum status)number;
     return r.failed || !has_status ? STATUS_BAD_MESSAGE : STATUS_OK;
+}
+
+enum status get_reply_decode(struct slice bytes, struct get_reply *m)
+{
+    const struct reply_parts p = {2, 3, 4, 5, &m->value, &m->version,
+                                  &m->hint, &m->detail};
+
+    *m = (struct get_reply){0};
+    return reply_take(bytes, &m->status, &p);
 }
 
 enum status write_reply_decode(struct slice bytes, struct write_reply *m)
 {
-    struct reader r = reader_of(bytes);
-    struct wire_field f;
-    bool has_status = false;
-    uint32_t status = 0;
+    const struct reply_parts p = {0, 2, 3, 4, NULL, &m->version, &m->hint,
+                                  &m->detail};
 
     *m = (struct write_reply){0};
-    while (wire_next(&r, &f)) {
-        switch (f.number) {
-        case 1:
-            wire_take_u32(&r, &f, &status);
-            has_status = true;
-            break;
-        case 2:
-            wire_take_u64(&r, &f, &m->version);
-            break;
-        case 3:
-            wire_take_hint(&r, &f, &m->hint);
-            break;
-        case 4:
-            wire_take_bytes(&r, &f, &m->detail);
-            break;
-        }
-    }
-    m->status = (enum status)status;
-    return r.failed || !has_status ? STATUS_BAD_MESSAGE : STATUS_OK;
+    return reply_take(bytes, &m->status, &p);
 }
 
 void error_reply_encode(const struct error_reply *m, struct buf *out)
@@ -278,26 +261,9 @@ void error_reply_encode(const struct error_reply *m, struct buf *out)
 
 enum status error_reply_decode(struct slice bytes, struct error_reply *m)
 {
-    struct reader r = reader_of(bytes);
-    struct wire_field f;
-    bool has_status = false;
-    uint32_t status = 0;
+    const struct reply_parts p = {.detail_at = 2, .detail = &m->detail,
+                                  .hint_at = 3, .hint = &m->hint};
 
     *m = (struct error_reply){0};
-    while (wire_next(&r, &f)) {
-        switch (f.number) {
-        case 1:
-            wire_take_u32(&r, &f, &status);
-            has_status = true;
-            break;
-        case 2:
-            wire_take_bytes(&r, &f, &m->detail);
-            break;
-        case 3:
-            wire_take_hint(&r, &f, &m->hint);
-            break;
-        }
-    }
-    m->status = (enum status)status;
-    return r.failed || !has_status ? STATUS_BAD_MESSAGE : STATUS_OK;
+    return reply_take(bytes, &m->status, &p);
 }

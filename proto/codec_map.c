@@ -165,26 +165,9 @@ void init_reply_encode(const struct init_reply *m, struct buf *out)
 
 enum status init_reply_decode(struct slice bytes, struct init_reply *m)
 {
-    struct reader r = reader_of(bytes);
-    struct wire_field f;
-    bool has_status = false;
-    uint32_t status = 0;
+    const struct reply_parts p = {.detail_at = 2, .detail = &m->detail,
+                                  .bytes_at = 3, .bytes = &m->map};
 
     *m = (struct init_reply){0};
-    while (wire_next(&r, &f)) {
-        switch (f.number) {
-        case 1:
-            wire_take_u32(&r, &f, &status);
-            has_status = true;
-            break;
-        case 2:
-            wire_take_bytes(&r, &f, &m->detail);
-            break;
-        case 3:
-            wire_take_bytes(&r, &f, &m->map);
-            break;
-        }
-    }
-    m->status = (enum status)status;
-    return r.failed || !has_status ? STATUS_BAD_MESSAGE : STATUS_OK;
+    return reply_take(bytes, &m->status, &p);
 }

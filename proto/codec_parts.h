@@ -60,4 +60,17 @@ static inline void wire_take_hint(struct reader *r, const struct wire_field *f,
         r->failed = true;
 }
 
+/* What replies have in common: a status in field 1, without which they are
+ * malformed, and some of these, each in a field of its own number (0: it has
+ * none). Unknown fields are passed over. */
+struct reply_parts {
+    uint32_t bytes_at, version_at, hint_at, detail_at;
+    struct slice *bytes;
+    uint64_t *version;
+    struct hint *hint;
+    struct slice *detail;
+};
+MUST_CHECK enum status reply_take(struct slice message, enum status *status,
+                                  const struct reply_parts *p);
+
 #endif

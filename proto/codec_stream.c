@@ -49,29 +49,10 @@ void scan_reply_encode(const struct scan_reply *m, struct buf *out)
 
 enum status scan_reply_decode(struct slice bytes, struct scan_reply *m)
 {
-    struct reader r = reader_of(bytes);
-    struct wire_field f;
-    bool has_status = false;
-    uint32_t status = 0;
+    const struct reply_parts p = {.bytes_at = 2, .bytes = &m->page,
+                                  .hint_at = 4, .hint = &m->hint,
+                                  .detail_at = 5, .detail = &m->detail};
 
     *m = (struct scan_reply){0};
-    while (wire_next(&r, &f)) {
-        switch (f.number) {
-        case 1:
-            wire_take_u32(&r, &f, &status);
-            has_status = true;
-            break;
-        case 2:
-            wire_take_bytes(&r, &f, &m->page);
-            break;
-        case 4:
-            wire_take_hint(&r, &f, &m->hint);
-            break;
-        case 5:
-            wire_take_bytes(&r, &f, &m->detail);
-            break;
-        }
-    }
-    m->status = (enum status)status;
-    return r.failed || !has_status ? STATUS_BAD_MESSAGE : STATUS_OK;
+    return reply_take(bytes, &m->status, &p);
 }
