@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "client/cli/beside.h"
 #include "client/cli/jsonl.h"
 #include "client/cli/keys.h"
 #include "client/cli/progress.h"
@@ -82,37 +83,17 @@ struct dump {
     struct progress progress;
 };
 
-static void state_path(const struct dump *d, char *path, size_t size)
-{
-    snprintf(path, size, "%s.dumped", d->args->path);
-}
-
 static void state_save(struct dump *d, const struct coat_scan *scan)
 {
-    char path[4096], other[4200], *cursor;
-    FILE *f;
+    char *cursor;
 
     if (d->out == d->cli->out || fflush(d->out))
         return;
     cursor = coat_scan_cursor(scan);
-    state_path(d, path, sizeof path);
-    snprintf(other, sizeof other, "%s.new", path);
-    f = fopen(other, "w");
-    if (f) {
-        fprintf(f, "%lld %" PRIu64 " %s\n", (long long)ftello(d->out),
-                d->began_at + d->count, cursor ? cursor : "");
-        if (!fclose(f))
-            (void)rename(other, path);
-    }
+    beside_write(d->args->path, "dumped", "%lld %" PRIu64 " %s\n",
+                 (long long)ftello(d->out), d->began_at + d->count,
+                 cursor ? cursor : "");
     free(cursor);
-}
-
-static void state_drop(const struct dump *d)
-{
-    char path[4096];
-
-    state_path(d, path, sizeof path);
-    (void)unlink(path);
 }
 
 static int misfit(const struct dump *d)
@@ -125,13 +106,10 @@ static int misfit(const struct dump *d)
 /* Where an earlier dump ended: the cursor there, and the file's size. */
 static int state_load(struct dump *d)
 {
-    char path[4096];
+    FILE *f = beside_open(d->args->path, "dumped");
     struct stat st;
-    FILE *f;
     int n;
 
-    state_path(d, path, sizeof path);
-    f = fopen(path, "r");
     if (!f && errno == ENOENT)
         return EXIT_DONE; /* nothing yet: from the beginning */
     n = f ? fscanf(f, "%lld %" SCNu64 " %ms", &d->size, &d->began_at,
@@ -162,7 +140,8 @@ static int file_open(struct dump *d)
     if (!d->out)
         return cli_error(d->cli, EXIT_USAGE, "dump: cannot write %s: %s",
                          d->args->path, strerror(errno));
-    state_drop(d); /* of another dump: --resume shall not go on there */
+    /* Of another dump: --resume shall not go on there. */
+    beside_drop(d->args->path, "dumped");
     return EXIT_DONE;
 }
 
@@ -217,7 +196,7 @@ static int dump_run(struct dump *d)
     else if (!code && rv != COAT_NOT_FOUND)
         code = cli_fail(d->cli, "dump", rv, coat_session_detail(k.session));
     if (!code && d->out != d->cli->out)
-        state_drop(d);
+        beside_drop(d->args->path, "dumped");
     keys_close(&k);
     return code;
 }

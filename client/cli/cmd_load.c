@@ -12,6 +12,7 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "client/cli/beside.h"
 #include "client/cli/cli.h"
 #include "client/cli/jsonl.h"
 #include "client/cli/parse.h"
@@ -99,48 +100,28 @@ struct load {
 
 /* ---- what is remembered ---- */
 
-static void state_path(const struct load *l, char *path, size_t size)
-{
-    snprintf(path, size, "%s.loaded", l->args->path);
-}
-
 static void state_save(struct load *l)
 {
-    char path[4096], other[4200];
-    FILE *f;
-
     if (l->in == stdin)
         return;
-    state_path(l, path, sizeof path);
-    snprintf(other, sizeof other, "%s.new", path);
-    f = fopen(other, "w");
-    if (!f)
-        return; /* a help, not a promise */
-    fprintf(f, "%" PRIu64 " %" PRIu64 " %" PRIu64 "\n", l->first_open,
-            l->open_offset, l->size);
-    if (!fclose(f))
-        (void)rename(other, path);
+    beside_write(l->args->path, "loaded",
+                 "%" PRIu64 " %" PRIu64 " %" PRIu64 "\n", l->first_open,
+                 l->open_offset, l->size);
     l->saved = l->first_open;
 }
 
 static void state_drop(const struct load *l)
 {
-    char path[4096];
-
-    state_path(l, path, sizeof path);
     if (l->in != stdin)
-        (void)unlink(path);
+        beside_drop(l->args->path, "loaded");
 }
 
 static int state_load(struct load *l)
 {
-    char path[4096];
+    FILE *f = beside_open(l->args->path, "loaded");
     uint64_t lines, offset, size;
-    FILE *f;
     int n;
 
-    state_path(l, path, sizeof path);
-    f = fopen(path, "r");
     if (!f && errno == ENOENT)
         return EXIT_DONE; /* nothing yet: from the beginning */
     n = f ? fscanf(f, "%" SCNu64 " %" SCNu64 " %" SCNu64, &lines, &offset,
@@ -151,8 +132,8 @@ static int state_load(struct load *l)
     if (n != 3 || offset > l->size || size > l->size ||
         fseeko(l->in, (off_t)offset, SEEK_SET))
         return cli_error(l->cli, EXIT_USAGE,
-                         "load: %s does not fit %s: delete it to begin anew",
-                         path, l->args->path);
+                         "load: %s.loaded does not fit %s: delete it to begin "
+                         "anew", l->args->path, l->args->path);
     l->line = l->first_open = l->saved = lines;
     l->offset = l->open_offset = offset;
     return EXIT_DONE;
