@@ -15,6 +15,7 @@ enum {
     GRID_MS = 50,
     INFLIGHT_ENTRIES = MESSAGE_ENTRIES_MAX,
     INFLIGHT_BYTES = 16 * 1024 * 1024,
+    HOLD_BYTES = 1 << 30,
     /* L20: our own stream notices what does not move; libraft's timer would
      * only begin the same snapshot again. */
     INSTALL_TIMEOUT_MS = 60 * 60 * 1000,
@@ -32,6 +33,8 @@ static void set_defaults(struct group_options *o)
         o->inflight_entries_max = INFLIGHT_ENTRIES;
     if (o->inflight_entries_max > MESSAGE_ENTRIES_MAX)
         o->inflight_entries_max = MESSAGE_ENTRIES_MAX;
+    if (o->hold_bytes_max == 0)
+        o->hold_bytes_max = HOLD_BYTES;
     if (o->inflight_bytes_max == 0)
         o->inflight_bytes_max = INFLIGHT_BYTES;
 }

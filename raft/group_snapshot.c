@@ -8,7 +8,11 @@
  *
  * A follower that has not heard of the snapshot rejects each heartbeat; libraft
  * then "sends" again, and we announce again: that is how a lost announcement
- * is repeated. One that installs, or has installed, accepts them. */
+ * is repeated. One that installs, or has installed, accepts them.
+ *
+ * Once it has the snapshot, the entries that came meanwhile stay until it has
+ * them too, or it would need the next one at once, and so on for ever while
+ * much is written. Both have a limit in bytes, the latter one in time. */
 #include <assert.h>
 #include <limits.h>
 
@@ -72,13 +76,65 @@ static uint64_t trailing_of(const struct group *g, uint64_t index)
     return trailing;
 }
 
-void group_try_truncate(struct group *g, struct group_effects *fx)
+/* Does `p` still need what came while it got its snapshot? */
+static bool catches_up(struct group *g, struct peer *p)
+{
+    enum { QUIET_MS = 10000 };
+    uint64_t match;
+
+    if (!p->catching_up)
+        return false;
+    match = group_match(g, p->replica);
+    if (match > p->catching_match) {
+        p->catching_match = match;
+        p->catching_at = g->now;
+    }
+    if (match >= p->catching_up || match + 1 < g->tail.first ||
+        instant_since(g->now, p->catching_at).ms >= QUIET_MS ||
+        tail_bytes(&g->tail, match + 1, g->tail.last) > g->o.hold_bytes_max)
+        p->catching_up = 0;
+    return p->catching_up != 0;
+}
+
+/* Too much has been written since the snapshot that `p` gets was made. */
+static bool overtaken(const struct group *g, const struct peer *p)
+{
+    uint64_t from = p->snapshot == PEER_SNAPSHOT_SENDING ? p->sending_index
+                                                         : p->asked_index;
+
+    if (p->snapshot != PEER_SNAPSHOT_SENDING &&
+        p->snapshot != PEER_SNAPSHOT_WANTED)
+        return false;
+    from = MAX_OF(from + 1, g->tail.first);
+    return from <= g->flushed && tail_bytes(&g->tail, from, g->flushed) >
+                                     g->o.hold_bytes_max;
+}
+
+/* Up to where nobody who has got a snapshot, or gets one, needs the log. */
+static uint64_t held_at(struct group *g, struct group_effects *fx)
 {
     uint64_t index = g->flushed;
-    uint64_t trailing;
 
-    if (g->role == GROUP_STARTING || g->role == GROUP_FAILED ||
-        !guard_may_truncate(g->install.active, group_snapshot_sending(g), index,
+    for (unsigned i = 0; i < g->n_peers && g->role == GROUP_LEADER; i++) {
+        struct peer *p = &g->peers[i];
+        if (overtaken(g, p)) {
+            group_snapshot_end(g, p, false, fx);
+            p->snapshot = PEER_SNAPSHOT_FAILED;
+        }
+        if (catches_up(g, p))
+            index = MIN_OF(index, p->catching_match);
+    }
+    return index;
+}
+
+void group_try_truncate(struct group *g, struct group_effects *fx)
+{
+    uint64_t index, trailing;
+
+    if (g->role == GROUP_STARTING || g->role == GROUP_FAILED)
+        return;
+    index = held_at(g, fx);
+    if (!guard_may_truncate(g->install.active, group_snapshot_sending(g), index,
                             g->snapshot_index, g->commit))
         return;
     trailing = trailing_of(g, index);
@@ -202,10 +258,16 @@ void group_snapshot_check(struct group *g, struct peer *p,
     uint64_t needed = p->snapshot == PEER_SNAPSHOT_SENDING ? p->sending_index
                                                            : p->asked_index;
 
-    if (p->snapshot == PEER_SNAPSHOT_NONE ||
-        group_match(g, p->replica) < needed)
+    if (p->snapshot == PEER_SNAPSHOT_NONE) {
+        if (p->catching_up && !catches_up(g, p))
+            group_try_truncate(g, fx);
+        return;
+    }
+    if (group_match(g, p->replica) < needed)
         return;
     group_snapshot_end(g, p, true, fx);
+    p->catching_up = g->tail.last;
+    p->catching_match = 0; /* catches_up() sets both */
     group_try_truncate(g, fx);
 }
 

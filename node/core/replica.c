@@ -356,6 +356,13 @@ void replica_flush_if_due(struct shard *s, struct replica *r,
     effects_add(fx, EFFECT_FLUSH, r->group);
 }
 
+static void release(const struct replica *r, struct effects *fx)
+{
+    struct effect *out = effects_add(fx, EFFECT_RELEASE, r->group);
+
+    out->release.index = group_first(r->raft) - 1;
+}
+
 /* The store's memory is full, or entries of an idle group keep the whole
  * node's log alive. */
 void replica_on_flush_wanted(struct shard *s, const struct event *e,
@@ -368,6 +375,9 @@ void replica_on_flush_wanted(struct shard *s, const struct event *e,
     /* What is flushed, or belongs to a replica that does nothing more here, is
      * not going to move by itself. */
     if (e->flush_wanted.pinned && (!runs || r->applied <= r->flushed)) {
+        /* What stayed for a replica that was behind may go by now. */
+        if (runs && r->mode == REPLICA_SERVING)
+            release(r, fx);
         effects_add(fx, EFFECT_REWRITE, group);
         return;
     }
@@ -384,7 +394,6 @@ void replica_on_flushed(struct shard *s, const struct event *e,
                         struct effects *fx)
 {
     struct replica *r = shard_find(s, e->flushed.group);
-    struct effect *out;
 
     if (!r)
         return;
@@ -402,6 +411,5 @@ void replica_on_flushed(struct shard *s, const struct event *e,
      * but what is on disk has to stay until the log's RESET. */
     if (!r->raft || r->mode != REPLICA_SERVING)
         return;
-    out = effects_add(fx, EFFECT_RELEASE, r->group);
-    out->release.index = group_first(r->raft) - 1;
+    release(r, fx);
 }

@@ -109,11 +109,85 @@ static void a_lagging_follower_gets_a_snapshot(void **state)
     assert_non_null(e);
     assert_true(e->snapshot_end.ok);
     assert_false(group_snapshot_sending(x.g));
-    /* It goes on with 19, and the truncation happens now. */
+    /* It goes on with 19; what it needs stays until it has that, too. */
     m = one_sent(&x, MESSAGE_APPEND, 0);
     assert_int_equal(m->append.prev_index, 18);
     assert_int_equal(m->n_entries, 2);
+    assert_int_equal(group_first(x.g), 16);
+    one_accept(&x, 3, 19);
+    assert_int_equal(group_first(x.g), 16);
+    one_accept(&x, 3, 20);
     assert_int_equal(group_first(x.g), 21);
+    one_release(&x);
+}
+
+/* A leader, flushed up to 20, whose follower 3 has got a snapshot at 18. */
+static void send_one(struct one *x)
+{
+    struct members three = one_members(3, 0);
+
+    lead_and_flush(x, 15);
+    one_reject(x, 3, 19, 3);
+    assert_int_equal(
+        group_snapshot_ready(x->g, x->now, 3, 18, 1, &three, 1, &x->fx),
+        STATUS_OK);
+    group_flushed(x->g, x->now, 20, &x->fx);
+    one_accept(x, 3, 18);
+    one_clear(x);
+}
+
+/* One that is dead, or too slow for what is written, must not keep the log
+ * for ever. */
+static void who_does_not_catch_up_keeps_no_log(void **state)
+{
+    struct one x = {0}, y = {.options.hold_bytes_max = 100};
+
+    (void)state;
+    send_one(&x);
+    assert_int_equal(group_first(x.g), 16);
+    for (unsigned i = 0; i < 30; i++) {
+        x.now.ms += 500;
+        one_accept(&x, 2, 20);
+        group_flushed(x.g, x.now, 20, &x.fx);
+    }
+    assert_int_equal(group_first(x.g), 21);
+    one_release(&x);
+
+    send_one(&y);
+    assert_int_equal(group_first(y.g), 16);
+    assert_int_equal(one_submit(&y, 200), STATUS_OK);
+    group_flushed(y.g, y.now, 20, &y.fx);
+    assert_int_equal(group_first(y.g), 21);
+    one_release(&y);
+}
+
+/* The same while it is being sent: then it begins again. */
+static void a_snapshot_that_is_overtaken_begins_again(void **state)
+{
+    struct members three = one_members(3, 0);
+    struct one x = {.options.hold_bytes_max = 100};
+    struct group_effect *e;
+
+    (void)state;
+    lead_and_flush(&x, 15);
+    one_reject(&x, 3, 19, 3);
+    assert_int_equal(
+        group_snapshot_ready(x.g, x.now, 3, 18, 1, &three, 1, &x.fx),
+        STATUS_OK);
+    group_flushed(x.g, x.now, 19, &x.fx);
+    assert_int_equal(group_first(x.g), 16);
+    assert_int_equal(one_submit(&x, 200), STATUS_OK);
+    one_persist(&x);
+    one_accept(&x, 2, 21);
+    group_applied(x.g, 21);
+    one_clear(&x);
+    group_flushed(x.g, x.now, 21, &x.fx);
+    e = one_find(&x, GROUP_SNAPSHOT_END, 0);
+    assert_non_null(e);
+    assert_false(e->snapshot_end.ok);
+    assert_int_equal(group_first(x.g), 22);
+    one_reject(&x, 3, 21, 3);
+    assert_int_equal(one_count(&x, GROUP_SNAPSHOT_WANTED), 1);
     one_release(&x);
 }
 
@@ -262,6 +336,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_flush_truncates_the_log),
         cmocka_unit_test(a_lagging_follower_gets_a_snapshot),
+        cmocka_unit_test(who_does_not_catch_up_keeps_no_log),
+        cmocka_unit_test(a_snapshot_that_is_overtaken_begins_again),
         cmocka_unit_test(a_failed_snapshot_is_wanted_again),
         cmocka_unit_test(losing_leadership_ends_snapshots),
         cmocka_unit_test(a_snapshot_is_installed_in_order),
