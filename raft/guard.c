@@ -53,7 +53,7 @@ bool guard_rejection_stale(const struct message *m, uint64_t match)
 {
     uint64_t last = m->append_result.last_index;
 
-    if (m->append_result.rejected == 0 || PLANTED(L5_REJECTION))
+    if (m->append_result.rejected == 0)
         return false;
     /* libraft corrects it like this before it looks. */
     if (last >= m->append_result.rejected)
@@ -153,9 +153,11 @@ bool guard_transfer_ready(uint64_t match, uint64_t last, uint64_t durable)
 bool guard_may_truncate(bool installing, bool sending, uint64_t index,
                         uint64_t snapshot, uint64_t commit)
 {
-    if ((installing && !PLANTED(L14_TRUNCATE)) || index <= 1)
+    if (installing && PLANTED(L14_TRUNCATE))
+        return true;
+    if (installing || index <= 1)
         return false;
-    if (sending && !PLANTED(L14_TRUNCATE) && !PLANTED(L20_INDEX))
+    if (sending && !PLANTED(L20_INDEX))
         return false;
     return index > snapshot && index <= commit;
 }
@@ -245,8 +247,6 @@ bool guard_anchor(const struct message *m, uint64_t first, uint64_t snapshot,
     uint64_t prev = m->append.prev_index;
 
     *skip = 0;
-    if (PLANTED(L23_ANCHOR))
-        return false;
     if (first == 1 || prev >= first || prev >= snapshot)
         return false;
     *skip = (unsigned)MIN_OF((uint64_t)m->n_entries, snapshot - prev);

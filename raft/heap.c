@@ -7,18 +7,28 @@
 #include "proto/base/bytes.h"
 #include "proto/base/macros.h"
 
+static _Thread_local int64_t live;
+
+int64_t heap_live(void)
+{
+    return live;
+}
+
 static void *heap_malloc(void *data UNUSED, size_t size)
 {
+    live++;
     return xmalloc(size);
 }
 
 static void *heap_calloc(void *data UNUSED, size_t n, size_t size)
 {
+    live++;
     return xcalloc(n, size);
 }
 
 static void *heap_realloc(void *data UNUSED, void *old, size_t size)
 {
+    live += !old;
     return xrealloc(old, size);
 }
 
@@ -27,6 +37,7 @@ static void *heap_aligned_alloc(void *data UNUSED, size_t alignment,
 {
     void *p = aligned_alloc(alignment, size);
 
+    live++;
     if (!p)
         out_of_memory(size);
     return p;
@@ -34,12 +45,14 @@ static void *heap_aligned_alloc(void *data UNUSED, size_t alignment,
 
 static void heap_free(void *data UNUSED, void *p)
 {
+    live -= p != NULL;
     free(p);
 }
 
 static void heap_aligned_free(void *data UNUSED, size_t alignment UNUSED,
                               void *p)
 {
+    live -= p != NULL;
     free(p);
 }
 

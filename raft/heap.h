@@ -9,8 +9,11 @@
 #define RAFT_HEAP_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 /* Does libraft allocate through us? */
 bool heap_installed(void);
+/* Blocks that this thread took for libraft and has not given back. */
+int64_t heap_live(void);
 
 #endif

@@ -35,16 +35,14 @@
     X(L1_PENDING, "L1: the change before is not known to be committed")        \
     X(L2_SELF_ELECTS, "L2: a sole voter leads without a new term")             \
     X(L3_BARRIER, "L3: a new leader answers before its barrier is committed")  \
-    X(L5_REJECTION, "L5: a stale rejection reaches libraft")                   \
     X(L10_COMMIT_BACK, "L10: libraft's commit index goes back")                \
-    X(L14_TRUNCATE, "L14: truncation while a snapshot is sent or installed")   \
+    X(L14_TRUNCATE, "L14: truncation while a snapshot is installed")   \
     X(L14_DUPLICATE, "L14: an announcement during an install")                 \
     X(L17_STANDBY, "L17: a standby refuses to vote")                           \
     X(L18_RESULT, "L18: a vote's result in any role")                          \
     X(L18_LATE, "L18: a late answer to an earlier pre-vote counts")            \
     X(L20_MOVED, "L20: a snapshot that moved on is not sent again")            \
     X(L20_INDEX, "L20: truncation beyond a snapshot that is sent")             \
-    X(L23_ANCHOR, "L23: an old message is appended at the end")                \
     X(L25_REFUSAL, "L25: a refused pre-vote does not tell the term")           \
     X(CHANGE_NOT_STEPPED, "a change that the store has is not stepped")        \
     /* requests */                                                             \

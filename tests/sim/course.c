@@ -31,9 +31,11 @@ struct course course_of(uint64_t seed)
     if (o->nodes == 5 && rng_below(&rng, 2))
         o->replicas = 5;
     o->flush_bytes = 2000 + rng_below(&rng, 7) * 5000;
-    if (rng_below(&rng, 4) == 0)
-        o->flush_bytes = 200; /* logs are cut all the time */
     o->trailing = 1 + (unsigned)rng_below(&rng, 5) * 10;
+    if (rng_below(&rng, 4) == 0) { /* logs are cut all the time */
+        o->flush_bytes = 200;
+        o->trailing = rng_below(&rng, 2) ? 1 : o->trailing;
+    }
     o->padding_bytes = rng_below(&rng, 6) ? 100 : 600000;
     o->clocks = rng_below(&rng, 2) ? 1000000 : 0;
     o->contiguous = rng_below(&rng, 8) > 0;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "raft/wal/format.h"
 #include "tests/sim/cluster.h"
 
 void disk_release(struct disk *d)
@@ -313,13 +314,31 @@ static const struct disk_batch *some_batch(struct disk *d, struct rng *rng)
     uint64_t have = MIN_OF(d->n_batches, (uint64_t)DISK_BATCHES);
 
     for (unsigned tries = 0; have > 2 && tries < 8; tries++) {
-        uint64_t back = 2 + rng_below(rng, have - 2);
+        /* Often a young one: nothing behind it hides what it did. */
+        uint64_t most = rng_below(rng, 2) ? MIN_OF(have - 2, (uint64_t)6)
+                                          : have - 2;
+        uint64_t back = 2 + rng_below(rng, most);
         struct disk_batch *b =
             &d->batch[(d->n_batches - 1 - back) % DISK_BATCHES];
         if (b->segment && disk_find(d, b->segment))
             return b;
     }
     return NULL;
+}
+
+/* Most of a small batch is padding, which may flip as it likes. */
+static uint32_t some_byte(const uint8_t *batch, uint32_t size,
+                          struct rng *rng)
+{
+    struct wal_header h;
+
+    if (wal_header_decode(slice_of(batch, size), &h) == WAL_HEADER_OURS &&
+        rng_below(rng, 4)) {
+        size = WAL_HEADER_BYTES + h.body;
+        if (h.body && rng_below(rng, 2))
+            return WAL_HEADER_BYTES + (uint32_t)rng_below(rng, h.body);
+    }
+    return (uint32_t)rng_below(rng, size);
 }
 
 bool disk_flip(struct disk *d, struct rng *rng)
@@ -330,7 +349,7 @@ bool disk_flip(struct disk *d, struct rng *rng)
     if (!b)
         return false;
     f = disk_find(d, b->segment);
-    f->bytes[b->offset + rng_below(rng, b->size)] ^=
+    f->bytes[b->offset + some_byte(f->bytes + b->offset, b->size, rng)] ^=
         (uint8_t)(1u << rng_below(rng, 8));
     return true;
 }

@@ -125,7 +125,7 @@ static void strike(struct cluster *c, struct sim_loop *none UNUSED, void *arg,
                    bool dropped)
 {
     struct fault *f = arg;
-    struct happening h = {.c = c};
+    struct happening h = {.c = c, .heals = c->heals};
 
     if (dropped)
         return;
@@ -167,7 +167,7 @@ static void choose_weights(struct faults *f)
 
 void cluster_misfortune(struct cluster *c)
 {
-    struct happening h = {.c = c};
+    struct happening h = {.c = c, .heals = c->heals};
     enum fault_kind kind = any_kind(&c->rng[STREAM_WORLD], weights);
 
     rng_init(&h.rng, rng_next(&c->rng[STREAM_WORLD]));

@@ -12,6 +12,7 @@
 /* What a fault's function gets. */
 struct happening {
     struct cluster *c;
+    unsigned heals; /* of the cluster, when it began */
     struct rng rng;
 };
 
@@ -25,6 +26,12 @@ static inline uint64_t draw(struct happening *h, uint64_t max)
     return rng_below(&h->rng, max + 1);
 }
 
+/* What goes on for a while must not go on when the cluster was healed. */
+static inline bool over(const struct happening *h)
+{
+    return h->c->heals != h->heals;
+}
+
 struct sim_node *any_node(struct happening *h);
 /* A node whose disk may be damaged, or NULL. */
 struct sim_node *any_victim(struct happening *h);
@@ -36,6 +43,8 @@ struct sim_node *any_leader(struct happening *h, uint32_t *group);
 void rise(struct cluster *c, struct sim_loop *none, void *arg, bool dropped);
 void rise_later(struct happening *h, struct sim_node *n);
 void flush_node(struct cluster *c, struct sim_node *n);
+/* Nothing gets to or from `n`. */
+void cut_off(struct happening *h, struct sim_node *n, uint64_t ms);
 /* A number of the world is another one for a while. */
 void spell(struct happening *h, unsigned *what, uint64_t to, uint64_t usual);
 

@@ -30,6 +30,15 @@ static void cut_for(struct happening *h, struct cut *cut, uint64_t ms)
     cluster_later(h->c, NULL, ms, mend, cut);
 }
 
+void cut_off(struct happening *h, struct sim_node *n, uint64_t ms)
+{
+    struct cut *cut = xcalloc(1, sizeof *cut);
+
+    for (unsigned i = 0; i < h->c->o.nodes; i++)
+        cut->pair[n->place][i] = cut->pair[i][n->place] = i != n->place;
+    cut_for(h, cut, ms);
+}
+
 /* Takes the cut. */
 static void cut_for_a_while(struct happening *h, struct cut *cut)
 {
@@ -82,7 +91,15 @@ void fault_alone(struct happening *h)
         cut->pair[n->place][i] = ways != 1;
         cut->pair[i][n->place] = ways != 2;
     }
-    cut_for_a_while(h, cut);
+    if (draw(h, 2)) {
+        cut_for_a_while(h, cut);
+        return;
+    }
+    /* Its disk hangs, too, until a little after it is heard again: what it
+     * wrote last is overwritten before it is there. */
+    uint64_t ms = 500 + draw(h, 2500);
+    cut_for(h, cut, ms);
+    n->slow_disk_until = h->c->now + ms + draw(h, 400);
 }
 
 /* What others tell `to` comes later and later, but keeps coming; then nobody
@@ -90,7 +107,6 @@ void fault_alone(struct happening *h)
  * another one. */
 struct deafness {
     unsigned to, lag, until;
-    unsigned heals; /* the world's when it began: then it is over */
     struct happening h;
 };
 
@@ -112,12 +128,8 @@ static void grow_deaf(struct cluster *c, struct sim_loop *none UNUSED,
     struct cut *cut;
     uint64_t ms;
 
-    if (dropped) {
+    if (dropped || over(&d->h)) {
         free(d);
-        return;
-    }
-    if (d->heals != c->heals) {
-        hears_again(c, NULL, d, false);
         return;
     }
     d->lag += STEP_MS;
@@ -147,17 +159,24 @@ void fault_deaf(struct happening *h)
                 n->id);
     d = xcalloc(1, sizeof *d);
     d->to = n->place;
-    d->heals = h->c->heals;
     d->until = 500 + (unsigned)draw(h, 2500);
     d->h = *h;
     grow_deaf(h->c, NULL, d, false);
 }
 
-static void flush_all(struct cluster *c, struct sim_loop *none UNUSED,
-                      void *arg UNUSED, bool dropped)
+static void flush_others(struct cluster *c, struct sim_loop *none UNUSED,
+                         void *arg, bool dropped)
 {
     for (unsigned i = 0; !dropped && i < c->o.nodes; i++)
-        flush_node(c, &c->nodes[i]);
+        if (&c->nodes[i] != arg)
+            flush_node(c, &c->nodes[i]);
+}
+
+static void flush_late(struct cluster *c, struct sim_loop *none UNUSED,
+                       void *arg, bool dropped)
+{
+    if (!dropped)
+        flush_node(c, arg);
 }
 
 void fault_behind(struct happening *h)
@@ -165,15 +184,16 @@ void fault_behind(struct happening *h)
     uint32_t group;
     struct sim_node *leader = any_leader(h, &group);
     struct sim_node *n = leader && draw(h, 1) ? leader : any_node(h);
-    struct cut *cut = xcalloc(1, sizeof *cut);
     uint64_t ms = 300 + draw(h, 3000);
 
     cluster_say(h->c, "node %u falls behind", n->id);
-    for (unsigned i = 0; i < h->c->o.nodes; i++)
-        cut->pair[n->place][i] = cut->pair[i][n->place] = i != n->place;
-    cut_for(h, cut, ms);
+    cut_off(h, n, ms);
     for (unsigned i = 1; i <= 4; i++)
-        cluster_later(h->c, NULL, ms * i / 4, flush_all, NULL);
+        cluster_later(h->c, NULL, ms * i / 4, flush_others, n);
+    /* Its own flush may end while the snapshot is being installed. */
+    cluster_later(h->c, NULL, ms + draw(h, 80), flush_late, n);
+    if (draw(h, 1))
+        spell(h, &h->c->store_max, 10 + draw(h, 60), 1);
 }
 
 void fault_broken(struct happening *h)

@@ -105,6 +105,44 @@ void fault_transfer(struct happening *h)
     stepped_from_outside(h, n, r);
 }
 
+struct doomed {
+    struct happening h;
+    struct sim_node *node;
+    unsigned boot;
+};
+
+static void doom(struct cluster *c, struct sim_loop *none UNUSED, void *arg,
+                 bool dropped)
+{
+    struct doomed *d = arg;
+
+    if (!dropped && !over(&d->h) && d->node->up &&
+        d->node->boot == d->boot) {
+        start_crash(c, d->node);
+        cluster_later(c, NULL, 50 + d->boot % 7 * 60, rise, d->node);
+    }
+    free(d);
+}
+
+/* The new voter is cut off before it hears that it is one, and the leader that
+ * made it one may die: whoever is to lead then may need its vote. */
+static void only_it_knows(struct happening *h, uint32_t group,
+                          uint64_t replica, struct sim_node *leader)
+{
+    struct doomed *d;
+
+    for (unsigned i = 0; i < h->c->o.nodes; i++) {
+        struct sim_replica *r = cluster_replica(&h->c->nodes[i], group);
+        if (r && r->id == replica)
+            cut_off(h, &h->c->nodes[i], 100 + draw(h, 1200));
+    }
+    if (draw(h, 1))
+        return;
+    d = xcalloc(1, sizeof *d);
+    *d = (struct doomed){*h, leader, leader->boot};
+    cluster_later(h->c, NULL, draw(h, 100), doom, d);
+}
+
 /* A voter becomes a standby, or a standby a voter. Not where disks may be
  * damaged: a minority would not be one any more. */
 static void change(struct happening *h, uint32_t group, struct sim_node *n)
@@ -128,6 +166,8 @@ static void change(struct happening *h, uint32_t group, struct sim_node *n)
                 members_voters(&to));
     h->c->count.changes++;
     stepped_from_outside(h, n, r);
+    if (m->role == MEMBER_VOTER && draw(h, 2) == 0)
+        only_it_knows(h, group, m->replica, n);
 }
 
 /* One after the other, each as soon as the leader takes it. */
@@ -142,6 +182,7 @@ static void change_again(struct cluster *c, struct sim_loop *none UNUSED,
 {
     struct changing *k = arg;
 
+    dropped |= over(&k->h);
     for (unsigned i = 0; !dropped && i < c->o.nodes; i++)
         if (leader_on(&c->nodes[i], k->group))
             change(&k->h, k->group, &c->nodes[i]);

@@ -113,6 +113,16 @@ static void check_group(struct invariants *v, struct sim_node *n,
     if (wrong)
         cluster_fail(v->c, "node %u group %u: %s", n->id, r->group, wrong);
     log = durable_now(v->durable, n, r->group);
+    if (group_term(r->raft) < log->term ||
+        (group_term(r->raft) == log->term && log->vote &&
+         group_vote(r->raft) != log->vote))
+        cluster_fail(v->c, "node %u group %u: has forgotten its term or vote",
+                     n->id, r->group);
+    if (r->send.state == SEND_SERVING && group_role(r->raft) == GROUP_LEADER &&
+        group_first(r->raft) > r->send.index + 1)
+        cluster_fail(v->c, "node %u group %u: its log begins at %" PRIu64
+                     ", it sends a snapshot at %" PRIu64,
+                     n->id, r->group, group_first(r->raft), r->send.index);
     if (r->committed > durable_last(log))
         cluster_fail(v->c, "node %u group %u: %" PRIu64 " is committed here, "
                      "durable is %" PRIu64,

@@ -11,9 +11,11 @@ void promises_init(struct promises *p, struct cluster *c, struct durable *d)
     *p = (struct promises){.c = c, .durable = d};
 }
 
-static void in_term(struct promise *x, uint64_t term, uint64_t vote)
+static void in_term(struct promise *x, uint64_t now, uint64_t term,
+                    uint64_t vote)
 {
     if (term > x->term) {
+        x->term_at = now;
         x->term = term;
         x->vote = 0;
     }
@@ -21,29 +23,33 @@ static void in_term(struct promise *x, uint64_t term, uint64_t vote)
         x->vote = vote;
 }
 
-static void look(struct promise *x, const struct message *m)
+static void look(struct promise *x, uint64_t now, const struct message *m)
 {
     switch (m->type) {
     case MESSAGE_VOTE:
         if (!m->vote.pre_vote)
-            in_term(x, m->term, m->from);
+            in_term(x, now, m->term, m->from);
         break;
     case MESSAGE_VOTE_RESULT:
         if (!m->vote_result.pre_vote)
-            in_term(x, m->term, m->vote_result.granted ? m->to : 0);
+            in_term(x, now, m->term, m->vote_result.granted ? m->to : 0);
         break;
     case MESSAGE_APPEND_RESULT:
-        in_term(x, m->term, 0);
+        in_term(x, now, m->term, 0);
         if (!m->append_result.rejected)
             x->last = MAX_OF(x->last, m->append_result.last_index);
         break;
     default:
-        in_term(x, m->term, 0);
+        in_term(x, now, m->term, 0);
         break;
     }
 }
 
 /* ---- now ---- */
+
+/* Messages of one turn leave in another order than they were made, and shards
+ * write letters to the one with the connections. */
+enum { ON_ITS_WAY_MS = 1000 };
 
 static void claims_term(struct promises *p, const struct sim_node *n,
                         const struct durable_log *log, uint32_t group,
@@ -100,6 +106,11 @@ static void check_now(struct promises *p, struct sim_node *n,
         if (!m->vote_result.pre_vote)
             claims_term(p, n, log, m->group, m->term,
                         m->vote_result.granted ? m->to : 0);
+        else if (!m->vote_result.granted && m->term < x->term &&
+                 p->c->now - x->term_at > ON_ITS_WAY_MS)
+            cluster_fail(p->c, "node %u group %u: refuses to agree to term "
+                         "%" PRIu64 " and hides that it is in %" PRIu64,
+                         n->id, m->group, m->term, x->term);
         break;
     case MESSAGE_APPEND_RESULT:
         claims_term(p, n, log, m->group, m->term, 0);
@@ -116,6 +127,7 @@ void promises_received(struct promises *p, struct sim_loop *l,
                        struct slice items)
 {
     struct reader in = reader_of(items);
+    unsigned messages[CLUSTER_GROUPS_MAX] = {0};
     enum item_type type;
     struct slice body;
 
@@ -123,14 +135,59 @@ void promises_received(struct promises *p, struct sim_loop *l,
         struct message_header h;
         struct message *m;
         if (type != ITEM_RAFT || !message_peek(body, &h) ||
-            h.type != MESSAGE_VOTE_RESULT || h.group >= CLUSTER_GROUPS_MAX ||
+            h.group >= CLUSTER_GROUPS_MAX)
+            continue;
+        /* Only alone in its frame: what comes with it changes the state that
+         * it was judged in. */
+        if (messages[h.group]++)
+            p->asked[l->node->place][h.group].from = 0;
+        if ((h.type != MESSAGE_VOTE_RESULT &&
+             (h.type != MESSAGE_VOTE || messages[h.group] > 1)) ||
             message_decode(body, &m) != STATUS_OK)
             continue;
-        if (m->vote_result.pre_vote && m->vote_result.granted) {
+        if (m->type == MESSAGE_VOTE && !m->vote.pre_vote) {
+            p->asked[l->node->place][h.group] = (struct vote_asked){
+                m->from, m->term, m->vote.last_index, m->vote.last_term};
+        } else if (m->type == MESSAGE_VOTE_RESULT &&
+                   m->vote_result.pre_vote && m->vote_result.granted) {
             uint64_t *granted = &p->v[l->node->place][h.group].granted;
             *granted = MAX_OF(*granted, m->term);
         }
         message_free(m);
+    }
+}
+
+/* Nobody has its vote in the candidate's term, it hears no leader, and its log
+ * is no better (thesis, 3.4, 3.6.1, 4.2.3). Members or not does not matter
+ * (4.1). */
+static bool should_vote(const struct replica *r, const struct vote_asked *a)
+{
+    uint64_t last = group_last(r->raft), term;
+    const struct group_entry *e = group_entry_at(r->raft, last);
+
+    if (group_term(r->raft) != a->term || group_vote(r->raft) ||
+        group_role(r->raft) != GROUP_FOLLOWER || group_leader(r->raft) ||
+        group_installing(r->raft) || !e)
+        return false;
+    term = e->term;
+    return a->last_term > term ||
+           (a->last_term == term && a->last_index >= last);
+}
+
+void promises_stepped(struct promises *p, struct sim_loop *l)
+{
+    const struct sim_node *n = l->node;
+
+    for (unsigned i = 0; i < l->shard->n_replicas; i++) {
+        const struct replica *r = l->shard->replicas[i];
+        struct vote_asked *a = &p->asked[n->place][r->group];
+        if (!a->from)
+            continue;
+        if (r->raft && should_vote(r, a))
+            cluster_fail(p->c, "node %u group %u: refuses its vote to %" PRIu64
+                         " in term %" PRIu64 " without reason",
+                         n->id, r->group, a->from, a->term);
+        a->from = 0;
     }
 }
 
@@ -154,7 +211,7 @@ void promises_sent(struct promises *p, struct sim_node *n, struct slice items)
         if (message_decode(body, &m) != STATUS_OK)
             cluster_fail(p->c, "node %u sends a malformed message", n->id);
         check_now(p, n, m);
-        look(&p->v[n->place][h.group], m);
+        look(&p->v[n->place][h.group], p->c->now, m);
         message_free(m);
     }
     if (in.failed)

@@ -6,7 +6,9 @@
  * replica had applied. After damage the replica may stay out instead.
  *
  * And nobody asks for votes whom nobody had told, before, that it would give
- * one: who cannot be heard must not count the term up. */
+ * one: who cannot be heard must not count the term up. Who is asked for a vote
+ * and has no reason to refuse it, gives it; who refuses to agree tells its own
+ * term, or who asked would never learn it. */
 #ifndef TESTS_SIM_PROMISES_H
 #define TESTS_SIM_PROMISES_H
 
@@ -14,14 +16,21 @@
 
 struct promise {
     uint64_t term; /* the highest that was told */
+    uint64_t term_at; /* ... since when */
     uint64_t vote; /* in it; 0: none */
     uint64_t last; /* index acknowledged as durable */
     uint64_t applied;
     uint64_t granted; /* the highest term a pre-vote was granted it for */
 };
 
+/* A vote that was asked for, and who was asked has not answered yet. */
+struct vote_asked {
+    uint64_t from, term, last_index, last_term; /* from 0: none */
+};
+
 struct promises {
     struct cluster *c;
+    struct vote_asked asked[CLUSTER_NODES_MAX][CLUSTER_GROUPS_MAX];
     struct durable *durable;
     struct promise v[CLUSTER_NODES_MAX][CLUSTER_GROUPS_MAX];
     uint64_t checked;
@@ -32,6 +41,8 @@ void promises_init(struct promises *p, struct cluster *c, struct durable *d);
 void promises_sent(struct promises *p, struct sim_node *n, struct slice items);
 void promises_received(struct promises *p, struct sim_loop *l,
                        struct slice items);
+/* A shard was stepped. */
+void promises_stepped(struct promises *p, struct sim_loop *l);
 void promises_truncated(struct promises *p, struct sim_node *n,
                         const struct effect *e);
 void promises_died(struct promises *p, struct sim_node *n);

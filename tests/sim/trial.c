@@ -8,6 +8,7 @@ enum { CONVERGED_MS = 15000 };
 static void on_stepped(void *arg, struct sim_loop *l)
 {
     invariants_stepped(&((struct trial *)arg)->invariants, l);
+    promises_stepped(&((struct trial *)arg)->promises, l);
 }
 
 static void on_applied(void *arg, struct sim_node *n, struct sim_replica *r)

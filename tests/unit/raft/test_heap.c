@@ -22,6 +22,8 @@ static void what_libraft_asks_for_it_gets(void **state)
     void *aligned = raft_aligned_alloc(4096, 8192);
     (void)state;
 
+    assert_int_equal(heap_live(), 3);
+
     assert_true(heap_installed());
     assert_non_null(p);
     memcpy(p, "123456789", 10);
@@ -34,6 +36,11 @@ static void what_libraft_asks_for_it_gets(void **state)
     raft_free(q);
     raft_free(NULL);
     raft_aligned_free(4096, aligned);
+    assert_int_equal(heap_live(), 0);
+    p = raft_realloc(NULL, 10);
+    assert_int_equal(heap_live(), 1);
+    raft_free(p);
+    assert_int_equal(heap_live(), 0);
 }
 
 /* Does it end the process at once? By abort(), under sanitizers their way. */
