@@ -174,9 +174,10 @@ def main():
     p.add_argument("--value-size", type=int, default=128)
     p.add_argument("--clients", type=int, default=50, help="of watchers")
     p.add_argument("--rounds", type=int, default=3, help="of watchers")
-    p.add_argument("--rate", nargs=1, default=[], help="of watchers")
+    p.add_argument("--rate", default="10000",
+                   help="sets per second beside watchers; 0: as many as go")
     o = p.parse_args()
-    o.rate = ["--rate", *o.rate] if o.rate else []
+    o.rate = ["--rate", o.rate] if o.rate != "0" else []
     for name in o.only:
         if name not in figures_of:
             p.error(f"no figure is called {name}")
