@@ -172,6 +172,10 @@ struct coat_watch_options {
 
     const char *cursor; /* go on here; NULL: from now on. The options have to
                            be the same but for flags and progress */
+    uint64_t after; /* changes behind this version, as a reply or an event has
+                       told it; 0: not so. Versions count in one group: only
+                       with `key` or `tag`, and without a cursor.
+                       COAT_COMPACTED: it is too old */
 };
 
 #define COAT_WATCH_OPTIONS {.size = sizeof(struct coat_watch_options)}

@@ -33,7 +33,8 @@ static enum status check(const struct coat_watch_options *o)
     if (kinds > 1 || o->flags & ~(unsigned)COAT_WATCH_PREVIOUS ||
         (o->progress && (o->progress < WATCH_PROGRESS_MIN_MS ||
                          o->progress > WATCH_PROGRESS_MAX_MS)) ||
-        o->tag.size > KEY_BYTES_MAX)
+        o->tag.size > KEY_BYTES_MAX ||
+        (o->after && (o->cursor || !(o->key.size || o->tag.size))))
         return STATUS_INVALID;
     if (o->key.size > KEY_BYTES_MAX || o->prefix.size > KEY_BYTES_MAX ||
         o->begin.size > KEY_BYTES_MAX + 1u || o->end.size > KEY_BYTES_MAX + 1u)
@@ -76,6 +77,7 @@ static enum status set_options(struct coat_watch *w,
     buf_append(&w->begin, begin.data, begin.size);
     buf_append(&w->end, o->end.data, o->end.size);
     buf_append(&w->tag, o->tag.data, o->tag.size);
+    w->after = o->after;
     set_identity(w);
     if (!o->cursor)
         return STATUS_OK;
@@ -345,6 +347,8 @@ static void strand_add(struct coat_watch *w, uint32_t group, uint16_t slot)
     x->watch = w;
     x->group = group;
     x->slot = slot;
+    x->version = w->after;
+    x->known = w->after;
     for (size_t i = 0; i < w->cursor.size; i += CURSOR_ROW) {
         const uint8_t *row = w->cursor.data + i;
         if (get_u32(row) != group)

@@ -56,6 +56,7 @@ struct coat_watch {
     unsigned progress;
     struct buf begin, end, tag;
     uint32_t identity;
+    uint64_t after;         /* the version it begins behind; 0: none */
     struct buf cursor;      /* the body it began from; empty: none */
     instant deadline;       /* for the map to come */
 

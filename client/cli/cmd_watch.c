@@ -8,13 +8,14 @@
 #include "client/cli/keys.h"
 #include "client/cli/parse.h"
 
-enum { KEY_PREFIX = 300, KEY_FROM, KEY_TO, KEY_TAG, KEY_CURSOR, KEY_PREVIOUS };
+enum { KEY_PREFIX = 300, KEY_FROM, KEY_TO, KEY_TAG, KEY_CURSOR, KEY_AFTER,
+       KEY_PREVIOUS };
 enum { LOOK_UP_MS = 200 };
 
 struct watch_args {
     const char *key, *prefix, *from, *to, *tag, *cursor;
     bool previous;
-    uint64_t count;
+    uint64_t count, after;
 };
 
 static const struct argp_option options[] = {
@@ -23,6 +24,8 @@ static const struct argp_option options[] = {
     {"to", KEY_TO, "KEY", 0, "Keys before this one", 0},
     {"tag", KEY_TAG, "KEY", 0, "Only in the group of this key, as {cart7}", 0},
     {"cursor", KEY_CURSOR, "TEXT", 0, "Go on where another watch ended", 0},
+    {"after", KEY_AFTER, "VERSION", 0, "What changed behind this version, as "
+     "get -o json or an event tells it; of a KEY or with --tag", 0},
     {"previous", KEY_PREVIOUS, NULL, 0, "Tell what was there before, too", 0},
     {"count", 'n', "N", 0, "End after so many events", 0},
     {0},
@@ -64,6 +67,10 @@ static error_t take(int key, char *arg, struct argp_state *state)
     case KEY_CURSOR:
         a->cursor = arg;
         return 0;
+    case KEY_AFTER:
+        if (!parse_u64(arg, &a->after) || !a->after)
+            argp_error(state, "--after is a version, not '%s'", arg);
+        return 0;
     case KEY_PREVIOUS:
         a->previous = true;
         return 0;
@@ -80,6 +87,11 @@ static error_t take(int key, char *arg, struct argp_state *state)
         if ((a->key && (a->prefix || a->from || a->to)) ||
             (a->prefix && (a->from || a->to)))
             argp_error(state, "a key, a prefix or a range, not several");
+        if (a->after && a->cursor)
+            argp_error(state, "--after or --cursor, not both");
+        if (a->after && !a->key && !a->tag)
+            argp_error(state, "versions count in one group: --after needs a "
+                              "KEY or --tag");
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -168,6 +180,7 @@ static struct coat_watch_options watch_options(const struct watch_args *a)
     o.tag = bytes_of(a->tag);
     o.flags = a->previous ? COAT_WATCH_PREVIOUS : 0;
     o.cursor = a->cursor;
+    o.after = a->after;
     return o;
 }
 

@@ -188,6 +188,24 @@ def a_watch_of_a_prefix_tells_nothing_else():
 
 
 @test
+def a_watch_goes_on_behind_the_version_that_a_get_told():
+    """Breaks if who reads a value and then watches misses a change between
+    the two, or gets the one that he has read."""
+    with Cluster(groups=3) as c:
+        for i in range(20):
+            c.set("k", b"%d" % i)
+            if i == 7:
+                done = c.cli("-o", "json", "get", "k")
+                version = json.loads(done.text)["version"]
+        done = c.cli("watch", "k", "--after", str(version), "-n", "12")
+        expect(done.code == 0, f"watch: {done.code} {done.err}")
+        told = [line.split("\t")[3] for line in done.text.splitlines()]
+        expect(told == [str(i) for i in range(8, 20)], f"told: {told}")
+        expect(c.cli("watch", "k", "--after", "1", "-n", "1").code == 4,
+               "a version that is too old is compacted")
+
+
+@test
 def a_watch_that_does_not_read_is_cut_off_and_told_so():
     """Breaks if a client that has missed changes is not told, or if a node
     keeps all changes for it."""

@@ -194,6 +194,11 @@ static void foreign_cursors_and_wrong_options_are_refused(void **state)
     assert_int_equal(coat_watch_start(t->c, &o, on_event, on_end, s, &w),
                      COAT_INVALID);
     o.prefix.size = 0;
+    o.key.size = 0;
+    o.after = 7; /* of which group? */
+    assert_int_equal(coat_watch_start(t->c, &o, on_event, on_end, s, &w),
+                     COAT_INVALID);
+    o.after = 0;
     o.progress = 5;
     assert_int_equal(coat_watch_start(t->c, &o, on_event, on_end, s, &w),
                      COAT_INVALID);

@@ -63,6 +63,37 @@ static void each_change_is_a_line(void **state)
 }
 
 /* Broken: an interrupted one would lose or repeat what comes behind. */
+static void a_version_says_behind_what_to_begin(void **state)
+{
+    struct nodes *t = nodes_start(3);
+    struct coat_watch_options o = COAT_WATCH_OPTIONS;
+    char *cursor, version[24];
+    struct run *r;
+
+    (void)state;
+    e = t->f.endpoints;
+    o.key = COAT_STR("k");
+    cursor = cursor_now(&o);
+    RUN_CODE(0, "-e", e, "set", "k", "1");
+    RUN_CODE(0, "-e", e, "set", "k", "2");
+    RUN_CODE(0, "-e", e, "del", "k");
+    r = RUN("-e", e, "watch", "k", "-n", "1", "--cursor", cursor);
+    assert_int_equal(r->code, 0);
+    assert_int_equal(sscanf(r->out, "put\tk\t%23[0-9]", version), 1);
+    free(r);
+    r = RUN("-e", e, "watch", "k", "-n", "2", "--after", version);
+    assert_int_equal(r->code, 0);
+    assert_null(strstr(r->out, version));
+    assert_has(r->out, "\t2\ndelete\tk\t");
+    free(r);
+    RUN_CODE(2, "-e", e, "watch", "k*", "--after", version);
+    RUN_CODE(2, "-e", e, "watch", "k", "--after", "soon");
+    RUN_CODE(2, "-e", e, "watch", "k", "--after", version, "--cursor",
+             cursor);
+    free(cursor);
+    nodes_stop(t);
+}
+
 static void a_cursor_goes_on_where_a_watch_ended(void **state)
 {
     struct nodes *t = nodes_start(3);
@@ -147,6 +178,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_change_is_a_line),
+        cmocka_unit_test(a_version_says_behind_what_to_begin),
         cmocka_unit_test(a_cursor_goes_on_where_a_watch_ended),
         cmocka_unit_test(an_interrupt_ends_it_with_a_cursor),
         cmocka_unit_test(wrong_options_are_refused),
