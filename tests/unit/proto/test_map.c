@@ -131,7 +131,7 @@ static void keyspaces_are_unique(void **state)
     struct cluster_map *m = sample_map(1, 1, 1);
 
     (void)state;
-    m->keyspaces = realloc(m->keyspaces, 2 * sizeof *m->keyspaces);
+    m->keyspaces = xrealloc(m->keyspaces, 2 * sizeof *m->keyspaces);
     m->n_keyspaces = 2;
     m->next_keyspace = 5;
     m->keyspaces[1] = (struct map_keyspace){4, "sessions"};

@@ -21,7 +21,7 @@ static int setup(void **state)
 /* Bytes in memory of their own: a sanitizer sees a read behind them. */
 static uint8_t *tight(struct slice s, size_t n)
 {
-    uint8_t *copy = malloc(n ? n : 1);
+    uint8_t *copy = xmalloc(n ? n : 1);
 
     assert_non_null(copy);
     if (n)

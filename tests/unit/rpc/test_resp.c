@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "proto/base/bytes.h"
 #include "rpc/resp.h"
 
 /* Parse all of `text`; one command must come out and take everything. */
@@ -71,7 +72,7 @@ static void every_split_point_gives_the_same_commands(void **state)
             for (unsigned i = 0; i < 3; i++) {
                 for (;;) {
                     size_t size = 0, left = ends[i] - at;
-                    uint8_t *copy = malloc(left + 1);
+                    uint8_t *copy = xmalloc(left + 1);
                     enum resp_result r;
                     memcpy(copy, text + at, left);
                     r = resp_parse(&p, slice_of(copy, left), &size);
@@ -212,7 +213,7 @@ static void lines_have_a_limit(void **state)
         "Protocol error: too big mbulk count string",
         "Protocol error: too big bulk count string",
         "Protocol error: too big inline request"};
-    char *text = malloc(RESP_LINE_MAX + 100);
+    char *text = xmalloc(RESP_LINE_MAX + 100);
 
     (void)state;
     for (unsigned i = 0; i < 3; i++)

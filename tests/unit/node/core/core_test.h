@@ -23,7 +23,7 @@ static inline void assert_slice(struct slice got, const char *want)
  * sanitizer sees a read behind the end. The caller frees ->data. */
 static inline struct slice exact_copy(struct slice s, size_t size)
 {
-    uint8_t *bytes = malloc(size ? size : 1);
+    uint8_t *bytes = xmalloc(size ? size : 1);
 
     if (size)
         memcpy(bytes, s.data, size);
