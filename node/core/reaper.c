@@ -32,19 +32,6 @@ static instant grid(const struct replica *r, instant t)
         (t.ms + turn + GRID_MS - 1) / GRID_MS * GRID_MS - turn};
 }
 
-/* The clock that a stamp would have now; false: this replica gives none. */
-static bool stamp_now(struct shard *s, const struct replica *r,
-                      uint64_t *clock_ms)
-{
-    int64_t offset;
-
-    if (r->role != GROUP_LEADER || r->applied < r->lead_floor ||
-        !timekeeper_offset(s, r, &offset))
-        return false;
-    *clock_ms = clock_peek(&r->clock, s->now, offset);
-    return true;
-}
-
 static void look(struct replica *r, bool sweeping, uint64_t until,
                  struct effects *fx)
 {
@@ -79,7 +66,7 @@ static void reap(struct shard *s, struct replica *r, struct effects *fx)
 
     if (!r->raft || r->mode != REPLICA_SERVING || r->group == 0 || x->looking)
         return; /* EVENT_DUE comes back here */
-    if (stamp_now(s, r, &clock_ms)) {
+    if (timekeeper_stamp(s, r, &clock_ms)) {
         if (x->next_due > clock_ms)
             shard_wake_by(&s->next_reap,
                           due_at(s, r, x->next_due, clock_ms));
@@ -101,7 +88,7 @@ void reaper_applied(struct shard *s, struct replica *r)
 
     if (x->next_due == UINT64_MAX || x->looking)
         return;
-    if (!stamp_now(s, r, &clock_ms))
+    if (!timekeeper_stamp(s, r, &clock_ms))
         clock_ms = r->applied_clock_ms;
     else if (x->in_flight >= SWEEPS_IN_FLIGHT_MAX)
         return;
@@ -156,7 +143,7 @@ void reaper_on_due(struct shard *s, const struct event *e, struct effects *fx)
         return;
     }
     expiry_looked(x, e->due.n, e->due.next);
-    proposed = e->due.n && r->raft && stamp_now(s, r, &clock_ms) &&
+    proposed = e->due.n && r->raft && timekeeper_stamp(s, r, &clock_ms) &&
                propose_sweep(s, r, e->due.keys, e->due.n, fx);
     /* More of it at once; on the grid what is not due yet, or for what there
      * was no room. */
@@ -235,7 +222,7 @@ static void purge_all(struct shard *s, struct effects *fx)
             continue;
         for (unsigned i = 0; i < s->n_replicas; i++) {
             struct replica *r = s->replicas[i];
-            if (r->raft && r->group && stamp_now(s, r, &unused) &&
+            if (r->raft && r->group && timekeeper_stamp(s, r, &unused) &&
                 !told_purged(s->map, id, r->group))
                 purge(s, r, id, fx);
         }

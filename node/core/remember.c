@@ -14,23 +14,26 @@ enum {
     RETRY_MS = 200,    /* what was proposed may not have come to anything */
 };
 
-/* How long it still holds, for entries stamped from now on. */
-static uint64_t left(const struct replica *r)
+/* How long it still holds, for entries stamped from now on: the group clock
+ * runs, though nothing is proposed. */
+static uint64_t left(struct shard *s, const struct replica *r)
 {
-    uint64_t until = r->machine.remember_until;
+    uint64_t until = r->machine.remember_until, clock_ms;
 
-    return until > r->clock.last_ms ? until - r->clock.last_ms : 0;
+    if (!timekeeper_stamp(s, r, &clock_ms))
+        return 0; /* whatever it will be */
+    return until > clock_ms ? until - clock_ms : 0;
 }
 
-bool remember_stands(const struct replica *r)
+bool remember_stands(struct shard *s, const struct replica *r)
 {
-    return left(r) > RENEW_MS;
+    return left(s, r) > RENEW_MS;
 }
 
-void remember_want(struct shard *s, struct replica *r)
+void remember_want(struct shard *s)
 {
-    if (left(r) <= REMEMBER_MS - RENEW_MS)
-        shard_wake_by(&s->next_remember, s->now);
+    /* Even if much is left: nobody may have looked after it here. */
+    shard_wake_by(&s->next_remember, s->now);
 }
 
 static void renew(struct shard *s, struct replica *r, struct effects *fx)
@@ -40,7 +43,9 @@ static void renew(struct shard *s, struct replica *r, struct effects *fx)
 
     if (!r->watched.wants_previous)
         return;
-    if (left(r) <= REMEMBER_MS - RENEW_MS) {
+    if (r->watched.waiting && remember_stands(s, r))
+        watches_listed(s, r); /* no clock told so before */
+    if (left(s, r) <= REMEMBER_MS - RENEW_MS) {
         again = RETRY_MS;
         if (instant_reached(s->now, r->watched.renew_at) &&
             requests_own(s, r, &o, fx))

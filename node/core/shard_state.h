@@ -265,6 +265,8 @@ void watches_cancel(struct shard *s, struct origin from, bool whole,
 void watches_changed(struct shard *s, struct replica *r,
                      const struct change *changes, unsigned n,
                      uint64_t applied);
+/* The group lists what was before: who waits for that begins here. */
+void watches_listed(struct shard *s, struct replica *r);
 /* The replica's state is another one: nothing before it is known. */
 void watches_reset(struct replica *r);
 void watches_end_all(struct shard *s, struct replica *r, enum status why,
@@ -277,10 +279,10 @@ void watches_release(struct shard *s, struct replica *r);
 void watches_free(struct shard *s);
 
 /* ---- remember.c ---- */
-/* A watch of this group, led here, asks what was before. */
-void remember_want(struct shard *s, struct replica *r);
+/* A watch of a group that is led here asks what was before. */
+void remember_want(struct shard *s);
 /* Is that listed for all that is applied from now on? */
-bool remember_stands(const struct replica *r);
+bool remember_stands(struct shard *s, const struct replica *r);
 void remember_turn(struct shard *s, struct effects *fx);
 
 /* ---- peers.c ---- */
@@ -352,6 +354,9 @@ void timekeeper_told(struct shard *s, struct peer *p, uint64_t wall_ms);
  * than a quorum has. */
 bool timekeeper_offset(struct shard *s, const struct replica *r,
                        int64_t *offset);
+/* The clock that a stamp would have now; false: this replica gives none. */
+bool timekeeper_stamp(struct shard *s, const struct replica *r,
+                      uint64_t *clock_ms);
 
 /* ---- snapshots.c ---- */
 void snapshots_wanted(struct shard *s, struct replica *r, uint64_t to,

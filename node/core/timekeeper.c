@@ -55,6 +55,18 @@ bool timekeeper_offset(struct shard *s, const struct replica *r,
     return true;
 }
 
+bool timekeeper_stamp(struct shard *s, const struct replica *r,
+                      uint64_t *clock_ms)
+{
+    int64_t offset;
+
+    if (r->role != GROUP_LEADER || r->applied < r->lead_floor ||
+        !timekeeper_offset(s, r, &offset))
+        return false;
+    *clock_ms = clock_peek(&r->clock, s->now, offset);
+    return true;
+}
+
 void timekeeper_told(struct shard *s, struct peer *p, uint64_t wall_ms)
 {
     told_clock_add(&p->told, s->now, wall_ms);

@@ -195,7 +195,7 @@ void watches_begin(struct shard *s, struct replica *r, struct origin from,
     w->after = m.after;
     if (m.flags & WATCH_FROM_NOW) {
         w->after = version_of(r, r->applied);
-        w->waits = w->previous && !remember_stands(r);
+        w->waits = w->previous && !remember_stands(s, r);
     }
     else if (PLANTED(WATCH_SKIPS))
         w->after = version_of(r, r->applied);
@@ -211,7 +211,7 @@ void watches_begin(struct shard *s, struct replica *r, struct origin from,
     d->wants_previous += w->previous;
     d->waiting += w->waits;
     if (w->previous)
-        remember_want(s, r);
+        remember_want(s);
     s->watches.count++;
     account(s, 0, w->bounds_size);
     mark(s, w);
@@ -308,8 +308,7 @@ static size_t recent_bytes_max(const struct shard *s)
                   (size_t)RECENT_BYTES_MAX);
 }
 
-/* The group lists what was before: who waits for that begins here. */
-static void begin_waiting(struct shard *s, struct replica *r)
+void watches_listed(struct shard *s, struct replica *r)
 {
     struct watched *d = &r->watched;
 
@@ -343,8 +342,8 @@ void watches_changed(struct shard *s, struct replica *r,
         watch_index_find(&d->index, c->keyspace, c->key, on_match, &m);
     }
     recent_reached(&d->recent, version_of(r, applied));
-    if (d->waiting && remember_stands(r))
-        begin_waiting(s, r);
+    if (d->waiting && remember_stands(s, r))
+        watches_listed(s, r);
 }
 
 void watches_reset(struct replica *r)

@@ -143,12 +143,66 @@ static void it_is_renewed_while_somebody_asks(void **state)
     stop();
 }
 
+/* Somebody watches at `n`, and writes go on for ten minutes. */
+static void assert_renewed_at(struct sim_node *n)
+{
+    assert_true(left(n) > 240000);
+    watch(n, 2, WATCH_PREVIOUS);
+    for (unsigned i = 0; i < 60; i++) {
+        trial_run(&t, 10000);
+        assert_int_equal(trial_answer(&t, n, OP_SET, i % 3)->status,
+                         STATUS_OK);
+        assert_true(left(n) > 220000);
+    }
+    assert_int_equal(trial_replica(n, 1)->watched.count, 1);
+}
+
+/* Broken: who goes on at another leader, when much is left, is cut off when
+ * nothing is. */
+static void a_new_leader_renews_it(void **state)
+{
+    struct sim_node *leader, *next;
+
+    (void)state;
+    start();
+    trial_run(&t, 5000); /* leadership has settled */
+    leader = trial_elect(&t, 1);
+    watch(leader, 1, WATCH_PREVIOUS);
+    trial_run(&t, 500);
+    trial_isolate(&t, leader, true);
+    trial_run(&t, 3000);
+    next = trial_elect(&t, 1);
+    assert_true(next != leader);
+    assert_renewed_at(next);
+    trial_isolate(&t, leader, false);
+    stop();
+}
+
+/* Broken: the same, for who comes when the one who asked has gone. */
+static void the_next_watch_renews_it(void **state)
+{
+    struct sim_node *leader;
+
+    (void)state;
+    start();
+    trial_run(&t, 5000); /* leadership has settled */
+    leader = trial_elect(&t, 1);
+    watch(leader, 1, WATCH_PREVIOUS);
+    trial_run(&t, 500);
+    cancel(leader, 1);
+    trial_run(&t, 20000);
+    assert_renewed_at(leader);
+    stop();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_watch_that_does_not_ask_changes_nothing),
         cmocka_unit_test(all_replicas_look_at_old_values_when_one_asks),
         cmocka_unit_test(it_is_renewed_while_somebody_asks),
+        cmocka_unit_test(a_new_leader_renews_it),
+        cmocka_unit_test(the_next_watch_renews_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

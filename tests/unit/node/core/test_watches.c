@@ -529,6 +529,52 @@ static void what_nobody_looked_at_is_compacted(void **state)
     stop();
 }
 
+static void cancel(struct sim_node *leader, struct watcher *w)
+{
+    struct event e = {.type = EVENT_WATCH_CANCEL};
+
+    e.watch_cancel.from =
+        (struct origin){.conn = CONN + (uint64_t)(w - watchers), .id = w->id};
+    loop_step(&t.c, loop_of(leader, 1), &e);
+    trial_run(&t, 100);
+    assert_int_equal(w->last_end, STATUS_CANCELLED);
+}
+
+enum { LONGER_THAN_REMEMBERED = 420000 };
+
+/* Broken: the clock of a group to which nobody writes is thought to stand
+ * still, and its watch is cut off by the next write. */
+static void what_was_before_is_told_after_a_long_silence(void **state)
+{
+    struct cluster_options o = trial_three();
+    struct sim_node *leader;
+    struct watcher *w = &watchers[0];
+
+    (void)state;
+    start(&o, 1);
+    w->previous = true;
+    trial_run(&t, 5000); /* leadership has settled */
+    leader = trial_elect(&t, 1);
+    assert_int_equal(trial_answer(&t, leader, OP_SET, 0)->status, STATUS_OK);
+    trial_wait(&t, 3000, all_known, NULL, "the watch to begin");
+    trial_run(&t, LONGER_THAN_REMEMBERED);
+    assert_int_equal(trial_answer(&t, leader, OP_SET, 0)->status, STATUS_OK);
+    trial_wait(&t, 3000, all_told, NULL, "all to be told");
+    assert_int_equal(w->told, 1);
+    assert_int_equal(w->ends, 0);
+    /* Silent and watched by nobody: who comes has to be waited for. */
+    cancel(leader, w);
+    w->known = false;
+    n_watchers = 0;
+    trial_run(&t, LONGER_THAN_REMEMBERED);
+    n_watchers = 1;
+    trial_wait(&t, 3000, all_known, NULL, "the watch to begin");
+    assert_int_equal(trial_answer(&t, leader, OP_SET, 0)->status, STATUS_OK);
+    trial_wait(&t, 3000, all_told, NULL, "all to be told");
+    assert_int_equal(w->told, 2);
+    stop();
+}
+
 static void too_old_unknown_and_not_led_are_refused(void **state)
 {
     struct cluster_options o = trial_three();
@@ -587,6 +633,7 @@ int main(void)
         cmocka_unit_test(what_was_before_is_told_to_who_asks),
         cmocka_unit_test(what_was_before_is_known_at_the_next_leader),
         cmocka_unit_test(what_nobody_looked_at_is_compacted),
+        cmocka_unit_test(what_was_before_is_told_after_a_long_silence),
         cmocka_unit_test(too_old_unknown_and_not_led_are_refused),
         cmocka_unit_test(a_cancelled_watch_leaves_nothing),
     };
