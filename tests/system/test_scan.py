@@ -254,7 +254,7 @@ def scans_stay_right_while_keys_change_and_leaders_die():
         writers = [Writer(c, {k: everything[k] for k in names[i::3]}, i)
                    for i in (1, 2)]
         try:
-            for turn, reverse in enumerate((False, True, False)):
+            for turn, reverse in enumerate((False, True)):
                 victim = c.nodes[c.wait_leader(turn % 3 + 1)]
                 scan = Scan(c, *(["--reverse"] if reverse else []))
                 scan.take(500)
