@@ -57,7 +57,8 @@ struct group_options {
      * 8 MiB. */
     unsigned trailing;
     /* 0 means 1 GiB: entries that stay for a replica that gets a snapshot, or
-     * has got one and is catching up; more, and it has to begin again. */
+     * has got one and is catching up, each counted as its payload and 256 B;
+     * more, and it has to begin again. */
     uint64_t hold_bytes_max;
     struct tail_budget *budget; /* borrowed until group_free; may be NULL */
 };

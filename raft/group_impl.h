@@ -37,9 +37,9 @@ struct peer {
     uint64_t sending_index; /* what we send */
     uint64_t sending_term, sending_members_index;
     struct members sending_members;
-    /* It has a snapshot now and goes on behind it: what it needs up to here
-     * stays in the log. 0: no such thing. `catching_match` moved last at
-     * `catching_at`. */
+    /* It has a snapshot now and goes on behind it: what it needs stays in the
+     * log; when it has come to here, see how near it is. 0: no such thing.
+     * `catching_match` moved last at `catching_at`. */
     uint64_t catching_up, catching_match;
     instant catching_at;
     /* Entries being read from the wal for it: next .. end; token 0: none. */

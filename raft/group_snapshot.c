@@ -10,9 +10,10 @@
  * then "sends" again, and we announce again: that is how a lost announcement
  * is repeated. One that installs, or has installed, accepts them.
  *
- * Once it has the snapshot, the entries that came meanwhile stay until it has
- * them too, or it would need the next one at once, and so on for ever while
- * much is written. Both have a limit in bytes, the latter one in time. */
+ * Once it has the snapshot, the entries that came meanwhile stay until it is so
+ * near that the usual trailing is enough; else it would need the next one at
+ * once, and so on for ever while much is written. Both have a limit in bytes,
+ * the latter one in time. */
 #include <assert.h>
 #include <limits.h>
 
@@ -76,23 +77,37 @@ static uint64_t trailing_of(const struct group *g, uint64_t index)
     return trailing;
 }
 
-/* Does `p` still need what came while it got its snapshot? */
+/* What it costs to keep from .. to: also small entries take memory, here and
+ * in libraft, each in tables that may be half empty. */
+static bool too_much(const struct group *g, uint64_t from, uint64_t to)
+{
+    enum { ENTRY_COST = 256 };
+
+    return from <= to &&
+           tail_bytes(&g->tail, from, to) + (to - from + 1) * ENTRY_COST >
+               g->o.hold_bytes_max;
+}
+
+/* Does `p` still need what came while it got its snapshot, or while it took
+ * that? Ends only when a cut like any other would leave what it needs. */
 static bool catches_up(struct group *g, struct peer *p)
 {
     enum { QUIET_MS = 10000 };
-    uint64_t match;
+    uint64_t match, last = g->tail.last;
 
     if (!p->catching_up)
         return false;
-    match = group_match(g, p->replica);
+    match = MIN_OF(group_match(g, p->replica), last);
     if (match > p->catching_match) {
         p->catching_match = match;
         p->catching_at = g->now;
     }
-    if (match >= p->catching_up || match + 1 < g->tail.first ||
+    if (match + 1 < g->tail.first ||
         instant_since(g->now, p->catching_at).ms >= QUIET_MS ||
-        tail_bytes(&g->tail, match + 1, g->tail.last) > g->o.hold_bytes_max)
+        too_much(g, match + 1, last))
         p->catching_up = 0;
+    else if (match >= p->catching_up)
+        p->catching_up = last - match <= trailing_of(g, last) ? 0 : last;
     return p->catching_up != 0;
 }
 
@@ -106,8 +121,7 @@ static bool overtaken(const struct group *g, const struct peer *p)
         p->snapshot != PEER_SNAPSHOT_WANTED)
         return false;
     from = MAX_OF(from + 1, g->tail.first);
-    return from <= g->flushed && tail_bytes(&g->tail, from, g->flushed) >
-                                     g->o.hold_bytes_max;
+    return too_much(g, from, g->flushed);
 }
 
 /* Up to where nobody who has got a snapshot, or gets one, needs the log. */

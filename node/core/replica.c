@@ -375,8 +375,13 @@ void replica_on_flush_wanted(struct shard *s, const struct event *e,
     /* What is flushed, or belongs to a replica that does nothing more here, is
      * not going to move by itself. */
     if (e->flush_wanted.pinned && (!runs || r->applied <= r->flushed)) {
-        /* What stayed for a replica that was behind may go by now. */
-        if (runs && r->mode == REPLICA_SERVING)
+        /* What stayed for a replica that was behind may go by now: nothing
+         * else asks once the group is idle, or is led by another. */
+        if (runs && r->mode == REPLICA_SERVING) {
+            group_flushed(r->raft, s->now, r->flushed, &s->raft_fx);
+            replica_carry(s, r, fx);
+        }
+        if (r && r->raft && r->mode == REPLICA_SERVING)
             release(r, fx);
         effects_add(fx, EFFECT_REWRITE, group);
         return;

@@ -113,6 +113,111 @@ static void an_idle_group_lets_the_log_go(void **state)
     trial_release(&t);
 }
 
+static bool led_by(struct trial *x, void *arg)
+{
+    return trial_leader(x, 1) == arg;
+}
+
+static bool led_by_another(struct trial *x, void *arg)
+{
+    struct sim_node *leader = trial_leader(x, 1);
+
+    return leader && leader != arg;
+}
+
+static struct group *raft_of(struct sim_node *n)
+{
+    return trial_replica(n, 1)->raft;
+}
+
+static bool sends_a_snapshot(struct trial *x UNUSED, void *arg)
+{
+    return group_snapshot_sending(raft_of(arg));
+}
+
+static bool sends_none(struct trial *x UNUSED, void *arg)
+{
+    return !group_snapshot_sending(raft_of(arg));
+}
+
+static void want_flush(struct sim_node *n, bool pinned)
+{
+    struct event e = {.type = EVENT_FLUSH_WANTED};
+
+    e.flush_wanted.group = 1;
+    e.flush_wanted.pinned = pinned;
+    loop_post_event(&t.c, &n->loops[0], loop_of(n, 1), &e);
+    trial_run(&t, 500);
+}
+
+/* Group 1 becomes idle while its leader keeps the log for a follower that has
+ * got a snapshot and died then. */
+static struct sim_node *keep_for_a_dead_one(struct sim_node **dead)
+{
+    struct cluster_options o = trial_three();
+    struct sim_node *leader;
+
+    trial_start(&t, &o);
+    leader = cluster_node(&t.c,
+                          map_group_find(t.c.initial, 1)->replicas[0].node);
+    trial_wait(&t, 10000, led_by, leader, "the preferred leader");
+    *dead = trial_other(&t, leader);
+    start_crash(&t.c, *dead);
+    t.clients.n_keys = KEYS_PER_GROUP;
+    t.clients.pause_max = 2;
+    clients_run(&t.clients);
+    trial_run(&t, 300);
+    want_flush(leader, false);
+    start_node(&t.c, *dead);
+    trial_wait(&t, 5000, sends_a_snapshot, leader, "a snapshot");
+    trial_wait(&t, 5000, sends_none, leader, "its end");
+    start_crash(&t.c, *dead);
+    trial_run(&t, 100);
+    clients_stop(&t.clients);
+    trial_run(&t, 1000);
+    want_flush(leader, false);
+    assert_ptr_equal(trial_leader(&t, 1), leader);
+    assert_true(group_last(raft_of(leader)) - group_first(raft_of(leader)) >
+                2 * o.trailing);
+    return leader;
+}
+
+static void find_pinned(struct sim_node *n)
+{
+    want_flush(n, true);
+    assert_true(group_last(raft_of(n)) - group_first(raft_of(n)) <=
+                t.c.o.trailing);
+}
+
+/* Nobody writes and nobody answers: the pinned log itself has to ask. */
+static void a_log_kept_for_a_dead_replica_goes(void **state)
+{
+    struct sim_node *dead, *leader = keep_for_a_dead_one(&dead);
+
+    (void)state;
+    trial_run(&t, 10000);
+    find_pinned(leader);
+    start_node(&t.c, dead);
+    trial_judge(&t);
+    trial_release(&t);
+}
+
+/* It was kept as leader, and nobody sends this replica anything new. */
+static void a_log_kept_by_a_deposed_leader_goes(void **state)
+{
+    struct sim_node *dead, *leader = keep_for_a_dead_one(&dead);
+
+    (void)state;
+    trial_isolate(&t, leader, true);
+    start_node(&t.c, dead);
+    trial_wait(&t, 10000, led_by_another, leader, "another leader");
+    assert_int_not_equal(group_role(raft_of(leader)), GROUP_LEADER);
+    find_pinned(leader);
+    trial_isolate(&t, leader, false);
+    trial_judge(&t);
+    trial_release(&t);
+}
+
 /* What is on disk is what counts: after a crash of all, everything that was
  * acknowledged is there again. */
 static void all_nodes_crash_and_nothing_is_lost(void **state)
@@ -152,6 +257,8 @@ int main(void)
         cmocka_unit_test(contradicting_parts_are_quarantined),
         cmocka_unit_test(flushing_keeps_the_log_short),
         cmocka_unit_test(an_idle_group_lets_the_log_go),
+        cmocka_unit_test(a_log_kept_for_a_dead_replica_goes),
+        cmocka_unit_test(a_log_kept_by_a_deposed_leader_goes),
         cmocka_unit_test(all_nodes_crash_and_nothing_is_lost),
     };
 
