@@ -11,14 +11,14 @@ enum {
     REMEMBER_MS = 300000,
     RENEW_MS = 60000,
     LOOK_MS = 10000,   /* is it to be renewed? */
-    RETRY_MS = 200,    /* what was proposed may not have come to anything */
+    RETRY_MS = 200,    /* it was refused */
 };
 
 /* How long it still holds, for entries stamped from now on: the group clock
  * runs, though nothing is proposed. */
 static uint64_t left(struct shard *s, const struct replica *r)
 {
-    uint64_t until = r->machine.remember_until, clock_ms;
+    uint64_t until = r->watched.listed_until, clock_ms;
 
     if (!timekeeper_stamp(s, r, &clock_ms))
         return 0; /* whatever it will be */
@@ -39,19 +39,30 @@ void remember_want(struct shard *s)
 static void renew(struct shard *s, struct replica *r, struct effects *fx)
 {
     const struct operation o = {.op = OP_REMEMBER, .argument = REMEMBER_MS};
+    struct watched *d = &r->watched;
     uint64_t again = LOOK_MS;
 
-    if (!r->watched.wants_previous)
+    if (!d->wants_previous)
         return;
-    if (r->watched.waiting && remember_stands(s, r))
+    if (d->waiting && remember_stands(s, r))
         watches_listed(s, r); /* no clock told so before */
-    if (left(s, r) <= REMEMBER_MS - RENEW_MS) {
-        again = RETRY_MS;
-        if (instant_reached(s->now, r->watched.renew_at) &&
-            requests_own(s, r, &o, fx))
-            r->watched.renew_at = instant_add(s->now, MS(RETRY_MS));
+    /* One at a time: it may not be applied, or not even stamped, for long. */
+    if (!d->remembering && left(s, r) <= REMEMBER_MS - RENEW_MS) {
+        d->remembering = requests_own(s, r, &o, fx);
+        if (!d->remembering)
+            again = RETRY_MS;
     }
     shard_wake_by(&s->next_remember, instant_add(s->now, MS(again)));
+}
+
+void remember_decided(struct shard *s, uint32_t group)
+{
+    struct replica *r = shard_find(s, group);
+
+    if (!r)
+        return;
+    r->watched.remembering = false;
+    shard_wake_by(&s->next_remember, instant_add(s->now, MS(RETRY_MS)));
 }
 
 void remember_turn(struct shard *s, struct effects *fx)

@@ -43,6 +43,8 @@ void requests_reply(struct shard *s, struct origin to, enum op op,
     if (to.conn & ORIGIN_SELF) {
         if (op == OP_SWEEP)
             reaper_swept(s, (uint32_t)to.id, r->status == STATUS_OK);
+        else if (op == OP_REMEMBER)
+            remember_decided(s, (uint32_t)to.id);
         if (r->status == STATUS_INVALID || r->status == STATUS_WRONG_NODE)
             log_warn("address_refused", "status=%s", status_name(r->status));
         return;

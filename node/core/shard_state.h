@@ -283,6 +283,8 @@ void watches_free(struct shard *s);
 void remember_want(struct shard *s);
 /* Is that listed for all that is applied from now on? */
 bool remember_stands(struct shard *s, const struct replica *r);
+/* A REMEMBER that was proposed here was applied, or came to nothing. */
+void remember_decided(struct shard *s, uint32_t group);
 void remember_turn(struct shard *s, struct effects *fx);
 
 /* ---- peers.c ---- */

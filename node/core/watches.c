@@ -342,6 +342,7 @@ void watches_changed(struct shard *s, struct replica *r,
         watch_index_find(&d->index, c->keyspace, c->key, on_match, &m);
     }
     recent_reached(&d->recent, version_of(r, applied));
+    d->listed_until = r->machine.remember_until;
     if (d->waiting && remember_stands(s, r))
         watches_listed(s, r);
 }
@@ -349,6 +350,7 @@ void watches_changed(struct shard *s, struct replica *r,
 void watches_reset(struct replica *r)
 {
     recent_reset(&r->watched.recent, version_of(r, r->applied));
+    r->watched.listed_until = r->machine.remember_until;
 }
 
 /* ---- parts on their way ---- */

@@ -80,7 +80,10 @@ struct watched {
     struct watch_index index;
     struct watch *first;
     unsigned count, wants_previous, waiting;
-    instant renew_at;         /* see remember.c */
+    /* See remember.c. machine.remember_until as it was when `applied` was: the
+     * machine is ahead of that while a step is being written. */
+    uint64_t listed_until;
+    bool remembering;         /* a REMEMBER of ours is not decided yet */
 };
 
 #endif

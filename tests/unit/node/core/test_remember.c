@@ -10,11 +10,14 @@ enum { CONN = 3000 };
 
 static struct trial t;
 static struct cluster_judge others;
+static unsigned compacted; /* watches that were */
 
 static void on_replied(void *arg, struct sim_node *n, const struct effect *e)
 {
     if ((uint32_t)e->reply.to.conn != CONN)
         others.replied(arg, n, e);
+    else
+        compacted += e->reply.reply.status == STATUS_COMPACTED;
 }
 
 static uint64_t on_part(void *arg UNUSED, struct sim_node *n UNUSED,
@@ -29,6 +32,7 @@ static void start(void)
 
     trial_start(&t, &o);
     others = t.c.judge;
+    compacted = 0;
     t.c.judge.replied = on_replied;
     t.c.judge.part = on_part;
 }
@@ -39,7 +43,7 @@ static void stop(void)
     trial_release(&t);
 }
 
-static void watch(struct sim_node *n, uint64_t id, unsigned flags)
+static void ask(struct sim_node *n, uint64_t id, unsigned flags)
 {
     struct watch_request m = {.group = 1, .kind = WATCH_PREFIX,
                               .flags = WATCH_FROM_NOW | flags};
@@ -52,6 +56,11 @@ static void watch(struct sim_node *n, uint64_t id, unsigned flags)
     q.deadline = (instant){t.c.now + 1000};
     loop_request(&t.c, loop_of(n, 1), &q);
     buf_release(&body);
+}
+
+static void watch(struct sim_node *n, uint64_t id, unsigned flags)
+{
+    ask(n, id, flags);
     trial_run(&t, 500);
 }
 
@@ -195,6 +204,71 @@ static void the_next_watch_renews_it(void **state)
     stop();
 }
 
+static void set(struct sim_node *n)
+{
+    struct request q = {.from = {.conn = CONN},
+                        .operation = {.op = OP_SET,
+                                      .key = slice_str(t.clients.keys[0]),
+                                      .value = slice_str("v")},
+                        .deadline = {t.c.now + 1000}};
+
+    loop_request(&t.c, loop_of(n, 1), &q);
+}
+
+/* Broken: who begins while the first entries that list old values are being
+ * written is cut off at once by those before them. */
+static void who_begins_meanwhile_waits_for_it(void **state)
+{
+    struct sim_node *leader;
+
+    (void)state;
+    for (unsigned delay = 3; delay <= 10; delay++) {
+        start();
+        trial_run(&t, 5000); /* leadership has settled */
+        leader = trial_elect(&t, 1);
+        t.c.delay_max = delay;
+        t.c.store_max = 10;
+        for (unsigned i = 1; i < 60; i++) {
+            ask(leader, i, WATCH_PREVIOUS);
+            set(leader);
+            trial_run(&t, 1);
+        }
+        trial_run(&t, 1000);
+        assert_int_equal(compacted, 0);
+        assert_int_equal(trial_replica(leader, 1)->watched.count, 59);
+        assert_int_equal(trial_replica(leader, 1)->watched.waiting, 0);
+        stop();
+    }
+}
+
+/* Broken: a leader whose disk is full fills its log with what it cannot
+ * apply. */
+static void it_is_proposed_once_until_it_is_decided(void **state)
+{
+    struct sim_node *leader;
+    struct replica *r;
+    uint64_t last;
+
+    (void)state;
+    start();
+    trial_run(&t, 5000); /* leadership has settled */
+    leader = trial_elect(&t, 1);
+    r = trial_replica(leader, 1);
+    last = group_last(r->raft);
+    t.c.stall = 1000;
+    ask(leader, 1, WATCH_PREVIOUS);
+    trial_ask(&t, leader, OP_SET, 0);
+    trial_run(&t, 450); /* less than until it gives way */
+    assert_int_equal(r->apply.state, APPLY_STALLED);
+    assert_int_equal(r->watched.waiting, 1);
+    assert_int_equal(group_last(r->raft), last + 2);
+    t.c.stall = 0;
+    trial_run(&t, 1000);
+    assert_int_equal(r->watched.waiting, 0);
+    assert_int_equal(group_last(r->raft), last + 2);
+    stop();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -203,6 +277,8 @@ int main(void)
         cmocka_unit_test(it_is_renewed_while_somebody_asks),
         cmocka_unit_test(a_new_leader_renews_it),
         cmocka_unit_test(the_next_watch_renews_it),
+        cmocka_unit_test(who_begins_meanwhile_waits_for_it),
+        cmocka_unit_test(it_is_proposed_once_until_it_is_decided),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
