@@ -51,3 +51,8 @@ void doors_stop(struct loop *l)
     native_stop(l);
     redis_stop(l);
 }
+
+void doors_release(struct loop *l)
+{
+    redis_loop_release(l);
+}

@@ -380,6 +380,7 @@ struct redis *redis_new(struct loop *l)
     if (getrandom(&seed, sizeof seed, 0) != sizeof seed)
         seed = node_now_us().us;
     rng_init(&d->rng, seed);
+    d->seed = rng_next(&d->rng);
     if (!l->index)
         l->node->redis_cursors = redis_cursors_new(rng_next(&d->rng));
     TAILQ_INIT(&d->free_cmds);
@@ -418,4 +419,9 @@ void redis_stop(struct loop *l)
 {
     listener_free(l->redis->listener);
     l->redis->listener = NULL;
+}
+
+void redis_loop_release(struct loop *l)
+{
+    redis_senders_release(&l->redis->senders);
 }

@@ -29,6 +29,7 @@
 
 #include <sys/queue.h>
 
+#include "node/front/redis_keys.h"
 #include "node/shell/node.h"
 #include "proto/base/rng.h"
 #include "proto/identity.h"
@@ -171,6 +172,7 @@ struct redis_client {
     uint16_t reading[64];   /* reads under way, by bucket */
     bool alone;             /* one under way wants to be alone */
     unsigned retrying;
+    struct redis_keys again; /* of writes to be asked again: how many */
     uint64_t retried;       /* door->round when it was looked at last */
     uint8_t stalled;        /* enum redis_stall */
     uint64_t stalled_for;   /* ... these buckets */
@@ -239,6 +241,7 @@ struct redis_cmd {
     struct redis_part *parts;           /* when their replies have an order */
     uint32_t *again;                    /* parts to ask for again */
     uint32_t n_again, again_cap;
+    uint32_t marked;                    /* its first keys, in client->again */
     enum status refused;                /* why they have to be */
     bool touched;                       /* a part of it was executed */
     bool lost;                          /* an attempt had no answer */
@@ -278,6 +281,8 @@ struct redis {
     struct redis_retrying retrying;
     struct redis_senders senders;
     uint64_t round;         /* of asking again */
+    size_t looked;          /* at so many keys in this round */
+    uint64_t seed;          /* of hashes of keys */
     uv_timer_t retry;
     TAILQ_HEAD(, redis_client) holding;
     size_t early, kept;     /* of all clients */
@@ -320,8 +325,21 @@ void redis_part_answered(struct redis_cmd *cmd, uint32_t part);
 void redis_result(struct redis_cmd *cmd, uint32_t part,
                   const struct operation_reply *r);
 enum redis_verdict { REDIS_RETRY_NOW, REDIS_RETRY_WAIT, REDIS_RETRY_NEVER };
-/* May it be asked again, which ended so, with what is behind it? */
-enum redis_verdict redis_look_behind(struct redis_cmd *cmd, enum status why);
+/* What the client is told of this answer. `w` NULL: it is no write. */
+enum status redis_outcome(const struct redis_write *w,
+                          const struct operation_reply *r);
+/* May this answer be another one the next time? */
+bool redis_is_worth_it(const struct redis_write *w,
+                       const struct operation_reply *r);
+/* When an attempt is over that goes out now; `own`: to a group that is led by
+ * this node. */
+instant redis_attempt_ends(const struct redis_cmd *cmd, enum op op, bool own,
+                           instant now);
+/* May each of the client's commands that are to be asked again be asked, with
+ * what is behind it? The answers are in their `verdict`. */
+void redis_look_behind(struct redis_client *c);
+/* It is not one of those to be asked again any more. */
+void redis_retry_ends(struct redis_cmd *cmd);
 void redis_on_retry(uv_timer_t *t);
 
 /* ---- redis_once.c: each write at most once ---- */

@@ -12,7 +12,6 @@
 enum {
     CMDS_ALL_MAX = 1 << 20,   /* on one loop: 20 bits of an id */
     REPLY_KEPT = 1024,        /* memory that a free command may hold */
-    ATTEMPT_MS = 3000,        /* a silent leader is waited for so long */
     ID_BITS = 20,
     GENERATION_BITS = 24,
 };
@@ -109,11 +108,8 @@ static void settle(struct redis_cmd *cmd)
     c->kept -= cmd->kept;
     c->door->kept -= cmd->kept;
     cmd->kept = 0;
-    if (cmd->is_retrying) {
-        TAILQ_REMOVE(&c->door->retrying, cmd, in_retrying);
-        cmd->is_retrying = false;
-        c->retrying--;
-    }
+    if (cmd->is_retrying)
+        redis_retry_ends(cmd);
     if (!cmd->is_read)
         return;
     c->reads--;
@@ -277,15 +273,12 @@ static enum status check(const struct loop *l, const struct operation *o)
     return o->op == OP_SCAN ? STATUS_OK : operation_check(o, NULL);
 }
 
-/* An attempt ends early enough for another one, at another node; but a page of
- * a scan may take its time. */
-static instant attempt_ends(const struct redis_cmd *cmd, enum op op,
-                            instant now)
+/* Is the group of this key led here? */
+static bool is_own(const struct loop *l, struct slice key)
 {
-    return op == OP_SCAN
-               ? instant_add(now, MS(REDIS_GIVE_UP_MS))
-               : instant_min(instant_add(now, MS(ATTEMPT_MS)),
-                             instant_add(cmd->begun, MS(REDIS_GIVE_UP_MS)));
+    uint32_t group = shard_map(l->shard)->owner[slot_of(key)];
+
+    return shard_leader_node(l->shard, group) == l->node->id;
 }
 
 void redis_submit(struct redis_cmd *cmd, uint32_t part,
@@ -300,13 +293,14 @@ void redis_submit(struct redis_cmd *cmd, uint32_t part,
         .from = {origin_conn(c->generation, c->place, true),
                  id_of(cmd, part), 0},
         .operation = *o,
-        .deadline = attempt_ends(cmd, o->op, e.now),
     };
 
     if (refused.status != STATUS_OK) {
         redis_result(cmd, part, &refused);
         return;
     }
+    q.deadline =
+        redis_attempt_ends(cmd, o->op, is_own(l, o->key), e.now);
     if (cmd->database)
         q.keyspace = redis_keyspace(cmd->database, keyspace);
     if (operation_is_write(o->op))

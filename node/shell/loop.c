@@ -495,6 +495,7 @@ void loop_release(struct loop *l)
         stores_close(l);
     shard_free(l->ended);
     l->ended = NULL;
+    doors_release(l);
     effects_release(&l->fx);
     watch_door_free(l->watch_door);
     l->watch_door = NULL;

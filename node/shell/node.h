@@ -343,6 +343,8 @@ void doors_turn(struct loop *l);
 bool doors_want_turn(const struct loop *l);
 void doors_tick(struct loop *l);
 void doors_stop(struct loop *l);
+/* The loop does not run any more. */
+void doors_release(struct loop *l);
 
 /* ---- front/native.c, front/admin.c, front/status.c; as doors.c ---- */
 
@@ -370,6 +372,7 @@ void redis_turn(struct loop *l);
 bool redis_wants_turn(const struct loop *l);
 void redis_tick(struct loop *l);
 void redis_stop(struct loop *l);
+void redis_loop_release(struct loop *l);
 
 /* Both doors' connections have places of their own; which door an origin's
  * `conn` belongs to is its lowest bit. (Origins that are no door's have one of
