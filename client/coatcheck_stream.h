@@ -195,7 +195,8 @@ enum coat_before {
     COAT_BEFORE_VALUE,   /* it had the value `previous` */
     COAT_BEFORE_LARGE,   /* it had one that is not told: of more than 1 MiB, or
                             behind 32 MiB of others that were changed in the
-                            same instant, or too large beside the new one */
+                            same instant, or too large to be kept or sent
+                            beside the new one */
 };
 
 struct coat_event {

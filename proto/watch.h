@@ -29,8 +29,10 @@
  * PREVIOUS: every event tells what was there before: a value of up to
  * WATCH_PREVIOUS_BYTES_MAX, nothing, or that it was LARGE: larger than that, or
  * behind 32 MiB of old values which the same log entry has changed, or too
- * large for a message together with the new value. Groups look at old values
- * only while somebody asks. The first such watch has its group begin with it
+ * large for a message together with the new value, or, with it, larger than a
+ * quarter of the history that the node keeps of a group (1 to 16 MiB: 128 MiB
+ * for the groups of a loop thread). Groups look at old values only while
+ * somebody asks. The first such watch has its group begin with it
  * (its own first part comes then), all replicas alike; the group goes on for at
  * least four minutes behind the last such watch, so that one can be resumed,
  * whoever leads by then. A watch that comes to a change of its range that was

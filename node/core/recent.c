@@ -71,9 +71,14 @@ static struct recent_chunk *room_for(struct recent *h, size_t size,
     return c;
 }
 
-static struct watch_event event_of(const struct change *c)
+static bool too_large(const struct watch_event *e, size_t bytes_max)
 {
-    return (struct watch_event){
+    return ROW_HEADER + watch_event_bytes(e) > bytes_max / 4;
+}
+
+struct watch_event recent_event(const struct change *c, size_t bytes_max)
+{
+    struct watch_event e = {
         .kind = c->kind,
         .flags = c->flags,
         .key = c->key,
@@ -81,13 +86,19 @@ static struct watch_event event_of(const struct change *c)
         .previous = c->previous,
         .version = c->version,
     };
+
+    if (e.flags & WATCH_HAD_PREVIOUS && too_large(&e, bytes_max)) {
+        e.flags = WATCH_HAD_LARGE;
+        e.previous = slice_of(NULL, 0);
+    }
+    return e;
 }
 
 struct recent_place recent_add(struct recent *h, const struct change *c,
                                  size_t bytes_max)
 {
     const struct recent_place gone = {h->number, 0};
-    struct watch_event e = event_of(c);
+    struct watch_event e = recent_event(c, bytes_max);
     size_t bytes = watch_event_bytes(&e), size = ROW_HEADER + bytes;
     struct recent_chunk *chunk;
     struct recent_place place;
@@ -95,7 +106,7 @@ struct recent_place recent_add(struct recent *h, const struct change *c,
 
     assert(c->version >= h->through);
     /* Also what is left of a transaction that held a change too large. */
-    if (size > bytes_max / 4 || c->version <= h->begin) {
+    if (too_large(&e, bytes_max) || c->version <= h->begin) {
         recent_reset(h, c->version);
         return gone;
     }

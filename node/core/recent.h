@@ -46,10 +46,13 @@ void recent_release(struct recent *h);
 /* Forget everything; from now on changes above `version` are kept. */
 void recent_reset(struct recent *h, uint64_t version);
 
+/* The change as it is kept, and told: what was before is left out where the
+ * event is too large with it (WATCH_HAD_LARGE). Borrows `c`'s bytes. */
+struct watch_event recent_event(const struct change *c, size_t bytes_max);
 /* One more change; versions never decrease. Nothing is kept beyond
- * `bytes_max`: an event that is larger than a quarter of it empties the ring
- * and is not kept itself (whoever is behind is told that it is compacted).
- * Gives the place before it. */
+ * `bytes_max`: an event that, even without what was before, is larger than a
+ * quarter of it empties the ring and is not kept itself (whoever is behind is
+ * told that it is compacted). Gives the place before it. */
 struct recent_place recent_add(struct recent *h, const struct change *c,
                                  size_t bytes_max);
 /* Every change up to `version` has been added. */

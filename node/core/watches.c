@@ -337,8 +337,7 @@ void watches_changed(struct shard *s, struct replica *r,
         m.place = recent_add(&d->recent, c, bytes_max);
         if (!d->count)
             continue;
-        m.event = (struct watch_event){c->kind, c->flags, c->key, c->value,
-                                       c->previous, c->version};
+        m.event = recent_event(c, bytes_max);
         watch_index_find(&d->index, c->keyspace, c->key, on_match, &m);
     }
     recent_reached(&d->recent, version_of(r, applied));

@@ -158,6 +158,32 @@ static void what_was_before_is_kept_with_it(void **state)
     recent_release(&h);
 }
 
+/* Broken: a small change of a large value would empty the group's history. */
+static void what_was_before_is_left_out_where_it_is_too_large(void **state)
+{
+    struct recent h = {0};
+    struct change c = {.kind = CHANGE_PUT, .flags = WATCH_HAD_PREVIOUS,
+                       .key = slice_str("k"), .version = 5,
+                       .value = slice_of(filler, 100000)};
+    struct recent_place at;
+    struct watch_event e;
+    uint32_t keyspace;
+
+    (void)state;
+    (void)recent_add(&h, &c, 1 << 20);
+    c.version = 6;
+    c.previous = slice_of(filler, 200000);
+    (void)recent_add(&h, &c, 1 << 20);
+    assert_int_equal(h.begin, 0);
+    assert_true(recent_find(&h, 5, &at));
+    assert_int_equal(recent_next(&h, &at, &keyspace, &e), RECENT_EVENT);
+    assert_int_equal(e.version, 6);
+    assert_int_equal(e.value.size, 100000);
+    assert_int_equal(e.flags, WATCH_HAD_LARGE);
+    assert_int_equal(e.previous.size, 0);
+    recent_release(&h);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -165,6 +191,7 @@ int main(void)
         cmocka_unit_test(a_reader_goes_on_where_it_was_or_is_told),
         cmocka_unit_test(a_change_that_is_too_large_leaves_a_gap_that_is_seen),
         cmocka_unit_test(what_was_before_is_kept_with_it),
+        cmocka_unit_test(what_was_before_is_left_out_where_it_is_too_large),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
