@@ -6,7 +6,7 @@
 
 #include "node/store/layout.h"
 
-enum { RECORD_FORMAT = 1, RECORD_BYTES = 48 };
+enum { RECORD_FORMAT = 1, RECORD_BYTES = 64, RECORD_SHORT_BYTES = 48 };
 
 void keyspaces_clear(struct keyspaces *k)
 {
@@ -71,7 +71,8 @@ enum status keyspaces_load(struct keyspaces *k, struct slice key,
         return STATUS_CORRUPT;
     if (value.data[0] != RECORD_FORMAT)
         return STATUS_WRONG_VERSION;
-    if (value.size != RECORD_BYTES || value.data[1] > 1 ||
+    if ((value.size != RECORD_BYTES && value.size != RECORD_SHORT_BYTES) ||
+        value.data[1] > 1 ||
         value.data[2] & ~KEYSPACE_LIMIT_FLAGS)
         return STATUS_CORRUPT;
     g = find_or_add(k, get_be32(key.data + 1));
@@ -82,6 +83,10 @@ enum status keyspaces_load(struct keyspaces *k, struct slice key,
     g->bytes_max = get_u64(value.data + 24);
     g->keys = get_u64(value.data + 32);
     g->bytes = get_u64(value.data + 40);
+    if (value.size == RECORD_BYTES) {
+        g->keys_most = get_u64(value.data + 48);
+        g->bytes_most = get_u64(value.data + 56);
+    }
     return STATUS_OK;
 }
 
@@ -108,6 +113,8 @@ void keyspaces_write(struct keyspaces *k, struct write_set *set)
         put_u64(at + 24, g->bytes_max);
         put_u64(at + 32, g->keys);
         put_u64(at + 40, g->bytes);
+        put_u64(at + 48, g->keys_most);
+        put_u64(at + 56, g->bytes_most);
     }
 }
 
@@ -120,6 +127,8 @@ void keyspaces_limit(struct keyspaces *k, const struct keyspace_limits *l)
     g->changed = l->changed;
     g->keys_max = l->keys_max;
     g->bytes_max = l->bytes_max;
+    g->keys_most = l->keys_most;
+    g->bytes_most = l->bytes_most;
     g->flags = l->flags;
     g->wanted_keys = g->wanted_bytes = 0;
     changed(k, g);
@@ -141,6 +150,12 @@ static bool is_over(uint64_t use, int64_t more, uint64_t max, bool none)
     return more > 0 && (max || none) && use + (uint64_t)more > max;
 }
 
+/* ... and beyond all that it may become? */
+static bool is_too_much(uint64_t use, int64_t more, uint64_t most, bool has)
+{
+    return !has || (most && use + (uint64_t)more > most);
+}
+
 enum status keyspaces_room(struct group_keyspace *g, int64_t keys,
                            int64_t bytes)
 {
@@ -151,8 +166,10 @@ enum status keyspaces_room(struct group_keyspace *g, int64_t keys,
 
     if (!over_keys && !over_bytes)
         return STATUS_OK;
-    if ((over_keys && !(g->flags & KEYSPACE_MORE_KEYS)) ||
-        (over_bytes && !(g->flags & KEYSPACE_MORE_BYTES)))
+    if ((over_keys && is_too_much(g->keys, keys, g->keys_most,
+                                  g->flags & KEYSPACE_MORE_KEYS)) ||
+        (over_bytes && is_too_much(g->bytes, bytes, g->bytes_most,
+                                   g->flags & KEYSPACE_MORE_BYTES)))
         return STATUS_QUOTA;
     if (over_keys)
         g->wanted_keys = MAX_OF(g->wanted_keys, g->keys + (uint64_t)keys);
@@ -180,6 +197,8 @@ void keyspace_limits_encode(const struct keyspace_limits *l, struct buf *out)
     buf_u64(out, l->keys_max);
     buf_u64(out, l->bytes_max);
     buf_u8(out, l->flags);
+    buf_u64(out, l->keys_most);
+    buf_u64(out, l->bytes_most);
 }
 
 enum status keyspace_limits_decode(struct slice value,
@@ -192,6 +211,11 @@ enum status keyspace_limits_decode(struct slice value,
     out->keys_max = reader_u64(&r);
     out->bytes_max = reader_u64(&r);
     out->flags = reader_left(&r) ? reader_u8(&r) : 0;
+    out->keys_most = out->bytes_most = 0;
+    if (reader_left(&r)) {
+        out->keys_most = reader_u64(&r);
+        out->bytes_most = reader_u64(&r);
+    }
     return r.failed || reader_left(&r) || !out->changed ||
                    out->flags & ~KEYSPACE_LIMIT_FLAGS
                ? STATUS_BAD_MESSAGE

@@ -8,10 +8,10 @@
  * One record 'k' per keyspace (node/store/layout.h):
  *
  *   u8 format | u8 purged | u8 flags | 5 x 0 | u64 changed | u64 keys max |
- *   u64 bytes max | u64 keys | u64 bytes
+ *   u64 bytes max | u64 keys | u64 bytes | u64 keys most | u64 bytes most
  *
  * The limits are this group's share for now (quota.h); the flags say whether
- * there is more to be had. Pure. */
+ * there is more to be had, `most` how much. Pure. */
 #ifndef NODE_CORE_KEYSPACES_H
 #define NODE_CORE_KEYSPACES_H
 
@@ -38,6 +38,8 @@ struct group_keyspace {
     uint8_t flags;      /* keyspace_limit_flag */
     uint64_t changed;   /* the map's epoch of these limits */
     uint64_t keys_max, bytes_max; /* 0: none */
+    uint64_t keys_most, bytes_most; /* with MORE: beyond it is over a QUOTA
+                                       all the same; 0: nobody said */
     uint64_t keys, bytes;
     /* Not stored. What the keyspace would hold here after what was BUSY since
      * the last limits; 0: nothing was. */
@@ -45,7 +47,7 @@ struct group_keyspace {
     /* Of limits that a leader has told: when, and when it looked last whether
      * they still are right, with what was known then. */
     instant told_at, looked_at;
-    uint64_t looked_changes;
+    uint64_t looked_changes; /* UINT64_MAX: it is to look again */
 };
 
 struct keyspaces {
@@ -70,6 +72,7 @@ struct keyspace_limits {
     uint32_t keyspace;
     uint64_t changed, keys_max, bytes_max;
     uint8_t flags;
+    uint64_t keys_most, bytes_most;
 };
 /* The limits of a counted keyspace as of epoch `changed`; of older epochs than
  * those known they are passed over. */
@@ -84,7 +87,8 @@ void keyspaces_count(struct keyspaces *k, struct group_keyspace *g,
                      int64_t keys, int64_t bytes);
 
 /* LIMITS command's value (an OP_KEYSPACE of a data group): u32 keyspace | u64
- * changed | u64 keys max | u64 bytes max | u8 flags (may be missing: 0).
+ * changed | u64 keys max | u64 bytes max | u8 flags | u64 keys most | u64 bytes
+ * most (the last two, or all three, may be missing: 0).
  * PURGE's: u32 keyspace. */
 void keyspace_limits_encode(const struct keyspace_limits *l, struct buf *out);
 MUST_CHECK enum status keyspace_limits_decode(struct slice value,

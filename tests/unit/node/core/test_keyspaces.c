@@ -84,6 +84,31 @@ static void over_a_share_is_busy_while_there_is_more(void **state)
     keyspaces_release(&k);
 }
 
+/* Would break: a write larger than all that is left would be BUSY until its
+ * client gives up, or a small one refused together with it. */
+static void beyond_all_there_may_be_is_no_room(void **state)
+{
+    struct keyspaces k = {0};
+    struct keyspace_limits l = {
+        .keyspace = 1, .changed = 1, .keys_max = 2, .bytes_max = 20,
+        .flags = KEYSPACE_MORE_KEYS | KEYSPACE_MORE_BYTES,
+        .keys_most = 5, .bytes_most = 50};
+    struct group_keyspace *g;
+
+    (void)state;
+    keyspaces_limit(&k, &l);
+    g = keyspaces_find(&k, 1);
+    assert_int_equal(keyspaces_room(g, 2, 20), STATUS_OK);
+    assert_int_equal(keyspaces_room(g, 2, 51), STATUS_QUOTA);
+    assert_int_equal(keyspaces_room(g, 6, 20), STATUS_QUOTA);
+    assert_int_equal(g->wanted_keys, 0);
+    assert_int_equal(g->wanted_bytes, 0);
+    assert_int_equal(keyspaces_room(g, 5, 50), STATUS_BUSY);
+    assert_int_equal(g->wanted_keys, 5);
+    assert_int_equal(g->wanted_bytes, 50);
+    keyspaces_release(&k);
+}
+
 /* A share of nothing is not the same as no limit. */
 static void a_share_may_be_nothing(void **state)
 {
@@ -129,17 +154,19 @@ static void records_load_as_written_and_only_changed_ones_are(void **state)
     keyspaces_write(&k, &set);
     assert_int_equal(set.count, 0);
     for (uint32_t id = 300; id > 0; id -= 100)
-        limit(&k, id, id, id * 2, id * 3);
+        keyspaces_limit(&k, &(struct keyspace_limits){
+                                id, id, id * 2, id * 3,
+                                KEYSPACE_MORE_KEYS, id * 4, id * 5});
     keyspaces_count(&k, keyspaces_find(&k, 200), 5, 50);
     keyspaces_purged(&k, 300);
     keyspaces_write(&k, &set);
     assert_int_equal(set.count, 3);
     while (write_set_next(&set, &at, &r)) {
         assert_int_equal(keyspaces_load(&back, r.key, r.value), STATUS_OK);
-        for (size_t n = 0; n < r.value.size; n++)
+        for (size_t n = 0; n < r.value.size; n++) /* 48: as it once was */
             assert_int_equal(keyspaces_load(&back, r.key,
                                             slice_of(r.value.data, n)),
-                             STATUS_CORRUPT);
+                             n == 48 ? STATUS_OK : STATUS_CORRUPT);
         ((uint8_t *)(uintptr_t)r.value.data)[0] = 9;
         assert_int_equal(keyspaces_load(&back, r.key, r.value),
                          STATUS_WRONG_VERSION);
@@ -157,6 +184,8 @@ static void records_load_as_written_and_only_changed_ones_are(void **state)
         assert_int_equal(a->keys, b->keys);
         assert_int_equal(a->bytes, b->bytes);
         assert_int_equal(a->flags, b->flags);
+        assert_int_equal(a->keys_most, b->keys_most);
+        assert_int_equal(a->bytes_most, b->bytes_most);
     }
     write_set_clear(&set);
     keyspaces_count(&k, keyspaces_find(&k, 100), 1, 1);
@@ -169,7 +198,8 @@ static void records_load_as_written_and_only_changed_ones_are(void **state)
 
 static void commands_read_back_as_written(void **state)
 {
-    struct keyspace_limits l = {1, 2, 3, 4, KEYSPACE_MORE_BYTES}, got;
+    struct keyspace_limits l = {1, 2, 3, 4, KEYSPACE_MORE_BYTES, 5, 6}, got;
+    const size_t none = 28, flags = 29; /* sizes that once were all */
     struct buf b = {0};
     uint32_t id;
 
@@ -181,14 +211,21 @@ static void commands_read_back_as_written(void **state)
     assert_int_equal(got.keys_max, l.keys_max);
     assert_int_equal(got.bytes_max, l.bytes_max);
     assert_int_equal(got.flags, KEYSPACE_MORE_BYTES);
-    for (size_t n = 0; n + 1 < b.size; n++)
-        assert_int_not_equal(keyspace_limits_decode(slice_of(b.data, n), &got),
-                             STATUS_OK);
+    assert_int_equal(got.keys_most, 5);
+    assert_int_equal(got.bytes_most, 6);
+    for (size_t n = 0; n < b.size; n++)
+        assert_int_equal(
+            keyspace_limits_decode(slice_of(b.data, n), &got) == STATUS_OK,
+            n == none || n == flags);
     /* As earlier versions wrote it. */
-    assert_int_equal(keyspace_limits_decode(slice_of(b.data, b.size - 1),
-                                            &got), STATUS_OK);
+    assert_int_equal(keyspace_limits_decode(slice_of(b.data, flags), &got),
+                     STATUS_OK);
+    assert_int_equal(got.flags, KEYSPACE_MORE_BYTES);
+    assert_int_equal(got.keys_most, 0);
+    assert_int_equal(keyspace_limits_decode(slice_of(b.data, none), &got),
+                     STATUS_OK);
     assert_int_equal(got.flags, 0);
-    b.data[b.size - 1] = KEYSPACE_LIMIT_FLAGS + 1;
+    b.data[none] = KEYSPACE_LIMIT_FLAGS + 1;
     assert_int_not_equal(keyspace_limits_decode(buf_slice(&b), &got),
                          STATUS_OK);
     buf_clear(&b);
@@ -209,6 +246,7 @@ int main(void)
         cmocka_unit_test(limits_of_an_older_map_are_passed_over),
         cmocka_unit_test(what_does_not_grow_is_always_allowed),
         cmocka_unit_test(over_a_share_is_busy_while_there_is_more),
+        cmocka_unit_test(beyond_all_there_may_be_is_no_room),
         cmocka_unit_test(a_share_may_be_nothing),
         cmocka_unit_test(a_purged_keyspace_stays_purged),
         cmocka_unit_test(records_load_as_written_and_only_changed_ones_are),
