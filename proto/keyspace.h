@@ -24,12 +24,13 @@
  * (node/core/quota.h). A write that does not fit into the keyspace any more is
  * refused with QUOTA; one that does not fit into its group's share with BUSY,
  * until the share is larger, some milliseconds later. While the nodes hear of
- * each other the whole exceeds a limit of keys by at most the number of groups
- * less one, and a limit of bytes by at most one write for each other group:
- * several may take in what is the last one. What is deleted makes room in other
- * groups within a second. Groups that nothing is heard of for 3 s keep what
- * they were last known to hold, never heard of: an equal part of the limit.
- * Deletes are never refused.
+ * each other within milliseconds the whole exceeds a limit by at most one write
+ * for each other group (of keys: by the number of groups less one, if writes
+ * are of one key): groups that ask in the same moment may each take in what is
+ * the last one. What is deleted makes room in other groups within a second.
+ * Groups that nothing is heard of for 3 s keep what they were last known to
+ * hold, never heard of: an equal part of the limit; until these 3 s are over
+ * what grows is BUSY. Deletes are never refused.
  *
  * The DEFAULT TTL is given to a SET that creates or replaces a key without a
  * deadline of its own or KEEP_TTL; also inside of transactions.

@@ -57,7 +57,24 @@ const struct quota_use *quota_of(const struct quota *q, uint32_t group)
     return at < q->n && q->v[at].group == group ? &q->v[at] : NULL;
 }
 
-static struct quota *find_or_add(struct quotas *q, uint32_t keyspace)
+bool quota_is_new(const struct quota *q, instant now)
+{
+    return instant_since(now, q->since).ms < QUOTA_SILENT_MS;
+}
+
+bool quota_is_heard(const struct quota *q, uint32_t group, instant since,
+                    instant now)
+{
+    const struct quota_use *u = quota_of(q, group);
+
+    if (!u)
+        return !quota_is_new(q, now);
+    return u->heard.ms > since.ms ||
+           instant_since(now, u->heard).ms >= QUOTA_SILENT_MS;
+}
+
+static struct quota *find_or_add(struct quotas *q, uint32_t keyspace,
+                                 instant now)
 {
     unsigned at = place_of(q, keyspace);
 
@@ -69,13 +86,13 @@ static struct quota *find_or_add(struct quotas *q, uint32_t keyspace)
     }
     memmove(q->v + at + 1, q->v + at, (q->n - at) * sizeof *q->v);
     q->n++;
-    q->v[at] = (struct quota){.keyspace = keyspace};
+    q->v[at] = (struct quota){.keyspace = keyspace, .since = now};
     return &q->v[at];
 }
 
 void quotas_heard(struct quotas *all, const struct quota_use *use)
 {
-    struct quota *q = find_or_add(all, use->keyspace);
+    struct quota *q = find_or_add(all, use->keyspace, use->heard);
     unsigned at = row_of(q, use->group);
     struct quota_use *u;
 
@@ -109,23 +126,24 @@ void quotas_forget(struct quotas *q, uint32_t keyspace)
     memmove(q->v + at, q->v + at + 1, (q->n - at) * sizeof *q->v);
 }
 
-uint64_t quota_share(const struct quota_ask *a, bool *more)
+uint64_t quota_share(const struct quota_ask *a, uint64_t *most)
 {
-    uint64_t unknown = a->limit / a->groups * a->unknown;
+    bool waits = a->unknown && a->waiting;
+    uint64_t unknown = waits ? 0 : a->limit / a->groups * a->unknown;
     uint64_t used = a->own + a->others + unknown;
     uint64_t left = used < a->limit ? a->limit - used : 0;
     uint64_t part = left / (2 * (uint64_t)a->groups);
     uint64_t need = a->wanted > a->own ? a->wanted - a->own : 0;
 
     assert(a->limit && a->groups && a->unknown < a->groups);
+    *most = a->own + left;
+    if (waits)
+        return a->own;
     if (a->groups == 1)
-        part = left;
+        return *most;
     part += !part && left;
-    need = need > left / 2 ? left : need * 2; /* the next one fits as well */
-    part = MAX_OF(part, need);
-    /* What nobody knows of may be free after all. */
-    *more = part < left || (a->unknown && a->own + a->others < a->limit);
-    return a->own + part;
+    /* No more than that: all groups may be asking now. */
+    return a->own + (need <= left ? MAX_OF(part, need) : part);
 }
 
 /* ---- USE ---- */

@@ -6,15 +6,20 @@
  * of what is left. The share goes into the group's log (LIMITS, keyspaces.h),
  * where it decides; here is only the arithmetic.
  *
- *   left  = limit - all uses (a group that was never heard of counts as if it
- *           had filled its part of the limit)
+ *   left  = limit - all uses
  *   share = own use + max(left / 2G, what a refused write needs, if it is left)
+ *   most  = own use + left: a write beyond it is refused for good
+ *
+ * A group that was never heard of is waited for, with shares of what is there
+ * already; from QUOTA_SILENT_MS on it counts as if it had filled its part of
+ * the limit.
  *
  * A share is raised again only when every other group was heard of since, or
- * has been silent for QUOTA_SILENT_MS. So all groups together take in at most
- * what is left, while each knows of the last raise of the others or the one
- * before; at the end, with less left than there are groups, each may take in
- * one write.
+ * has been silent for QUOTA_SILENT_MS. So groups that are raised at once, none
+ * knowing of the others, take in half of what is left together; with less left
+ * than that each may take in the one write that asked, where only one fitted.
+ * (That the words heard since tell of the others' last raise too is likely, not
+ * certain: they leave 20 ms apart, a raise is filled within a commit.)
  *
  * Pure. */
 #ifndef NODE_CORE_QUOTA_H
@@ -43,6 +48,7 @@ struct quota {
     struct quota_use *v;  /* by group */
     uint64_t keys, bytes; /* the sums */
     uint64_t changes;     /* grows with all that was heard */
+    instant since;        /* when the first word of any group was heard */
 };
 
 struct quotas {
@@ -56,6 +62,11 @@ void quotas_heard(struct quotas *q, const struct quota_use *use);
 /* NULL: nothing is known of this one. */
 const struct quota *quotas_find(const struct quotas *q, uint32_t keyspace);
 const struct quota_use *quota_of(const struct quota *q, uint32_t group);
+/* Is a group to be waited for that was never heard of? */
+bool quota_is_new(const struct quota *q, instant now);
+/* Was this group heard of after `since`, or is it silent? */
+bool quota_is_heard(const struct quota *q, uint32_t group, instant since,
+                    instant now);
 /* It is not counted any more. */
 void quotas_forget(struct quotas *q, uint32_t keyspace);
 
@@ -64,12 +75,13 @@ struct quota_ask {
     uint64_t limit;     /* above 0 */
     unsigned groups;    /* data groups, this one too */
     unsigned unknown;   /* others that nothing is known of */
+    bool waiting;       /* ... and that are still waited for */
     uint64_t own;       /* this group's use */
     uint64_t others;    /* the sum of those known */
     uint64_t wanted;    /* own use as a refused write would make it; 0: none */
 };
-/* The share; `*more`: there is room beyond it, which groups may still get. */
-uint64_t quota_share(const struct quota_ask *a, bool *more);
+/* The share; `*most`: what it may become at most, as far as is known. */
+uint64_t quota_share(const struct quota_ask *a, uint64_t *most);
 
 /* USE: u8 1 if an answer is wanted | u8 0 | u16 0 | u32 n | n times {u32
  * keyspace | u32 group | u64 index | u64 keys | u64 bytes}. */

@@ -8,7 +8,7 @@
 
 #include "proto/keyspace.h"
 
-enum { ASK_EVERY_MS = 20 };
+enum { ASK_EVERY_MS = 20, ROOM_EVERY_MS = 100 };
 
 static bool leads(const struct replica *r)
 {
@@ -119,36 +119,43 @@ void tenancy_map(struct shard *s)
 
 /* ---- shares ---- */
 
+/* Groups that nothing is known of. */
+static unsigned unknown_of(const struct shard *s, const struct quota *q)
+{
+    unsigned groups = s->map->n_groups - 1;
+
+    return groups - MIN_OF(q->n, groups);
+}
+
+/* After look_around(). */
 static struct keyspace_limits share_of(struct shard *s, struct replica *r,
                                        const struct map_keyspace *k)
 {
     const struct quota *q = quotas_find(&s->quotas, k->id);
-    const struct quota_use *was = q ? quota_of(q, r->group) : NULL;
+    const struct quota_use *was = quota_of(q, r->group);
     const struct group_keyspace *g =
         keyspaces_find(&r->machine.keyspaces, k->id);
-    unsigned groups = s->map->n_groups - 1;
-    unsigned known = q ? q->n - !!was : 0;
-    struct quota_ask a = {.groups = groups,
-                          .unknown = groups - 1 - MIN_OF(known, groups - 1)};
+    struct quota_ask a = {.groups = s->map->n_groups - 1,
+                          .unknown = unknown_of(s, q),
+                          .waiting = quota_is_new(q, s->now)};
     struct keyspace_limits l = {.keyspace = k->id, .changed = k->changed};
-    bool more;
 
     if (k->keys_max) {
         a.limit = k->keys_max;
         a.own = g ? g->keys : 0;
-        a.others = (q ? q->keys : 0) - (was ? was->keys : 0);
+        a.others = q->keys - was->keys;
         a.wanted = g ? g->wanted_keys : 0;
-        l.keys_max = quota_share(&a, &more);
-        l.flags |= more ? KEYSPACE_MORE_KEYS : 0;
+        l.keys_max = quota_share(&a, &l.keys_most);
+        l.flags |= l.keys_most > l.keys_max ? KEYSPACE_MORE_KEYS : 0;
         l.flags |= l.keys_max ? 0 : KEYSPACE_NO_KEYS;
     }
     if (k->bytes_max) {
         a.limit = k->bytes_max;
         a.own = g ? g->bytes : 0;
-        a.others = (q ? q->bytes : 0) - (was ? was->bytes : 0);
+        a.others = q->bytes - was->bytes;
         a.wanted = g ? g->wanted_bytes : 0;
-        l.bytes_max = quota_share(&a, &more);
-        l.flags |= more ? KEYSPACE_MORE_BYTES : 0;
+        l.bytes_max = quota_share(&a, &l.bytes_most);
+        l.flags |= l.bytes_most > l.bytes_max ? KEYSPACE_MORE_BYTES : 0;
         l.flags |= l.bytes_max ? 0 : KEYSPACE_NO_BYTES;
     }
     return l;
@@ -162,15 +169,8 @@ static bool all_heard(struct shard *s, const struct replica *r,
 
     for (unsigned i = 1; i < s->map->n_groups; i++) {
         uint32_t group = s->map->groups[i].id;
-        const struct quota_use *u = q ? quota_of(q, group) : NULL;
-        instant last = since;
-        if (group == r->group || leads(shard_find(s, group)))
-            continue;
-        if (u && u->heard.ms > since.ms)
-            continue;
-        if (u && u->heard.ms > last.ms)
-            last = u->heard;
-        if (instant_since(s->now, last).ms < QUOTA_SILENT_MS)
+        if (group != r->group && !leads(shard_find(s, group)) &&
+            !quota_is_heard(q, group, since, s->now))
             return false;
     }
     return true;
@@ -182,31 +182,50 @@ static bool is_short(uint64_t use, uint64_t told, uint64_t now)
     return now > told && told < use + (now - use + 1) / 2;
 }
 
+/* Is what is wanted not to be had any more? */
+static bool is_vain(uint64_t told, uint64_t now, uint64_t wanted)
+{
+    return now < told && wanted > now;
+}
+
+enum news {
+    NEWS_NONE,
+    NEWS_LATER, /* not yet */
+    NEWS_NOW,
+};
+
 /* Is there something else to tell the group than it was told? */
-static bool is_news(struct shard *s, struct replica *r,
-                    const struct map_keyspace *k,
-                    struct group_keyspace *told,
-                    const struct keyspace_limits *l)
+static enum news news_of(struct shard *s, struct replica *r,
+                         const struct map_keyspace *k,
+                         const struct group_keyspace *told,
+                         const struct keyspace_limits *l)
 {
     const struct group_keyspace *g =
         keyspaces_find(&r->machine.keyspaces, k->id);
-    bool wanted = g && (g->wanted_keys || g->wanted_bytes);
+    uint64_t keys = g ? g->wanted_keys : 0, bytes = g ? g->wanted_bytes : 0;
+    bool wanted = keys || bytes;
     bool less = l->keys_max < told->keys_max || l->bytes_max < told->bytes_max;
     bool raise = is_short(g ? g->keys : 0, told->keys_max, l->keys_max) ||
                  is_short(g ? g->bytes : 0, told->bytes_max, l->bytes_max) ||
                  (wanted && (l->keys_max > told->keys_max ||
                              l->bytes_max > told->bytes_max));
+    bool other = l->flags != told->flags ||
+                 is_vain(told->keys_most, l->keys_most, keys) ||
+                 is_vain(told->bytes_most, l->bytes_most, bytes);
+    /* Others delete: nobody here may want it. */
+    bool room = l->keys_most > told->keys_most ||
+                l->bytes_most > told->bytes_most;
+    bool due = raise || less || other ||
+               (room && instant_since(s->now, told->told_at).ms >=
+                            ROOM_EVERY_MS);
 
-    if (!raise && !less && l->flags == told->flags) {
-        if (wanted)
-            tell_soon(s, true);
-        return false;
-    }
-    if (all_heard(s, r, k, told->told_at))
-        return true;
+    if (due && all_heard(s, r, k, told->told_at))
+        return NEWS_NOW;
     if (wanted)
         tell_soon(s, true);
-    return less && !raise;
+    if (less && !raise)
+        return NEWS_NOW;
+    return due || room ? NEWS_LATER : NEWS_NONE;
 }
 
 /* What the groups led here hold, exactly. */
@@ -232,6 +251,16 @@ static bool is_to_be_looked_at(struct shard *s, const struct replica *r,
             s->now.ms != told->looked_at.ms);
 }
 
+/* What was looked at. What is still to be told, or changes with time alone, is
+ * to be looked at again. */
+static uint64_t looked(const struct shard *s, const struct quota *q,
+                       enum news news)
+{
+    bool waits = unknown_of(s, q) && quota_is_new(q, s->now);
+
+    return waits || news != NEWS_NONE ? UINT64_MAX : q->changes;
+}
+
 /* The limits of a counted keyspace, ahead of its first command here, and again
  * when its share has changed. */
 static enum status tell_limits(struct shard *s, struct replica *r,
@@ -240,6 +269,8 @@ static enum status tell_limits(struct shard *s, struct replica *r,
 {
     struct group_keyspace *told = keyspaces_find(&r->told, k->id);
     bool first = !told || told->changed < k->changed;
+    enum news news = NEWS_NOW;
+    const struct quota *q;
     struct operation o = {.op = OP_KEYSPACE};
     struct keyspace_limits l;
     struct buf value = {0};
@@ -248,13 +279,15 @@ static enum status tell_limits(struct shard *s, struct replica *r,
     if (!first && !is_to_be_looked_at(s, r, told))
         return STATUS_OK;
     look_around(s, k->id);
+    q = quotas_find(&s->quotas, k->id);
     l = share_of(s, r, k);
     if (!first) {
+        news = news_of(s, r, k, told, &l);
         told->looked_at = s->now;
-        told->looked_changes = quotas_find(&s->quotas, k->id)->changes;
-        if (!is_news(s, r, k, told, &l))
-            return STATUS_OK;
+        told->looked_changes = looked(s, q, news);
     }
+    if (news != NEWS_NOW)
+        return STATUS_OK;
     keyspace_limits_encode(&l, &value);
     o.value = buf_slice(&value);
     ok = requests_own(s, r, &o, fx);
@@ -262,7 +295,9 @@ static enum status tell_limits(struct shard *s, struct replica *r,
     if (!ok)
         return STATUS_BUSY;
     keyspaces_limit(&r->told, &l);
-    keyspaces_find(&r->told, k->id)->told_at = s->now;
+    told = keyspaces_find(&r->told, k->id);
+    told->told_at = told->looked_at = s->now;
+    told->looked_changes = looked(s, q, NEWS_NONE);
     return STATUS_OK;
 }
 

@@ -225,6 +225,97 @@ static void a_small_limit_is_that_of_the_whole_keyspace(void **state)
     end();
 }
 
+static enum status delete(const char *keyspace, const char *key)
+{
+    struct operation o = {.op = OP_DELETE, .key = slice_str(key)};
+
+    return ask_op(&t.c.nodes[1], keyspace, o, NULL)->status;
+}
+
+/* Would break: a group that looks for room when some groups have told that they
+ * made some, and others have told nothing yet, would not look again. */
+static void room_is_found_by_who_asks_all_the_time(void **state)
+{
+    struct keyspace_change c = {.action = KEYSPACE_CREATE,
+                                .set = KEYSPACE_SET_KEYS, .keys_max = 6};
+
+    (void)state;
+    start(6);
+    for (unsigned i = 0; i < 3; i += 2) { /* each node tells at its own time */
+        start_crash(&t.c, &t.c.nodes[i]);
+        trial_run(&t, 1170);
+        start_node(&t.c, &t.c.nodes[i]);
+        trial_run(&t, 6000); /* it leads again */
+    }
+    for (char who = 'a'; who < 'a' + 12; who++) {
+        char name[] = {'n', who, 0}, other[] = {'{', who, '2', '}', 0};
+        char key[] = {'{', who, '}', '0', 0};
+        enum status st = STATUS_QUOTA;
+        assert_int_equal(change(name, c), STATUS_OK);
+        assert_int_equal(set_again(name, other), STATUS_OK);
+        for (; key[3] < '5'; key[3]++)
+            assert_int_equal(set_again(name, key), STATUS_OK);
+        assert_int_equal(set_again(name, key), STATUS_QUOTA);
+        assert_int_equal(delete(name, other), STATUS_OK);
+        for (unsigned i = 0; i < 100 && st != STATUS_OK; i++) {
+            trial_run(&t, 10);
+            st = set(name, key);
+        }
+        assert_int_equal(st, STATUS_OK);
+    }
+    end();
+}
+
+/* Would break: after a restart of all nodes each group would believe that the
+ * others hold no more than their part. */
+static void nothing_is_guessed_after_a_restart(void **state)
+{
+    struct keyspace_change c = {.action = KEYSPACE_CREATE,
+                                .set = KEYSPACE_SET_KEYS, .keys_max = 12};
+
+    (void)state;
+    start(6);
+    assert_int_equal(change("full", c), STATUS_OK);
+    for (char key[] = "{t}a"; key[3] < 'a' + 12; key[3]++)
+        assert_int_equal(set_again("full", key), STATUS_OK);
+    for (unsigned i = 0; i < 3; i++)
+        start_crash(&t.c, &t.c.nodes[i]);
+    for (unsigned i = 0; i < 3; i++)
+        start_node(&t.c, &t.c.nodes[i]);
+    for (char key[] = "{a}"; key[1] < 'a' + 12; key[1]++)
+        assert_int_equal(set_again("full", key), STATUS_QUOTA);
+    end();
+}
+
+/* Would break: what is larger than all that is left would be BUSY until its
+ * client gives up, or would take the room of smaller ones with it. */
+static void what_never_fits_is_refused_by_itself(void **state)
+{
+    static char value[2000];
+    struct keyspace_change c = {.action = KEYSPACE_CREATE,
+                                .set = KEYSPACE_SET_BYTES,
+                                .bytes_max = 1000};
+    struct operation large = {.op = OP_SET, .key = slice_str("{a}large"),
+                              .value = slice_of(value, sizeof value)};
+    struct operation small = {.op = OP_SET, .value = slice_of(value, 90)};
+
+    (void)state;
+    start(6);
+    assert_int_equal(change("bytes", c), STATUS_OK);
+    for (unsigned i = 0; i < 10; i++) {
+        char key[] = {'{', 'a', '}', (char)('0' + i), 0};
+        assert_int_equal(ask_op(&t.c.nodes[1], "bytes", large, NULL)->status,
+                         STATUS_QUOTA);
+        small.key = slice_str(key);
+        assert_int_equal(ask_op(&t.c.nodes[1], "bytes", small, NULL)->status,
+                         STATUS_OK);
+    }
+    small.key = slice_str("{a}more");
+    assert_int_equal(ask_op(&t.c.nodes[1], "bytes", small, NULL)->status,
+                     STATUS_QUOTA);
+    end();
+}
+
 /* Bytes, of values that are large for what is left. */
 static void the_last_bytes_go_to_who_can_use_them(void **state)
 {
@@ -331,6 +422,9 @@ int main(void)
         cmocka_unit_test(a_drop_goes_on_after_crashes),
         cmocka_unit_test(limits_hold_across_leaders),
         cmocka_unit_test(a_small_limit_is_that_of_the_whole_keyspace),
+        cmocka_unit_test(room_is_found_by_who_asks_all_the_time),
+        cmocka_unit_test(nothing_is_guessed_after_a_restart),
+        cmocka_unit_test(what_never_fits_is_refused_by_itself),
         cmocka_unit_test(the_last_bytes_go_to_who_can_use_them),
         cmocka_unit_test(sets_get_the_default_ttl),
         cmocka_unit_test(a_retry_elsewhere_returns_the_first_result),
