@@ -293,6 +293,10 @@ bool group_installing(const struct group *g);
 
 /* ---- reading the log for slow followers ---- */
 
+/* As leader: entries that a follower needs cannot be read, time after time; it
+ * gets a snapshot instead as soon as a flush lets the log be cut there. */
+bool group_wants_flush(const struct group *g);
+
 /* Answers GROUP_LOG_READ with its first `n` entries, at least one (each with
  * its payload unless that is empty); n == 0 says that they cannot be read. The
  * rest is asked for again. Nothing is sent if term or role have changed.

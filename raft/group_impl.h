@@ -44,6 +44,7 @@ struct peer {
     instant catching_at;
     /* Entries being read from the wal for it: next .. end; token 0: none. */
     uint64_t read_token, read_next, read_end;
+    unsigned reads_failed; /* one after the other */
 };
 
 /* A message that waits until `seq` is durable. */
@@ -96,6 +97,7 @@ struct group {
     struct peer peers[MEMBERS_MAX];
     unsigned n_peers;
     uint64_t token;
+    uint64_t unreadable; /* the highest entry of which reads failed; or 0 */
     struct {
         uint64_t to; /* 0: none */
         instant until, again;

@@ -43,6 +43,7 @@ void group_begin_lead(struct group *g, uint64_t barrier)
 {
     g->lead_term = g->term;
     g->barrier = barrier;
+    g->unreadable = 0;
     for (unsigned i = 0; i < g->n_peers; i++)
         g->peers[i] = (struct peer){.replica = g->peers[i].replica};
 }

@@ -1,9 +1,11 @@
 /* group_send.c - outgoing messages: filling them from the log, holding them
  * until what they depend on is durable, reading old entries for them. */
 #include <assert.h>
+#include <inttypes.h>
 #include <stdlib.h>
 
 #include "proto/base/bytes.h"
+#include "proto/base/log.h"
 #include "proto/base/planted.h"
 #include "raft/group_impl.h"
 
@@ -168,6 +170,37 @@ static void send_append(struct group *g, const struct raft_message *out,
     read_on(g, p, fx);
 }
 
+/* Old entries on our disk are damaged, and libraft sends no snapshot while its
+ * log has them: cut the log behind what `p` needs first. What left memory was
+ * applied, so a flush lets it go. */
+static void read_failed(struct group *g, struct peer *p,
+                        struct group_effects *fx)
+{
+    enum { READS_FAILED_MAX = 8 };
+
+    if (++p->reads_failed < READS_FAILED_MAX)
+        return;
+    p->reads_failed = 0;
+    if (g->unreadable < p->read_next) {
+        g->unreadable = p->read_next;
+        log_warn("log_unreadable",
+                 "group=%u index=%" PRIu64 " replica=%" PRIu64
+                 " instead=snapshot",
+                 g->o.group, p->read_next, p->replica);
+    }
+    /* libraft's snapshot has to move for that. */
+    if (g->tail.last == g->snapshot_index && !group_submit_barrier(g, fx))
+        return;
+    group_try_truncate(g, fx);
+    group_settle(g, fx);
+}
+
+bool group_wants_flush(const struct group *g)
+{
+    return g->role == GROUP_LEADER && g->unreadable >= g->tail.first &&
+           MAX_OF(g->unreadable, g->snapshot_index + 1) > g->flushed;
+}
+
 void group_log_read_done(struct group *g, instant now, uint64_t token,
                          const struct group_entry *entries, unsigned n,
                          struct group_effects *fx)
@@ -191,8 +224,13 @@ void group_log_read_done(struct group *g, instant now, uint64_t token,
         n = 0;
     while (at < n && entries[at].term == tail_term(&g->tail, p->read_next + at))
         at++;
-    if (n == 0 || at != n || !can_anchor(g, p->read_next - 1))
+    if (!can_anchor(g, p->read_next - 1))
         return;
+    if (n == 0 || at != n) {
+        read_failed(g, p, fx);
+        return;
+    }
+    p->reads_failed = 0;
     m = append_message(g, p->replica, p->read_next - 1, n);
     for (unsigned i = 0; i < n; i++) {
         m->entries[i] = entries[i];

@@ -141,17 +141,29 @@ static uint64_t held_at(struct group *g, struct group_effects *fx)
     return index;
 }
 
+/* Is there an entry that a follower needs and that cannot be read? Then the log
+ * is cut just behind it, whoever it was kept for. */
+static bool cuts_damaged(const struct group *g)
+{
+    return g->role == GROUP_LEADER && g->unreadable >= g->tail.first &&
+           g->unreadable <= g->flushed;
+}
+
 void group_try_truncate(struct group *g, struct group_effects *fx)
 {
     uint64_t index, trailing;
+    bool damaged;
 
     if (g->role == GROUP_STARTING || g->role == GROUP_FAILED)
         return;
     index = held_at(g, fx);
+    damaged = cuts_damaged(g);
+    if (damaged)
+        index = g->flushed;
     if (!guard_may_truncate(g->install.active, group_snapshot_sending(g), index,
                             g->snapshot_index, g->commit))
         return;
-    trailing = trailing_of(g, index);
+    trailing = damaged ? index - g->unreadable : trailing_of(g, index);
     if (!step_snapshot(g, index, (unsigned)trailing, fx))
         return;
     /* As libraft does: nothing goes unless something is behind `trailing`. */

@@ -345,11 +345,17 @@ static bool largest(const struct shard *s, const struct replica *r)
 void replica_flush_if_due(struct shard *s, struct replica *r,
                           struct effects *fx)
 {
+    if (r->flushing || r->applied <= r->flushed)
+        return;
+    if (r->unflushed_bytes >= s->o.group_flush_bytes ||
+        (unflushed_total(s) > s->o.node_flush_bytes && largest(s, r)))
+        replica_flush(s, r, fx);
+}
+
+void replica_flush(struct shard *s, struct replica *r, struct effects *fx)
+{
     if (!r->raft || r->flushing || r->mode != REPLICA_SERVING ||
         r->applied <= r->flushed || !instant_reached(s->now, r->flush_again))
-        return;
-    if (r->unflushed_bytes < s->o.group_flush_bytes &&
-        !(unflushed_total(s) > s->o.node_flush_bytes && largest(s, r)))
         return;
     r->flushing = true;
     r->unflushed_bytes = 0;
@@ -386,13 +392,8 @@ void replica_on_flush_wanted(struct shard *s, const struct event *e,
         effects_add(fx, EFFECT_REWRITE, group);
         return;
     }
-    if (!runs || r->flushing || r->mode != REPLICA_SERVING ||
-        r->applied <= r->flushed ||
-        !instant_reached(s->now, r->flush_again))
-        return;
-    r->flushing = true;
-    r->unflushed_bytes = 0;
-    effects_add(fx, EFFECT_FLUSH, group);
+    if (r)
+        replica_flush(s, r, fx);
 }
 
 void replica_on_flushed(struct shard *s, const struct event *e,

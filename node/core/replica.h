@@ -98,7 +98,6 @@ struct replica {
     uint64_t flushed;          /* the store's durable record's index */
     uint64_t unflushed_bytes;  /* of log, applied since the last flush began */
     bool flushing;
-    unsigned log_reads_failed; /* as leader, one after the other */
     instant flush_again;       /* a flush was refused: not before this */
 
     unsigned restarts;         /* after failures, without success between */

@@ -338,25 +338,6 @@ static void on_persisted(struct shard *s, const struct event *e,
     replica_carry(s, r, fx);
 }
 
-/* Old entries on its disk are damaged: a follower that needs them would never
- * catch up. Another replica has them, too. */
-static void count_failed_reads(struct shard *s, struct replica *r,
-                               unsigned entries)
-{
-    enum { FAILED_READS_MAX = 8 };
-
-    if (entries || r->role != GROUP_LEADER) {
-        r->log_reads_failed = 0;
-        return;
-    }
-    if (++r->log_reads_failed < FAILED_READS_MAX)
-        return;
-    r->log_reads_failed = 0;
-    log_warn("log_unreadable", "group=%u", r->group);
-    if (group_transfer(r->raft, s->now, 0, &s->raft_fx) != STATUS_OK)
-        log_warn("transfer_refused", "group=%u", r->group);
-}
-
 static void on_log_read(struct shard *s, const struct event *e,
                         struct effects *fx)
 {
@@ -364,10 +345,11 @@ static void on_log_read(struct shard *s, const struct event *e,
 
     if (!r || !r->raft)
         return;
-    count_failed_reads(s, r, e->log_read.n);
     group_log_read_done(r->raft, s->now, e->log_read.token,
                         e->log_read.entries, e->log_read.n, &s->raft_fx);
     replica_carry(s, r, fx);
+    if (r->raft && group_wants_flush(r->raft))
+        replica_flush(s, r, fx);
 }
 
 /* A hanging disk must not keep leaderships: hand them over once, and while it

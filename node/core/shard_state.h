@@ -217,6 +217,8 @@ void replica_carry(struct shard *s, struct replica *r, struct effects *fx);
 /* It must not go on: say why, answer everybody, keep nothing running. */
 void replica_stop(struct shard *s, struct replica *r, enum replica_mode mode,
                   const char *reason, struct effects *fx);
+/* Unless it runs already, or there is nothing to flush. */
+void replica_flush(struct shard *s, struct replica *r, struct effects *fx);
 void replica_flush_if_due(struct shard *s, struct replica *r,
                           struct effects *fx);
 void replica_on_flushed(struct shard *s, const struct event *e,

@@ -212,6 +212,102 @@ static void wrong_or_missing_answers_send_nothing(void **state)
     free_entries(e);
 }
 
+static void try_again(struct one *x)
+{
+    one_accept(x, 2, 6);
+    one_reject(x, 3, 6, 1);
+    x->now = instant_add(x->now, MS(200));
+    group_timeout(x->g, x->now, &x->fx);
+}
+
+/* The next `n` reads for 3 fail; with the next heartbeat it is tried again. */
+static void fail_reads(struct one *x, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        struct group_effect *e = one_find(x, GROUP_LOG_READ, 0);
+        uint64_t token;
+        assert_non_null(e);
+        token = e->log_read.token;
+        one_clear(x);
+        group_log_read_done(x->g, x->now, token, NULL, 0, &x->fx);
+        try_again(x);
+    }
+}
+
+/* Damage on our disk: a snapshot brings what the log cannot, without anybody
+ * losing leadership or waiting; the rest of the log stays. */
+static void who_needs_unreadable_entries_gets_a_snapshot(void **state)
+{
+    struct tail_budget budget = {0};
+    struct one x = {0};
+    struct group_effect *e;
+
+    (void)state;
+    lagging(&x, &budget);
+    fail_reads(&x, 7);
+    assert_false(group_wants_flush(x.g));
+    fail_reads(&x, 1);
+    assert_true(group_wants_flush(x.g));
+    assert_int_equal(group_first(x.g), 1);
+    one_clear(&x);
+    group_flushed(x.g, x.now, 5, &x.fx);
+    assert_false(group_wants_flush(x.g));
+    assert_int_equal(group_first(x.g), 3);
+    try_again(&x);
+    e = one_find(&x, GROUP_SNAPSHOT_WANTED, 0);
+    assert_non_null(e);
+    assert_int_equal(e->snapshot_wanted.to, 3);
+    assert_int_equal(e->snapshot_wanted.index, 5);
+    assert_int_equal(group_can_submit(x.g, 100), STATUS_OK);
+    one_release(&x);
+}
+
+/* libraft's snapshot is at the log's end already: it needs a new entry. */
+static void that_works_in_an_idle_group_too(void **state)
+{
+    struct tail_budget budget = {0};
+    struct one x = {.options.trailing = 100};
+
+    (void)state;
+    lagging(&x, &budget);
+    group_flushed(x.g, x.now, 6, &x.fx);
+    assert_int_equal(group_first(x.g), 1);
+    fail_reads(&x, 8);
+    assert_int_equal(group_last(x.g), 7);
+    one_persist(&x);
+    one_accept(&x, 2, 7);
+    assert_int_equal(group_commit(x.g), 7);
+    group_applied(x.g, 7);
+    assert_true(group_wants_flush(x.g));
+    group_flushed(x.g, x.now, 7, &x.fx);
+    assert_int_equal(group_first(x.g), 3);
+    one_clear(&x);
+    try_again(&x);
+    assert_int_equal(one_count(&x, GROUP_SNAPSHOT_WANTED), 1);
+    one_release(&x);
+}
+
+/* A disk that is only busy, or mended, is no reason. */
+static void a_read_that_succeeds_forgives_those_before(void **state)
+{
+    const struct group_entry *entries = wal_entries();
+    struct tail_budget budget = {0};
+    struct one x = {0};
+    uint64_t token;
+
+    (void)state;
+    lagging(&x, &budget);
+    fail_reads(&x, 7);
+    token = one_find(&x, GROUP_LOG_READ, 0)->log_read.token;
+    one_clear(&x);
+    group_log_read_done(x.g, x.now, token, entries, 4, &x.fx);
+    try_again(&x);
+    fail_reads(&x, 7);
+    assert_false(group_wants_flush(x.g));
+    free_entries(entries);
+    one_release(&x);
+}
+
 /* L15: libraft answers a lower term with memory it never wrote. */
 static void a_stale_term_is_answered_with_zero(void **state)
 {
@@ -254,6 +350,9 @@ int main(void)
         cmocka_unit_test(a_follower_is_kept_quiet_while_we_read),
         cmocka_unit_test(a_read_of_an_earlier_leadership_is_dropped),
         cmocka_unit_test(wrong_or_missing_answers_send_nothing),
+        cmocka_unit_test(who_needs_unreadable_entries_gets_a_snapshot),
+        cmocka_unit_test(that_works_in_an_idle_group_too),
+        cmocka_unit_test(a_read_that_succeeds_forgives_those_before),
         cmocka_unit_test(a_stale_term_is_answered_with_zero),
         cmocka_unit_test(a_rejection_skips_what_cannot_match),
     };

@@ -83,6 +83,43 @@ static void leadership_returns_to_the_preferred_replica(void **state)
     trial_release(&t);
 }
 
+static bool has_all(struct trial *x, void *arg)
+{
+    struct sim_node *leader = trial_leader(x, 1);
+    struct replica *r = trial_replica(arg, 1);
+
+    return leader && leader != arg && r &&
+           r->applied == trial_replica(leader, 1)->applied;
+}
+
+/* No replica can read its log back, and none has it in memory: whoever leads,
+ * a follower that lacks entries has to be brought up by a snapshot. */
+static void a_log_that_cannot_be_read_stops_no_follower(void **state)
+{
+    struct cluster_options o = trial_three();
+    struct sim_node *late;
+    unsigned installs;
+
+    (void)state;
+    o.trailing = 1000; /* no flush brings a snapshot by itself */
+    trial_start(&t, &o);
+    for (unsigned i = 0; i < o.nodes; i++)
+        loop_of(&t.c.nodes[i], 1)->shard->tail_budget.bytes_max = 0;
+    late = trial_other(&t, trial_elect(&t, 1));
+    start_crash(&t.c, late);
+    for (unsigned i = 0; i < 20; i++)
+        trial_answer(&t, trial_elect(&t, 1), OP_SET, 0);
+    t.c.log_reads_fail = true;
+    installs = t.c.count.installs;
+    start_node(&t.c, late);
+    trial_run(&t, 100);
+    trial_wait(&t, 10000, has_all, late, "a follower that has caught up");
+    assert_true(t.c.count.installs > installs);
+    cluster_heal(&t.c);
+    trial_judge(&t);
+    trial_release(&t);
+}
+
 static unsigned turns;
 
 static void count_turns(void *arg UNUSED, struct sim_loop *l UNUSED)
@@ -114,6 +151,7 @@ int main(void)
         cmocka_unit_test(a_hanging_disk_gives_leaderships_away),
         cmocka_unit_test(stopping_hands_over_first),
         cmocka_unit_test(leadership_returns_to_the_preferred_replica),
+        cmocka_unit_test(a_log_that_cannot_be_read_stops_no_follower),
         cmocka_unit_test(an_idle_cluster_hardly_wakes),
     };
 
