@@ -11,7 +11,17 @@
 #include "proto/base/log.h"
 #include "proto/base/planted.h"
 
-enum { STEP_BYTES = 512 * 1024, STEP_ENTRIES = 256, STEP_KEYS = 512 };
+enum {
+    STEP_BYTES = 512 * 1024,
+    STEP_ENTRIES = 256,
+    STEP_KEYS = 512,
+    STEP_WISHES = 64, /* whole old values, of up to 1 MiB each */
+};
+
+static unsigned entries_max(const struct applying *a)
+{
+    return (unsigned)STEP_ENTRIES >> a->halved;
+}
 
 static void settle(struct applying *a, const struct waiter *w,
                    struct result result)
@@ -102,6 +112,8 @@ static void execute(struct shard *s, struct replica *r, struct effects *fx)
             settle(a, &b->waiters[k], s->results[k]);
         proposals_decided(&r->proposals, b);
     }
+    if (a->halved && view_fetched_bytes(&step->view) <= VIEW_BYTES_MAX / 4)
+        a->halved--; /* twice as many would do */
     a->done_seq = r->proposals.done;
     put_record(r);
     a->state = APPLY_WRITING;
@@ -109,10 +121,9 @@ static void execute(struct shard *s, struct replica *r, struct effects *fx)
     e->apply.set = &step->set;
 }
 
-/* Choose the step's entries, up to `last`, and name what they need. False: the
- * replica had to stop. */
-static bool collect(struct shard *s, struct replica *r, uint64_t last,
-                    struct effects *fx)
+/* Choose the step's entries and name what they need. False: the replica had to
+ * stop. */
+static bool collect(struct shard *s, struct replica *r, struct effects *fx)
 {
     struct applying *a = &r->apply;
     struct machine_step *step = applying_step(a);
@@ -121,14 +132,15 @@ static bool collect(struct shard *s, struct replica *r, uint64_t last,
     machine_step_begin(step, &r->machine, r->applied_clock_ms);
     a->n_settled = 0;
     a->bytes = 0;
-    for (i = r->applied + 1; i <= last; i++) {
+    for (i = r->applied + 1; i <= r->committed; i++) {
         const struct group_entry *e = group_entry_at(r->raft, i);
         enum status st = STATUS_OK;
 
         assert(e);
         if (i > r->applied + 1 &&
-            (a->bytes >= STEP_BYTES || i - r->applied > STEP_ENTRIES ||
-             step->view.n >= STEP_KEYS))
+            (a->bytes >= STEP_BYTES ||
+             i - r->applied > entries_max(a) ||
+             step->view.n >= STEP_KEYS || step->view.n_wishes >= STEP_WISHES))
             break;
         if (e->type == ENTRY_COMMAND)
             st = e->payload ? machine_needs(&r->machine, step,
@@ -161,6 +173,23 @@ static void fetch(struct replica *r, struct effects *fx)
     e->fetch.bytes_max = VIEW_BYTES_MAX;
 }
 
+/* The entries are chosen: read what they need, if anything, then do them. */
+static void begin(struct shard *s, struct replica *r, struct effects *fx)
+{
+    if (view_empty(&applying_step(&r->apply)->view))
+        execute(s, r, fx);
+    else
+        fetch(r, fx);
+}
+
+/* What `n` entries need was too much for one step: half as many at most. */
+static void halve(struct applying *a, uint64_t n)
+{
+    assert(n > 1);
+    while (entries_max(a) > n / 2)
+        a->halved++;
+}
+
 void apply_more(struct shard *s, struct replica *r, struct effects *fx)
 {
     struct applying *a = &r->apply;
@@ -172,13 +201,10 @@ void apply_more(struct shard *s, struct replica *r, struct effects *fx)
         s->apply_waiting = true;
         return;
     }
-    if (!collect(s, r, r->committed, fx))
+    if (!collect(s, r, fx))
         return;
     s->apply_left -= MIN_OF(s->apply_left, a->bytes);
-    if (view_empty(&applying_step(a)->view))
-        execute(s, r, fx);
-    else
-        fetch(r, fx);
+    begin(s, r, fx);
 }
 
 /* Whoever waits for a step that did not happen: it may still happen, when the
@@ -243,9 +269,10 @@ void apply_on_fetched(struct shard *s, const struct event *e,
         execute(s, r, fx);
         return;
     }
-    /* Too much for one step: the first entry alone. It was read before. */
-    if (collect(s, r, r->applied + 1, fx))
-        fetch(r, fx);
+    /* They were read before, so this does not fail. */
+    halve(a, a->last - r->applied);
+    if (collect(s, r, fx))
+        begin(s, r, fx);
 }
 
 static void publish_map(struct replica *r, struct effects *fx)

@@ -55,6 +55,8 @@ struct applying {
     uint64_t last;             /* the last entry of the set */
     uint64_t term;             /* its term */
     uint64_t bytes;            /* of log */
+    unsigned halved;           /* how often the most entries of a step were:
+                                  the records of more were too large */
     uint64_t done_seq;         /* of proposals, once it is applied */
     uint64_t clock_ms;
     uint64_t change_index;     /* a CHANGE among the entries; 0: none */
