@@ -239,6 +239,7 @@ static void cancelled(struct shard *s, struct replica *r, struct effects *fx)
 {
     r->apply.cancelled = false;
     r->apply.state = APPLY_IDLE;
+    snapshots_apply_over(r, fx);
     apply_more(s, r, fx);
 }
 

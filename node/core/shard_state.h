@@ -373,6 +373,8 @@ void snapshots_on_checkpoint(struct shard *s, const struct event *e,
                              struct effects *fx);
 void snapshots_on_install(struct shard *s, const struct event *e,
                           struct effects *fx);
+/* The event of an APPLY that was under way when the install began. */
+void snapshots_apply_over(struct replica *r, struct effects *fx);
 bool snapshots_on_ask(struct shard *s, struct peer *p, struct slice body,
                       struct effects *fx);
 bool snapshots_on_chunk(struct shard *s, const struct peer *p,

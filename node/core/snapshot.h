@@ -38,6 +38,7 @@ enum snapshot_receive_state {
     RECEIVE_BEGINNING,       /* INSTALL_BEGIN is under way */
     RECEIVE_FILES,
     RECEIVE_WRITING,         /* a piece is being written */
+    RECEIVE_WHOLE,           /* an APPLY of before is still under way */
     RECEIVE_COMMITTING,
 };
 

@@ -248,6 +248,24 @@ static void install_effect(struct replica *r, enum effect_type type,
     e->install.n_files = in->n_files;
 }
 
+/* The new store takes the place of the one that an APPLY may still be writing
+ * to: that one has to be over, or it would land in the new store. */
+static void switch_over(struct replica *r, struct effects *fx)
+{
+    if (r->apply.state == APPLY_WRITING) {
+        r->receive.state = RECEIVE_WHOLE;
+        return;
+    }
+    r->receive.state = RECEIVE_COMMITTING;
+    install_effect(r, EFFECT_INSTALL_COMMIT, slice_of("", 0), fx);
+}
+
+void snapshots_apply_over(struct replica *r, struct effects *fx)
+{
+    if (r->receive.state == RECEIVE_WHOLE)
+        switch_over(r, fx);
+}
+
 static void next_piece(struct shard *s, struct replica *r, struct effects *fx)
 {
     struct snapshot_receive *in = &r->receive;
@@ -261,8 +279,7 @@ static void next_piece(struct shard *s, struct replica *r, struct effects *fx)
         ask_piece(s, r);
         return;
     }
-    in->state = RECEIVE_COMMITTING;
-    install_effect(r, EFFECT_INSTALL_COMMIT, slice_of("", 0), fx);
+    switch_over(r, fx);
 }
 
 static bool on_manifest(struct shard *s, struct replica *r,

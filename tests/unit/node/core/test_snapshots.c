@@ -62,6 +62,45 @@ static bool installing(struct trial *x UNUSED, void *arg)
            r->receive.state >= RECEIVE_FILES;
 }
 
+static bool writing(struct sim_node *n)
+{
+    return trial_replica(n, 1)->apply.state == APPLY_WRITING;
+}
+
+/* A slow store may still be writing an entry of before when the new store is
+ * there: it would have got that entry, on top of all that it has already. */
+static void a_write_of_before_does_not_land_in_the_new_store(void **state)
+{
+    struct cluster_options o = flushing(600000);
+    struct sim_node *leader, *slow;
+
+    (void)state;
+    trial_start(&t, &o);
+    trial_run(&t, 5000);
+    leader = trial_elect(&t, 1);
+    slow = trial_other(&t, leader);
+    for (unsigned i = 0; !writing(slow); i++) {
+        assert_true(i < 100);
+        trial_answer(&t, leader, OP_SET, 0);
+        t.c.store_max = 100000; /* ms, for what begins now */
+        trial_run(&t, 200);
+        t.c.store_max = 1;
+    }
+    trial_isolate(&t, slow, true);
+    leader = trial_elect(&t, 1);
+    for (unsigned i = 0; i < 100; i++)
+        assert_int_equal(trial_answer(&t, leader, OP_SET, i % 3)->status,
+                         STATUS_OK);
+    trial_run(&t, 500);
+    trial_isolate(&t, slow, false);
+    trial_wait(&t, 20000, installing, slow, "an install");
+    trial_run(&t, 100000);
+    assert_true(t.c.count.installs >= 1);
+    assert_int_equal(trial_replica(slow, 1)->mode, REPLICA_SERVING);
+    trial_judge(&t);
+    trial_release(&t);
+}
+
 /* The sender dies in the middle: somebody else's store does as well. */
 static void another_sender_takes_over(void **state)
 {
@@ -331,6 +370,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_replica_behind_the_log_gets_the_store),
+        cmocka_unit_test(a_write_of_before_does_not_land_in_the_new_store),
         cmocka_unit_test(another_sender_takes_over),
         cmocka_unit_test(who_installs_from_the_dead_votes_again),
         cmocka_unit_test(an_interrupted_install_begins_anew),
