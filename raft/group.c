@@ -139,6 +139,10 @@ void group_timeout(struct group *g, instant now, struct group_effects *fx)
             return;
         }
         guard_ask_first(&g->r);
+        /* A standby's timer begins anew with the step, as if it had heard. An
+         * install's end is told to the leader of its beginning. */
+        if (!members_is_voter(&g->members, g->o.replica) && !g->install.active)
+            guard_forget_leader(&g->r, g->now);
         if (!group_step(g, &s, fx))
             return;
     }

@@ -134,7 +134,8 @@ bool guard_snapshot_moved(uint64_t asked, uint64_t snapshot, uint64_t match,
                           bool heard);
 
 /* L21: a voter remembers a leader for ever and refuses votes. Forget one that
- * was not heard for a minimum election timeout (thesis, 4.2.3). */
+ * was not heard for a minimum election timeout (thesis, 4.2.3): when a vote is
+ * asked for, and before a timer that expired begins anew, as a standby does. */
 void guard_forget_leader(struct raft *r, instant now);
 
 /* L23: an old AppendEntries that begins before our log (prev_index 0, or
