@@ -262,7 +262,8 @@ enum effect_type {
     EFFECT_CHECKPOINT_DROP,
     EFFECT_INSTALL_BEGIN,  /* make an empty install directory */
     EFFECT_INSTALL_CHUNK,  /* append bytes to one of its files */
-    EFFECT_INSTALL_COMMIT, /* sync, check, switch over, RESET the log */
+    EFFECT_INSTALL_COMMIT, /* sync, check, switch over, RESET the log;
+                              none comes while an APPLY is under way */
     EFFECT_SERVE_CHUNK,    /* read a checkpoint's bytes and send them */
     EFFECT_MAP_SAVE,       /* make a newer map durable, answer EVENT_MAP */
     EFFECT_REWRITE,        /* the log keeps old entries of this replica that

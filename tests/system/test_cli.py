@@ -180,14 +180,7 @@ def sets_survive_the_whole_clusters_restart():
     with Cluster(groups=2) as c:
         for i in range(20):
             c.set(f"survivor-{i}", str(i).encode())
-        for node in c.nodes.values():
-            node.process.kill()
-        for node in c.nodes.values():
-            node.process.wait()
-        for node in c.nodes.values():
-            node.start()
-        for node in c.nodes.values():
-            node.wait_ready()
+        c.kill_all_and_start()
         c.wait_healthy()
         for i in range(20):
             expect(c.get(f"survivor-{i}") == str(i).encode(), f"{i} lost")

@@ -168,14 +168,7 @@ def lost_replies_and_killed_leaders_count_each_increment_once():
                     counting.wait_more(120)
                     victim.start().wait_ready()
                 c.wait_healthy()
-            for node in c.nodes.values():
-                node.process.kill()
-            for node in c.nodes.values():
-                node.process.wait()
-            for node in c.nodes.values():
-                node.start()
-            for node in c.nodes.values():
-                node.wait_ready()
+            c.kill_all_and_start()
             c.wait_healthy()
             counting.wait_more(120)
         finally:

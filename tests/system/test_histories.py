@@ -6,18 +6,6 @@ from harness import test
 from recorder import Recorder
 
 
-def kill_all_and_start(c):
-    """At once, as a power cut would."""
-    for node in c.nodes.values():
-        node.process.kill()
-    for node in c.nodes.values():
-        node.process.wait()
-    for node in c.nodes.values():
-        node.start()
-    for node in c.nodes.values():
-        node.wait_ready()
-
-
 @test
 def histories_with_kills_of_leaders_are_linearizable():
     """Breaks if a new leader answers before it has all that was acknowledged,
@@ -54,7 +42,7 @@ def histories_with_all_nodes_killed_at_once_are_linearizable():
     with Cluster(groups=2) as c, Recorder(c) as r:
         for _ in range(3):
             r.wait_more()
-            kill_all_and_start(c)
+            c.kill_all_and_start()
             c.wait_healthy()
         r.wait_more()
 
@@ -75,7 +63,7 @@ def histories_of_ten_minutes_of_random_faults_are_linearizable():
                         r.wait_more(lines=500)
                         node.resume()
                     elif what == "all":
-                        kill_all_and_start(c)
+                        c.kill_all_and_start()
                     else:
                         if what == "kill":
                             node.kill()

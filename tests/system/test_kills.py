@@ -36,14 +36,7 @@ def all_nodes_killed_at_once_in_the_middle_of_writes_lose_nothing():
         hammer = Hammer(c, keys=MANY)
         for turn in range(3):
             hammer.wait_acknowledged(20_000 * (turn + 1))
-            for node in c.nodes.values():
-                node.process.kill()
-            for node in c.nodes.values():
-                node.process.wait()
-            for node in c.nodes.values():
-                node.start()
-            for node in c.nodes.values():
-                node.wait_ready()
+            c.kill_all_and_start()
             c.wait_healthy()
         hammer.wait_acknowledged(hammer.acknowledged() + 10_000)
         hammer.interrupt()
@@ -64,14 +57,7 @@ def nodes_with_several_loops_keep_their_word():
             hammer.wait_acknowledged(hammer.acknowledged() + 4000)
             c.nodes[leader].start().wait_ready()
             c.wait_healthy()
-        for node in c.nodes.values():
-            node.process.kill()
-        for node in c.nodes.values():
-            node.process.wait()
-        for node in c.nodes.values():
-            node.start()
-        for node in c.nodes.values():
-            node.wait_ready()
+        c.kill_all_and_start()
         c.wait_healthy()
         hammer.interrupt()
         for node in c.nodes:

@@ -62,7 +62,7 @@ static void each_change_is_a_line(void **state)
     nodes_stop(t);
 }
 
-/* Broken: an interrupted one would lose or repeat what comes behind. */
+/* Broken: who read a value before would miss what came between. */
 static void a_version_says_behind_what_to_begin(void **state)
 {
     struct nodes *t = nodes_start(3);
@@ -94,6 +94,7 @@ static void a_version_says_behind_what_to_begin(void **state)
     nodes_stop(t);
 }
 
+/* Broken: an interrupted one would lose or repeat what comes behind. */
 static void a_cursor_goes_on_where_a_watch_ended(void **state)
 {
     struct nodes *t = nodes_start(3);
