@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "client/cli/operands.h"
 #include "client/cli/report.h"
 
 static const struct command commands[] = {
@@ -287,6 +288,22 @@ const struct argp_child cli_common[] = {
     {0},
 };
 
+error_t cli_parse(struct cli *cli, const struct argp *argp, int argc,
+                  char **argv, void *input)
+{
+    bool negative = false;
+
+    for (int i = 1; i < argc; i++)
+        negative = negative || operand_is_negative(argv[i]);
+    if (negative) {
+        free(cli->sorted);
+        cli->sorted = xcalloc((size_t)argc + 2, sizeof *cli->sorted);
+        argc = operands_last(argp, argc, argv, cli->sorted);
+        argv = cli->sorted;
+    }
+    return argp_parse(argp, argc, argv, 0, NULL, input);
+}
+
 static error_t take(int key, char *arg, struct argp_state *state)
 {
     struct parse *p = state->input;
@@ -345,6 +362,7 @@ int cli_main(struct cli *cli, int argc, char **argv)
     const char *endpoints = getenv("COATCHECK_ENDPOINTS");
     struct parse p = {.cli = cli};
     char name[64];
+    int code;
 
     cli->endpoints = endpoints && *endpoints ? endpoints : "127.0.0.1:7410";
     cli->timeout = 5000;
@@ -358,5 +376,8 @@ int cli_main(struct cli *cli, int argc, char **argv)
         return p.command->run(cli, 1, alone);
     }
     argv[p.at] = name;
-    return p.command->run(cli, argc - p.at, argv + p.at);
+    code = p.command->run(cli, argc - p.at, argv + p.at);
+    free(cli->sorted);
+    cli->sorted = NULL;
+    return code;
 }

@@ -24,11 +24,18 @@ enum exit_code {
     EXIT_UNKNOWN = 5,     /* it may have been executed */
 };
 
+struct cli;
+
 /* The common options as children of a command's own argp: -e, -k, -o and
  * --timeout behind the command. */
 extern const struct argp cli_common_argp;
 #define CLI_COMMON_TITLE "Common options, before or behind the command:"
 extern const struct argp_child cli_common[]; /* only these */
+
+/* argp_parse() of a command's own arguments, but that a negative number is an
+ * operand (operands.h). What it stores may point into arguments of cli's. */
+MUST_CHECK error_t cli_parse(struct cli *cli, const struct argp *argp,
+                             int argc, char **argv, void *input);
 
 /* The exit code that a request's status becomes. */
 enum exit_code exit_code_of(enum coat_status status);
@@ -45,6 +52,7 @@ struct cli {
     FILE *out;            /* results; stdout */
     FILE *err;            /* one line per error; stderr */
     bool out_is_terminal, err_is_terminal, in_is_terminal;
+    char **sorted; /* the arguments as cli_parse() has put them, or NULL */
 };
 
 struct command {

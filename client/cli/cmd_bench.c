@@ -305,7 +305,7 @@ int cmd_bench(struct cli *cli, int argc, char **argv)
     json_t *json;
     bool ok = true;
 
-    if (argp_parse(&argp, argc, argv, 0, NULL, &a))
+    if (cli_parse(cli, &argp, argc, argv, &a))
         return EXIT_USAGE;
     settle(&a);
     json = plan_json(&a.plan);

@@ -61,9 +61,9 @@ static error_t incr_take(int key, char *arg, struct argp_state *state)
 
 static const struct argp incr_argp = {
     NULL, incr_take, "KEY [DELTA]",
-    "Add DELTA (default: 1; negative ones behind --) to the number under KEY "
-    "and print the new one; a missing key counts as 0. With a point or an "
-    "exponent in DELTA in floating point, else in 64 bits.", write_children,
+    "Add DELTA (default: 1) to the number under KEY and print the new one; a "
+    "missing key counts as 0. With a point or an exponent in DELTA in floating "
+    "point, else in 64 bits.", write_children,
     NULL, NULL};
 
 static enum coat_status incr_submit(struct keys *k, const char *key,
@@ -107,7 +107,7 @@ int cmd_incr(struct cli *cli, int argc, char **argv)
     enum coat_status rv;
     int code = EXIT_DONE;
 
-    if (argp_parse(&incr_argp, argc, argv, 0, NULL, &a) ||
+    if (cli_parse(cli, &incr_argp, argc, argv, &a) ||
         !keys_open(&k, cli))
         return EXIT_USAGE;
     rv = incr_submit(&k, a.words[0], a.n > 1 ? a.words[1] : "1", &a.with);
@@ -160,7 +160,7 @@ int cmd_append(struct cli *cli, int argc, char **argv)
     enum coat_status rv;
     int code = EXIT_DONE;
 
-    if (argp_parse(&append_argp, argc, argv, 0, NULL, &a))
+    if (cli_parse(cli, &append_argp, argc, argv, &a))
         return EXIT_USAGE;
     code = keys_read_value(cli, a.words[1], a.file, &value);
     if (code || !keys_open(&k, cli)) {
@@ -281,7 +281,7 @@ int cmd_expire(struct cli *cli, int argc, char **argv)
 {
     struct change_args a = {0};
 
-    if (argp_parse(&expire_argp, argc, argv, 0, NULL, &a))
+    if (cli_parse(cli, &expire_argp, argc, argv, &a))
         return EXIT_USAGE;
     return expire_run(cli, "expire", &a);
 }
@@ -290,7 +290,7 @@ int cmd_persist(struct cli *cli, int argc, char **argv)
 {
     struct change_args a = {.with = {.flags = COAT_PERSIST}};
 
-    if (argp_parse(&persist_argp, argc, argv, 0, NULL, &a))
+    if (cli_parse(cli, &persist_argp, argc, argv, &a))
         return EXIT_USAGE;
     return expire_run(cli, "persist", &a);
 }
@@ -341,7 +341,7 @@ int cmd_ttl(struct cli *cli, int argc, char **argv)
     enum coat_status rv;
     int code = EXIT_DONE;
 
-    if (argp_parse(&ttl_argp, argc, argv, 0, NULL, &a) || !keys_open(&k, cli))
+    if (cli_parse(cli, &ttl_argp, argc, argv, &a) || !keys_open(&k, cli))
         return EXIT_USAGE;
     rv = coat_look(coat_session_client(k.session), COAT_STR(a.words[0]), NULL,
                    coat_session_reply, k.session);

@@ -398,7 +398,7 @@ static int init_run(struct cli *cli, int argc, char **argv)
     int code = EXIT_USAGE;
 
     in->cli = cli;
-    if (!argp_parse(&init_argp, argc, argv, 0, NULL, &in->args))
+    if (!cli_parse(cli, &init_argp, argc, argv, &in->args))
         code = ask_nodes(in);
     if (!code)
         code = check_nodes(in);

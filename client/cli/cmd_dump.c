@@ -207,7 +207,7 @@ int cmd_dump(struct cli *cli, int argc, char **argv)
     struct dump d = {.cli = cli, .args = &a};
     int code;
 
-    if (argp_parse(&argp, argc, argv, 0, NULL, &a))
+    if (cli_parse(cli, &argp, argc, argv, &a))
         return EXIT_USAGE;
     code = a.resume ? state_load(&d) : EXIT_DONE;
     if (!code)

@@ -131,7 +131,7 @@ int cmd_help(struct cli *cli, int argc, char **argv)
     struct buf text = {0};
     bool ok;
 
-    if (argp_parse(&argp, argc, argv, 0, NULL, &a))
+    if (cli_parse(cli, &argp, argc, argv, &a))
         return EXIT_USAGE;
     if (a.man)
         return print_man(cli->out) ? EXIT_DONE
@@ -242,7 +242,7 @@ int cmd_completion(struct cli *cli, int argc, char **argv)
         NULL, NULL, NULL};
     const char *script = NULL;
 
-    if (argp_parse(&argp, argc, argv, 0, NULL, &script) || !script)
+    if (cli_parse(cli, &argp, argc, argv, &script) || !script)
         return EXIT_USAGE;
     print_script(cli->out, script);
     return EXIT_DONE;

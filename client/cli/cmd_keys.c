@@ -71,7 +71,7 @@ static error_t set_take(int key, char *arg, struct argp_state *state)
 static const struct argp set_argp = {
     set_options, set_take, "KEY VALUE|-",
     "Write VALUE, or what comes on standard input, under KEY. (Before a VALUE "
-    "that begins with - put --.)", children_of_set,
+    "that begins with - but is no number put --.)", children_of_set,
     NULL, NULL};
 
 /* What a write answered; with --previous the old value. */
@@ -102,7 +102,7 @@ int cmd_set(struct cli *cli, int argc, char **argv)
     enum coat_status rv;
     int code = EXIT_USAGE;
 
-    if (argp_parse(&set_argp, argc, argv, 0, NULL, &a))
+    if (cli_parse(cli, &set_argp, argc, argv, &a))
         return EXIT_USAGE;
     code = keys_read_value(cli, a.value, a.file, &value);
     if (code || !keys_open(&k, cli)) {
@@ -211,7 +211,7 @@ int cmd_get(struct cli *cli, int argc, char **argv)
     enum coat_status rv;
     int code = EXIT_DONE;
 
-    if (argp_parse(&get_argp, argc, argv, 0, NULL, &a) || !keys_open(&k, cli))
+    if (cli_parse(cli, &get_argp, argc, argv, &a) || !keys_open(&k, cli))
         return EXIT_USAGE;
     how.consistency = a.stale ? COAT_STALE : COAT_DEFAULT;
     rv = coat_get_wait(k.session, COAT_STR(a.key), &how, &value);
@@ -403,7 +403,7 @@ int cmd_del(struct cli *cli, int argc, char **argv)
     struct keys k;
     int code;
 
-    if (argp_parse(&del_argp, argc, argv, 0, NULL, &a) || !keys_open(&k, cli))
+    if (cli_parse(cli, &del_argp, argc, argv, &a) || !keys_open(&k, cli))
         return EXIT_USAGE;
     if (!a.n) {
         code = delete_range(&k, &a);

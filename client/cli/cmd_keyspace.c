@@ -190,7 +190,7 @@ int cmd_keyspace(struct cli *cli, int argc, char **argv)
     struct keys k;
     int code;
 
-    if (argp_parse(&argp, argc, argv, 0, NULL, &a))
+    if (cli_parse(cli, &argp, argc, argv, &a))
         return EXIT_USAGE;
     cli->keyspace = NULL; /* the one of -k need not exist */
     if (!keys_open(&k, cli))

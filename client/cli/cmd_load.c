@@ -294,7 +294,7 @@ int cmd_load(struct cli *cli, int argc, char **argv)
     struct load l = {.cli = cli, .args = &a};
     int code;
 
-    if (argp_parse(&argp, argc, argv, 0, NULL, &a))
+    if (cli_parse(cli, &argp, argc, argv, &a))
         return EXIT_USAGE;
     l.ring = xcalloc(a.window, sizeof *l.ring);
     code = file_open(&l);

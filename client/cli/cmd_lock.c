@@ -307,7 +307,7 @@ int cmd_unlock(struct cli *cli, int argc, char **argv)
     enum coat_status rv;
     int code = EXIT_DONE;
 
-    if (argp_parse(&unlock_argp, argc, argv, 0, NULL, &a) ||
+    if (cli_parse(cli, &unlock_argp, argc, argv, &a) ||
         !keys_open(&k, cli))
         return EXIT_USAGE;
     rv = coat_unlock(k.session, COAT_STR(a.name), a.token);

@@ -87,7 +87,7 @@ int cmd_mget(struct cli *cli, int argc, char **argv)
     struct keys k;
     int code = EXIT_DONE;
 
-    if (argp_parse(&mget_argp, argc, argv, 0, NULL, &a) ||
+    if (cli_parse(cli, &mget_argp, argc, argv, &a) ||
         !keys_open(&k, cli))
         return EXIT_USAGE;
     for (size_t i = 0; i < a.n; i += AT_ONCE)
@@ -149,7 +149,7 @@ int cmd_mset(struct cli *cli, int argc, char **argv)
     size_t done = 0;
     int code = EXIT_DONE;
 
-    if (argp_parse(&mset_argp, argc, argv, 0, NULL, &a) ||
+    if (cli_parse(cli, &mset_argp, argc, argv, &a) ||
         !keys_open(&k, cli))
         return EXIT_USAGE;
     for (size_t i = 0; i < a.n / 2; i += AT_ONCE)

@@ -183,7 +183,7 @@ int cmd_map(struct cli *cli, int argc, char **argv)
     struct survey s;
     int code;
 
-    if (argp_parse(&map_argp, argc, argv, 0, NULL, NULL))
+    if (cli_parse(cli, &map_argp, argc, argv, NULL))
         return EXIT_USAGE;
     code = survey_map(cli, &s);
     if (!code && !s.map)

@@ -171,7 +171,7 @@ int cmd_scan(struct cli *cli, int argc, char **argv)
     enum coat_status rv;
     int code = EXIT_DONE;
 
-    if (argp_parse(&scan_argp, argc, argv, 0, NULL, &a) || !keys_open(&k, cli))
+    if (cli_parse(cli, &scan_argp, argc, argv, &a) || !keys_open(&k, cli))
         return EXIT_USAGE;
     o = range_scan(&a.range);
     o.flags = (a.reverse ? COAT_REVERSE : 0u) | (a.keys ? COAT_KEYS_ONLY : 0u);
@@ -216,7 +216,7 @@ int cmd_count(struct cli *cli, int argc, char **argv)
     enum coat_status rv;
     int code = EXIT_DONE;
 
-    if (argp_parse(&count_argp, argc, argv, 0, NULL, &range) ||
+    if (cli_parse(cli, &count_argp, argc, argv, &range) ||
         !keys_open(&k, cli))
         return EXIT_USAGE;
     o = range_scan(&range);

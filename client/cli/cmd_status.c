@@ -297,7 +297,7 @@ int cmd_status(struct cli *cli, int argc, char **argv)
     bool healthy;
     int code;
 
-    if (argp_parse(&status_argp, argc, argv, 0, NULL, NULL))
+    if (cli_parse(cli, &status_argp, argc, argv, NULL))
         return EXIT_USAGE;
     code = survey_map(cli, &s);
     if (code) {

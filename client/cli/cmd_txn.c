@@ -294,7 +294,7 @@ int cmd_txn(struct cli *cli, int argc, char **argv)
     struct building *b;
     int code;
 
-    if (argp_parse(&argp, argc, argv, 0, NULL, &a))
+    if (cli_parse(cli, &argp, argc, argv, &a))
         return EXIT_USAGE;
     b = xcalloc(1, sizeof *b);
     b->t = coat_transaction_new();

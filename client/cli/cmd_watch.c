@@ -222,7 +222,7 @@ int cmd_watch(struct cli *cli, int argc, char **argv)
     enum coat_status rv;
     int code = EXIT_DONE;
 
-    if (argp_parse(&argp, argc, argv, 0, NULL, &a) || !keys_open(&k, cli))
+    if (cli_parse(cli, &argp, argc, argv, &a) || !keys_open(&k, cli))
         return EXIT_USAGE;
     stopped = 0; /* a shell may run many */
     sigaction(SIGINT, &action, &int_before);

@@ -267,7 +267,7 @@ int cmd_shell(struct cli *cli, int argc, char **argv)
     struct shell sh = {.cli = cli};
     void (*before)(int);
 
-    if (argp_parse(&argp, argc, argv, 0, NULL, NULL))
+    if (cli_parse(cli, &argp, argc, argv, NULL))
         return EXIT_USAGE;
     if (cli->keyspace)
         snprintf(sh.keyspace, sizeof sh.keyspace, "%s", cli->keyspace);

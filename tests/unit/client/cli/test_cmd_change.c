@@ -30,6 +30,9 @@ static void numbers_and_texts_grow(void **state)
     EXPECT(0, "1\n", "incr", "n");
     EXPECT(0, "6\n", "incr", "n", "5");
     EXPECT(0, "-4\n", "incr", "n", "--", "-10");
+    EXPECT(0, "-6\n", "incr", "n", "-2", "--timeout", "4000");
+    EXPECT(2, "", "incr", "n", "-x");
+    EXPECT(0, "2\n", "append", "signed", "-5");
     EXPECT(2, "", "incr", "n", "five");
     EXPECT(2, "", "incr", "n", "1", "2");
     EXPECT(0, "3\n", "append", "s", "abc");

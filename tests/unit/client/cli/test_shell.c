@@ -49,6 +49,25 @@ static void lines_are_commands(void **state)
     nodes_stop(t);
 }
 
+/* Broken: -5 would be an option that nobody knows, as it once was. */
+static void a_negative_number_is_a_value_here_too(void **state)
+{
+    struct nodes *t = nodes_start(3);
+    struct run *r;
+
+    (void)state;
+    e = t->f.endpoints;
+    r = shell("set n -5\nincr n -2 --timeout 4000\n", false);
+    assert_int_equal(r->code, 0);
+    assert_string_equal(r->out, "ok\n-7\n");
+    free(r);
+    r = shell("set n -xyz\n", false);
+    assert_int_equal(r->code, 2);
+    assert_has(r->err, "option");
+    free(r);
+    nodes_stop(t);
+}
+
 /* Broken: a keyspace would stick to the next session, or not to this one. */
 static void use_names_a_keyspace(void **state)
 {
@@ -72,6 +91,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lines_are_commands),
+        cmocka_unit_test(a_negative_number_is_a_value_here_too),
         cmocka_unit_test(use_names_a_keyspace),
         cmocka_unit_test(no_command_and_no_terminal_is_a_mistake),
     };
