@@ -15,7 +15,7 @@ enum {
     STEP_BYTES = 512 * 1024,
     STEP_ENTRIES = 256,
     STEP_KEYS = 512,
-    STEP_WISHES = 64, /* whole old values, of up to 1 MiB each */
+    STEP_WISHES = 64, /* mostly whole old values, of up to 1 MiB each */
 };
 
 static unsigned entries_max(const struct applying *a)
@@ -143,7 +143,7 @@ static bool collect(struct shard *s, struct replica *r, struct effects *fx)
              step->view.n >= STEP_KEYS || step->view.n_wishes >= STEP_WISHES))
             break;
         if (e->type == ENTRY_COMMAND)
-            st = e->payload ? machine_needs(&r->machine, step,
+            st = e->payload ? machine_needs(&r->machine, step, i,
                                             blob_slice(e->payload))
                             : STATUS_CORRUPT;
         if (st != STATUS_OK) {

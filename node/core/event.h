@@ -197,6 +197,9 @@ struct event {
             uint32_t group;
             enum status status;
             struct slice keys; /* n times: u32 size, a key of the index */
+            const uint64_t *held; /* of each: its record's deadline in the same
+                                     view; 0: none, or no record;
+                                     SWEEP_UNKNOWN (expiry.h) */
             unsigned n;
             struct slice next; /* the key behind them; empty: none */
         } due;
@@ -330,6 +333,8 @@ struct effect {
             uint64_t until;    /* give lines with a deadline up to this, ... */
             unsigned max;      /* ... at most so many ... */
             size_t bytes_max;  /* ... until they have so many bytes */
+            bool keep;         /* their records will have to be fetched, too:
+                                  better from memory */
         } due;
         struct {
             uint64_t token;

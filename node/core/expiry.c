@@ -13,14 +13,32 @@ void sweep_begin(struct buf *out)
     buf_u32(out, 0);
 }
 
-void sweep_add(struct buf *out, const struct layout_deadline *d)
+/* Kinds of lines about data records that claim something. */
+enum { LINE_TRUE = 'D', LINE_NONE = 'N', LINE_OTHER = 'O' };
+
+static uint8_t line_kind(const struct sweep_line *l)
 {
+    if (l->held == SWEEP_UNKNOWN)
+        return l->of.kind;
+    assert(l->of.kind == LAYOUT_DATA);
+    if (!l->held)
+        return LINE_NONE;
+    return l->held == l->of.deadline ? LINE_TRUE : LINE_OTHER;
+}
+
+void sweep_add(struct buf *out, const struct sweep_line *l)
+{
+    const struct layout_deadline *d = &l->of;
+    uint8_t kind = line_kind(l);
+
     put_u32(out->data, get_u32(out->data) + 1);
     buf_u64(out, d->deadline);
-    buf_u8(out, d->kind);
+    buf_u8(out, kind);
     buf_u32(out, d->keyspace);
     buf_u16(out, (uint16_t)d->user_key.size);
     buf_append(out, d->user_key.data, d->user_key.size);
+    if (kind == LINE_OTHER)
+        buf_u64(out, l->held);
 }
 
 struct sweep_reader sweep_reader_of(struct slice value)
@@ -28,24 +46,60 @@ struct sweep_reader sweep_reader_of(struct slice value)
     struct sweep_reader r = {.bytes = reader_of(value)};
 
     r.left = reader_u32(&r.bytes);
-    r.failed = r.bytes.failed;
+    r.status = r.bytes.failed ? STATUS_CORRUPT : STATUS_OK;
     return r;
 }
 
-bool sweep_next(struct sweep_reader *r, struct layout_deadline *out)
+/* What the line's kind says, `out->of.kind`, which becomes the record's. */
+static enum status read_claim(struct reader *in, struct sweep_line *out)
 {
-    if (r->failed || !r->left) {
-        r->failed |= reader_left(&r->bytes) > 0;
-        return false;
+    uint8_t kind = out->of.kind;
+
+    out->held = SWEEP_UNKNOWN;
+    if (kind == LAYOUT_DATA || kind == LAYOUT_FENCE)
+        return STATUS_OK;
+    out->of.kind = LAYOUT_DATA;
+    switch (kind) {
+    case LINE_TRUE:
+        out->held = out->of.deadline;
+        break;
+    case LINE_NONE:
+        out->held = 0;
+        return STATUS_OK;
+    case LINE_OTHER:
+        out->held = reader_u64(in);
+        if (out->held == out->of.deadline)
+            return STATUS_CORRUPT;
+        break;
+    default:
+        return STATUS_WRONG_VERSION;
     }
-    out->deadline = reader_u64(&r->bytes);
-    out->kind = reader_u8(&r->bytes);
-    out->keyspace = reader_u32(&r->bytes);
-    out->user_key = reader_bytes(&r->bytes, reader_u16(&r->bytes));
-    if (r->bytes.failed || !out->user_key.size) {
-        r->failed = true;
+    return out->held && out->held != SWEEP_UNKNOWN ? STATUS_OK
+                                                   : STATUS_CORRUPT;
+}
+
+static enum status read_line(struct reader *in, struct sweep_line *out)
+{
+    enum status st;
+
+    out->of.deadline = reader_u64(in);
+    out->of.kind = reader_u8(in);
+    out->of.keyspace = reader_u32(in);
+    out->of.user_key = reader_bytes(in, reader_u16(in));
+    if (in->failed || !out->of.user_key.size)
+        return STATUS_CORRUPT;
+    st = read_claim(in, out);
+    return in->failed ? STATUS_CORRUPT : st;
+}
+
+bool sweep_next(struct sweep_reader *r, struct sweep_line *out)
+{
+    if (r->status == STATUS_OK)
+        r->status = r->left                 ? read_line(&r->bytes, out)
+                    : reader_left(&r->bytes) ? STATUS_CORRUPT
+                                             : STATUS_OK;
+    if (r->status != STATUS_OK || !r->left)
         return false;
-    }
     r->left--;
     return true;
 }

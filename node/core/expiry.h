@@ -16,6 +16,20 @@
  * sweeps may be on their way. When all of them have succeeded the floor
  * follows; when one fails the position goes back to it.
  *
+ * CLAIMS. Plain SETs are blind, so a line may be stale: somebody has to read
+ * its record. The leader's look reads it, and the SWEEP tells what it found.
+ * Why a replica may take the claim for what is in its own store, without
+ * reading: the look read a state of the log at some index from I on, in which
+ * the record had that deadline. Only entries write records. If none behind I
+ * and before the SWEEP has written this one, it is the same record still. That
+ * is asked of written.h, which may say yes in vain, and says yes about what
+ * this replica has not applied by itself since it started or got a snapshot:
+ * then it reads.
+ * Both ways lead to the same writes, changes and results; so replicas need not
+ * go the same way. Who has to know more of the record than its deadline reads
+ * in any case: counted keyspaces, and entries that list what was before.
+ * Whether the deadline has come is decided by the entry's clock, as ever.
+ *
  * Pure. The bound is a help, never a reason to decide anything: replicas with
  * different bounds do the same. */
 #ifndef NODE_CORE_EXPIRY_H
@@ -34,22 +48,39 @@ enum {
     SWEEPS_IN_FLIGHT_MAX = 4,
 };
 
-/* ---- the SWEEP command's value ----
+/* ---- the SWEEP command ----
  *
- * u32 lines | lines: u64 deadline | u8 kind | u32 keyspace | u16 size | key */
+ * Its argument is the index I up to which the leader had applied when it began
+ * to look; its value
+ *
+ *   u32 lines | lines: u64 deadline | u8 kind | u32 keyspace | u16 size | key |
+ *                      [u64 held]
+ *
+ * The kind is the record's, 'd' or 'f', in a line that claims nothing. One of a
+ * data record may claim until when that is kept: 'D': until the line's
+ * deadline; 'N': there is no record, or without a deadline; 'O': until `held`,
+ * which stands in such lines only. */
+
+#define SWEEP_UNKNOWN UINT64_MAX
+
+struct sweep_line {
+    struct layout_deadline of;
+    uint64_t held; /* the record's deadline at some index from I on; 0: none,
+                      or no record; SWEEP_UNKNOWN: nothing is claimed */
+};
 
 void sweep_begin(struct buf *out);
 /* `out` holds what sweep_begin() began. */
-void sweep_add(struct buf *out, const struct layout_deadline *d);
+void sweep_add(struct buf *out, const struct sweep_line *l);
 
 struct sweep_reader {
     struct reader bytes;
     uint32_t left;
-    bool failed;
+    enum status status; /* OK, CORRUPT, WRONG_VERSION */
 };
 struct sweep_reader sweep_reader_of(struct slice value);
-/* The next line, borrowed; false at the end or when malformed (`failed`). */
-bool sweep_next(struct sweep_reader *r, struct layout_deadline *out);
+/* The next line, borrowed; false at the end or on an error: look at `status`.*/
+bool sweep_next(struct sweep_reader *r, struct sweep_line *out);
 
 /* ---- what a replica knows of its index ---- */
 

@@ -22,6 +22,7 @@ void machine_release(struct machine *m)
     sessions_release(&m->sessions);
     keyspaces_release(&m->keyspaces);
     expiry_release(&m->expiry);
+    written_release(&m->written);
 }
 
 void machine_step_init(struct machine_step *s, uint64_t seed)
@@ -99,6 +100,7 @@ void machine_create(struct machine *m, const struct cluster_map *map,
                     struct write_set *set)
 {
     expiry_empty(&m->expiry);
+    written_forget(&m->written);
     memset(m->slots, 0, sizeof m->slots);
     for (unsigned s = 0; s < SLOT_COUNT; s++)
         if (map->owner[s] == m->group)
@@ -163,6 +165,7 @@ enum status machine_load(struct machine *m, struct slice slots,
     if (st != STATUS_OK)
         return st;
     expiry_forget(&m->expiry);
+    written_forget(&m->written);
     m->version_offset = get_u64(slots.data + 8);
     if (m->group == 0) {
         map_free(m->map);

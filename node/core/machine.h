@@ -40,6 +40,7 @@
 #include "node/core/result.h"
 #include "node/core/sessions.h"
 #include "node/core/view.h"
+#include "node/core/written.h"
 #include "node/store/layout.h"
 #include "node/store/write_set.h"
 #include "proto/map.h"
@@ -58,8 +59,8 @@ struct machine {
     struct keyspaces keyspaces;       /* counted and purged ones */
     uint64_t remember_until;          /* of the group clock: entries before it
                                          list what was before */
-    struct expiry expiry;             /* This replica's own knowledge, no
-                                         state */
+    struct expiry expiry;             /* These two are this replica's own */
+    struct written written;           /* ... knowledge, no state */
 };
 
 /* A change while it is being made; see change.h. */
@@ -89,7 +90,8 @@ struct machine_step {
     unsigned n_made, cap_made;
     struct change *changes;    /* machine_changes() */
     unsigned cap_changes;
-    uint64_t needs_clock_ms;   /* of the last entry given to machine_needs() */
+    uint64_t needs_index;      /* of the last entry given to machine_needs() */
+    uint64_t needs_clock_ms;   /* ... and its clock */
     uint64_t needs_due;        /* the earliest deadline there can be then */
     uint64_t needs_remember;   /* machine.remember_until, then */
     bool needs_previous;       /* this entry lists what was before */
@@ -150,11 +152,12 @@ MUST_CHECK enum status machine_load_slots(uint8_t slots[SLOT_TABLE_BYTES],
 MUST_CHECK enum status machine_load_kept(struct machine *m,
                                          const struct write_set *kept);
 
-/* Name the keys that `entry` (a COMMAND's payload) has to know; entries in
- * their order.
+/* Name the keys that `entry` (a COMMAND's payload, at log index `index`) has to
+ * know; entries in their order, none left out since the state was loaded. The
+ * same again is harmless. Notes what it may write.
  * STATUS_CORRUPT, STATUS_WRONG_VERSION: the replica has to stop. */
-MUST_CHECK enum status machine_needs(const struct machine *m,
-                                     struct machine_step *s,
+MUST_CHECK enum status machine_needs(struct machine *m,
+                                     struct machine_step *s, uint64_t index,
                                      struct slice entry);
 
 /* What was named has been fetched. `*whole` false: something was cut off; then

@@ -51,7 +51,17 @@ static void need_data(struct machine_step *s, uint32_t keyspace,
     machine_remember_need(s, buf_slice(&s->key));
 }
 
-static void need(const struct machine *m, struct machine_step *s,
+/* Whatever is done with this key may write its record, if only because that has
+ * expired. */
+static void note_written(struct machine *m, struct machine_step *s,
+                         uint32_t keyspace, struct slice key)
+{
+    if (m->written.slots)
+        written_note(&m->written, machine_data_key(s, keyspace, key),
+                     s->needs_index);
+}
+
+static void need(struct machine *m, struct machine_step *s,
                  uint32_t keyspace, const struct operation *o)
 {
     bool blind = machine_blind(o, s->needs_clock_ms);
@@ -61,6 +71,7 @@ static void need(const struct machine *m, struct machine_step *s,
             view_need(&s->view, machine_data_key(s, keyspace, o->key), header);
         return;
     }
+    note_written(m, s, keyspace, o->key);
     /* A counted keyspace has to know what there was. */
     if (blind && (s->needs_all || machine_counted(m, keyspace)))
         need_data(s, keyspace, o->key, header);
@@ -80,7 +91,7 @@ bool machine_owns_key(const struct machine *m, struct slice route,
     return slice_equal(key, route) || machine_owns(m, slot_of(key));
 }
 
-static enum status need_transaction(const struct machine *m,
+static enum status need_transaction(struct machine *m,
                                     struct machine_step *s,
                                     const struct command *c)
 {
@@ -96,8 +107,10 @@ static enum status need_transaction(const struct machine *m,
             return STATUS_CORRUPT;
         if (compare.what == COMPARE_VALUE)
             want += (uint32_t)compare.value.size;
-        if (machine_owns_key(m, c->operation.key, compare.key))
-            need_data(s, c->keyspace, compare.key, want);
+        if (!machine_owns_key(m, c->operation.key, compare.key))
+            continue;
+        note_written(m, s, c->keyspace, compare.key);
+        need_data(s, c->keyspace, compare.key, want);
     }
     for (unsigned i = 0; i < t.n_then + t.n_else; i++) {
         if (operation_decode(&t.operations, &o) != STATUS_OK)
@@ -134,7 +147,7 @@ static enum status known(const struct machine *m, const struct command *c)
 }
 
 /* Go over the entry's commands. */
-static enum status name(const struct machine *m, struct machine_step *s,
+static enum status name(struct machine *m, struct machine_step *s,
                         struct slice entry)
 {
     struct entry_reader r = entry_reader_of(entry);
@@ -149,11 +162,14 @@ static enum status name(const struct machine *m, struct machine_step *s,
             s->needs_remember = MAX_OF(s->needs_remember,
                                        s->needs_clock_ms +
                                            c.operation.argument);
+        if (c.operation.op == OP_PURGE)
+            written_note_all(&m->written, s->needs_index);
         if (m->group == 0 || c.operation.op == OP_KEYSPACE ||
             c.operation.op == OP_PURGE || c.operation.op == OP_REMEMBER)
             continue;
         if (c.operation.op == OP_SWEEP) {
-            st = machine_sweep_need(s, &c.operation);
+            if (!s->needs_late)
+                st = machine_sweep_need(m, s, &c.operation);
             if (st != STATUS_OK)
                 return st;
             continue;
@@ -171,11 +187,12 @@ static enum status name(const struct machine *m, struct machine_step *s,
     return r.status;
 }
 
-enum status machine_needs(const struct machine *m, struct machine_step *s,
-                          struct slice entry)
+enum status machine_needs(struct machine *m, struct machine_step *s,
+                          uint64_t index, struct slice entry)
 {
     enum status st;
 
+    s->needs_index = index;
     s->needs_clock_ms =
         MAX_OF(s->needs_clock_ms, entry_reader_of(entry).clock_ms);
     s->needs_more = s->needs_late = false;

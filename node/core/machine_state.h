@@ -143,8 +143,8 @@ void machine_session_remember(struct machine *m, struct machine_step *s,
 
 /* ---- machine_sweep.c ---- */
 
-/* Name the records; CORRUPT, WRONG_VERSION. */
-enum status machine_sweep_need(struct machine_step *s,
+/* Name the records that have to be read; CORRUPT, WRONG_VERSION. */
+enum status machine_sweep_need(struct machine *m, struct machine_step *s,
                                const struct operation *o);
 void machine_sweep(struct doing *d, const struct operation *o,
                    struct result *r);

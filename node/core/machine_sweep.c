@@ -4,6 +4,8 @@
 
 #include <assert.h>
 
+#include "proto/base/planted.h"
+
 static struct slice record_key(struct machine_step *s,
                                const struct layout_deadline *line)
 {
@@ -14,22 +16,51 @@ static struct slice record_key(struct machine_step *s,
     return buf_slice(&s->key);
 }
 
-enum status machine_sweep_need(struct machine_step *s,
+/* Is what the line claims of the record with this key true of ours? */
+static bool claim_holds(const struct machine *m, const struct machine_step *s,
+                        const struct sweep_line *line, uint64_t as_of,
+                        struct slice key)
+{
+    if (line->held == SWEEP_UNKNOWN || as_of >= s->needs_index)
+        return false;
+    if (s->needs_all || machine_counted(m, line->of.keyspace))
+        return false; /* its size matters, too */
+    return PLANTED(CLAIM_BELIEVED_LATE) ||
+           !written_behind(&m->written, key, as_of);
+}
+
+/* Replicas do not read the same ones: so they are wished for, which cuts off
+ * nothing of another command; and what is wished for is not shorter than that.
+ */
+_Static_assert((int)LAYOUT_VALUE_HEADER_BYTES <= (int)FETCH_CUT_BYTES &&
+                   (int)LAYOUT_FENCE_BYTES <= (int)FETCH_CUT_BYTES,
+               "enough is left of what is cut off");
+
+static void line_need(struct machine *m, struct machine_step *s,
+                      const struct sweep_line *line, uint64_t as_of)
+{
+    struct slice key = record_key(s, &line->of);
+
+    if (line->of.kind == LAYOUT_FENCE) {
+        view_wish(&s->view, key, LAYOUT_FENCE_BYTES);
+        return;
+    }
+    if (!claim_holds(m, s, line, as_of, key))
+        view_wish(&s->view, key, LAYOUT_VALUE_HEADER_BYTES);
+    machine_remember_need(s, key); /* then it is read in any case */
+    written_note(&m->written, key, s->needs_index);
+}
+
+enum status machine_sweep_need(struct machine *m, struct machine_step *s,
                                const struct operation *o)
 {
     struct sweep_reader in = sweep_reader_of(o->value);
-    struct layout_deadline line;
+    struct sweep_line line;
 
-    while (sweep_next(&in, &line)) {
-        if (line.kind != LAYOUT_DATA && line.kind != LAYOUT_FENCE)
-            return STATUS_WRONG_VERSION;
-        view_need(&s->view, record_key(s, &line),
-                  line.kind == LAYOUT_DATA ? LAYOUT_VALUE_HEADER_BYTES
-                                           : LAYOUT_FENCE_BYTES);
-        if (line.kind == LAYOUT_DATA)
-            machine_remember_need(s, buf_slice(&s->key));
-    }
-    return in.failed ? STATUS_CORRUPT : STATUS_OK;
+    written_begin(&m->written, s->needs_index, s->view.seed);
+    while (sweep_next(&in, &line))
+        line_need(m, s, &line, o->argument);
+    return in.status;
 }
 
 /* The deadline of the record that is there; 0: none, or no record. */
@@ -57,17 +88,31 @@ static void drop_fence(struct doing *d, struct view_row *row,
     row->now = (struct view_state){.present = false};
 }
 
-/* True: a record went. */
-static bool sweep_line(struct doing *d, const struct layout_deadline *line)
+/* It went by its deadline `now`. */
+static void drop_data(struct doing *d, struct view_row *row, struct slice key,
+                      uint64_t now)
 {
+    struct current c = {.v = {.expire_at_ms = now}};
+
+    if (row)
+        machine_current(d, key, &c); /* it expires by that */
+    else
+        machine_expired(d, key, &c);
+}
+
+/* True: a record went. */
+static bool sweep_line(struct doing *d, const struct sweep_line *told)
+{
+    const struct layout_deadline *line = &told->of;
     struct machine_step *s = d->s;
     struct view_row *row = view_find(&s->view, record_key(s, line));
     uint64_t now;
     bool due;
 
-    assert(row); /* machine_sweep_need() named it */
+    /* What machine_sweep_need() did not name is as the line claims. */
+    assert(row || told->held != SWEEP_UNKNOWN);
     d->keyspace = line->keyspace;
-    now = deadline_now(s, row, line->kind);
+    now = row ? deadline_now(s, row, line->kind) : told->held;
     due = now && !machine_live(now, s->clock_ms);
     if (now == line->deadline && !due) {
         /* The line is true, and early: whoever proposed it has passed it by and
@@ -75,13 +120,12 @@ static bool sweep_line(struct doing *d, const struct layout_deadline *line)
         expiry_add(&d->m->expiry, line->deadline);
         return false;
     }
-    if (due && line->kind == LAYOUT_DATA) {
-        struct current c;
-        machine_current(d, line->user_key, &c); /* it expires by that */
-    } else if (due) {
+    if (due && line->kind == LAYOUT_DATA)
+        drop_data(d, row, line->user_key, now);
+    else if (due)
         drop_fence(d, row, line);
-    }
-    machine_due_drop(d, line->kind, line->user_key, line->deadline);
+    if (!due || line->kind != LAYOUT_DATA || now != line->deadline)
+        machine_due_drop(d, line->kind, line->user_key, line->deadline);
     return due;
 }
 
@@ -89,7 +133,7 @@ void machine_sweep(struct doing *d, const struct operation *o,
                    struct result *r)
 {
     struct sweep_reader in = sweep_reader_of(o->value);
-    struct layout_deadline line;
+    struct sweep_line line;
 
     while (sweep_next(&in, &line))
         r->argument += sweep_line(d, &line);

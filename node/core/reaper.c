@@ -44,6 +44,8 @@ static void look(struct replica *r, bool sweeping, uint64_t until,
     e->due.until = until;
     e->due.max = sweeping ? SWEEP_LINES_MAX : 0;
     e->due.bytes_max = SWEEP_BYTES_MAX;
+    e->due.keep = r->machine.keyspaces.n ||
+                  r->machine.remember_until > r->applied_clock_ms;
     r->sweeping = sweeping;
     expiry_look(x, sweeping,
                 pending ? applying_step(&r->apply)->due_min : UINT64_MAX,
@@ -100,22 +102,24 @@ void reaper_applied(struct shard *s, struct replica *r)
 
 /* False: it came to nothing. */
 static bool propose_sweep(struct shard *s, struct replica *r,
-                          struct slice keys, unsigned n, struct effects *fx)
+                          const struct event *e, struct effects *fx)
 {
     bool ok;
-    struct operation o = {.op = OP_SWEEP};
-    struct reader in = reader_of(keys);
-    struct layout_deadline line;
+    struct operation o = {.op = OP_SWEEP,
+                          .argument = r->machine.expiry.looked_at};
+    struct reader in = reader_of(e->due.keys);
+    struct sweep_line line;
     struct slice last = {0};
     struct buf value = {0};
 
     sweep_begin(&value);
-    for (unsigned i = 0; i < n; i++) {
+    for (unsigned i = 0; i < e->due.n; i++) {
         last = reader_bytes(&in, reader_u32(&in));
-        if (layout_deadline_key_parse(last, &line) != STATUS_OK) {
+        if (layout_deadline_key_parse(last, &line.of) != STATUS_OK) {
             buf_release(&value);
             return false; /* the shell has looked at it */
         }
+        line.held = e->due.held[i];
         sweep_add(&value, &line);
     }
     o.value = buf_slice(&value);
@@ -144,7 +148,7 @@ void reaper_on_due(struct shard *s, const struct event *e, struct effects *fx)
     }
     expiry_looked(x, e->due.n, e->due.next);
     proposed = e->due.n && r->raft && timekeeper_stamp(s, r, &clock_ms) &&
-               propose_sweep(s, r, e->due.keys, e->due.n, fx);
+               propose_sweep(s, r, e, fx);
     /* More of it at once; on the grid what is not due yet, or for what there
      * was no room. */
     r->reap_at = s->now;

@@ -4,11 +4,13 @@
  * the index begins, so a look walks over few of them, but nobody knows how few:
  * never on the loop.
  *
- * Who looks in order to sweep will soon have to know the records that the lines
- * are about. They are read here, too, and kept (store_keep), so that applying
- * the sweep need not wait for a worker, and others behind it. */
+ * The records that the lines are about are read here, too, so that no replica
+ * has to when the sweep is applied (node/core/expiry.h). If they will have to
+ * be known all the same they are kept (store_keep): then applying the sweep
+ * need not wait for a worker here, and others behind it. */
 #include <stdlib.h>
 
+#include "node/core/expiry.h"
 #include "node/shell/node.h"
 #include "node/store/row_cache.h"
 #include "node/store/store_iter.h"
@@ -22,13 +24,18 @@ struct look_job {
     uint64_t until;
     unsigned max;
     size_t bytes_max;
+    bool keep;
     struct buf keys;      /* u32 size, key; each */
     unsigned n;
     struct buf next;
     enum status status;
-    struct buf data_keys; /* u32 size, key; each: of `values` */
+    uint64_t *held;       /* of each key */
+    /* Of the records: */
+    struct buf data_keys;
+    struct slice *key;
+    unsigned *line;       /* whose it is */
     struct store_value *values;
-    unsigned n_values;
+    unsigned n_records;
 };
 
 static bool take(struct look_job *j, struct slice key)
@@ -51,51 +58,77 @@ static bool take(struct look_job *j, struct slice key)
     return true;
 }
 
-/* Read what a line is about, if it is small. */
-static void read_ahead(struct look_job *j, const struct layout_deadline *line)
-{
-    struct store_value *v = &j->values[j->n_values];
-    size_t begin = j->data_keys.size, size;
-    struct slice key;
-
-    size = LAYOUT_DATA_PREFIX_BYTES + line->user_key.size;
-    buf_u32(&j->data_keys, (uint32_t)size);
-    layout_data_key_append(&j->data_keys, line->keyspace, line->user_key);
-    key = slice_of(j->data_keys.data + begin + 4, size);
-    if (store_get(store_view_store(j->view), j->view, key, STORE_ANY, v) ==
-            STATUS_OK &&
-        size + v->bytes.size <= ROW_BYTES_MAX) {
-        j->n_values++;
-        return;
-    }
-    store_value_release(v); /* errors are for who has to know it */
-    j->data_keys.size = begin;
-}
-
-static void read_all_ahead(struct look_job *j)
+/* List the keys of the lines' records. */
+static void list_records(struct look_job *j)
 {
     struct reader in = reader_of(buf_slice(&j->keys));
     struct layout_deadline line;
 
-    j->values = xcalloc(j->n + 1, sizeof *j->values);
-    while (reader_left(&in))
+    /* None is longer than its line's: the buffer does not move. */
+    buf_reserve(&j->data_keys, j->keys.size);
+    for (unsigned i = 0; i < j->n; i++) {
+        size_t begin = j->data_keys.size;
+        j->held[i] = SWEEP_UNKNOWN;
         if (layout_deadline_key_parse(reader_bytes(&in, reader_u32(&in)),
-                                      &line) == STATUS_OK &&
-            line.kind == LAYOUT_DATA)
-            read_ahead(j, &line);
+                                      &line) != STATUS_OK ||
+            line.kind != LAYOUT_DATA)
+            continue;
+        layout_data_key_append(&j->data_keys, line.keyspace, line.user_key);
+        j->key[j->n_records] = slice_of(j->data_keys.data + begin,
+                                        j->data_keys.size - begin);
+        j->line[j->n_records++] = i;
+    }
 }
 
-static void keep_all(struct look_job *j)
+/* Errors are for who has to know the record: here nothing is known then. */
+static uint64_t held_until(enum status st, struct slice record)
 {
-    struct reader in = reader_of(buf_slice(&j->data_keys));
+    struct layout_value v;
 
-    for (unsigned i = 0; i < j->n_values; i++) {
-        struct slice key = reader_bytes(&in, reader_u32(&in));
-        store_keep(store_view_store(j->view), j->view, key,
-                   j->values[i].bytes);
+    if (st == STATUS_NOT_FOUND)
+        return 0;
+    if (st != STATUS_OK || layout_value_parse(record, &v) != STATUS_OK)
+        return SWEEP_UNKNOWN;
+    return v.expire_at_ms;
+}
+
+static void read_records(struct look_job *j)
+{
+    enum status *statuses;
+
+    j->held = xcalloc(j->n, sizeof *j->held);
+    j->key = xcalloc(j->n, sizeof *j->key);
+    j->line = xcalloc(j->n, sizeof *j->line);
+    j->values = xcalloc(j->n, sizeof *j->values);
+    statuses = xcalloc(j->n, sizeof *statuses);
+    list_records(j);
+    /* Which ones failed is told by their own statuses, and in the log. */
+    if (store_multi_get(store_view_store(j->view), j->view, j->key,
+                        j->n_records, STORE_ANY, j->values,
+                        statuses) != STATUS_OK)
+        j->keep = false;
+    for (unsigned i = 0; i < j->n_records; i++) {
+        j->held[j->line[i]] = held_until(statuses[i], j->values[i].bytes);
+        if (!j->keep || statuses[i] != STATUS_OK ||
+            j->key[i].size + j->values[i].bytes.size > ROW_BYTES_MAX)
+            store_value_release(&j->values[i]);
+    }
+    free(statuses);
+}
+
+static void records_free(struct look_job *j)
+{
+    for (unsigned i = 0; i < j->n_records; i++) {
+        if (j->values[i].bytes.size)
+            store_keep(store_view_store(j->view), j->view, j->key[i],
+                       j->values[i].bytes);
         store_value_release(&j->values[i]);
     }
+    free(j->held);
+    free(j->key);
+    free(j->line);
     free(j->values);
+    buf_release(&j->data_keys);
 }
 
 static void look_work(uv_work_t *w)
@@ -114,7 +147,7 @@ static void look_work(uv_work_t *w)
         j->status = store_iter_status(it);
     store_iter_free(it);
     if (j->n)
-        read_all_ahead(j);
+        read_records(j);
 }
 
 static void look_done(uv_work_t *w, int canceled)
@@ -123,17 +156,17 @@ static void look_done(uv_work_t *w, int canceled)
     struct event e = {.type = EVENT_DUE, .now = node_now()};
 
     (void)canceled;
-    keep_all(j);
     e.due.group = j->group;
     e.due.status = j->status;
     e.due.keys = buf_slice(&j->keys);
+    e.due.held = j->held;
     e.due.n = j->n;
     e.due.next = buf_slice(&j->next);
     loop_step(j->l, &e);
+    records_free(j);
     store_view_unref(j->view);
     buf_release(&j->from);
     buf_release(&j->keys);
-    buf_release(&j->data_keys);
     buf_release(&j->next);
     free(j);
 }
@@ -157,6 +190,7 @@ void duelook_begin(struct loop *l, const struct effect *e)
     j->until = e->due.until;
     j->max = e->due.max;
     j->bytes_max = e->due.bytes_max;
+    j->keep = e->due.keep;
     buf_append(&j->from, e->due.from.data, e->due.from.size);
     j->view = store_view_take(store);
     if (uv_queue_work(l->uv, &j->work, look_work, look_done))

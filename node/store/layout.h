@@ -95,7 +95,8 @@ void layout_keyspace_end(struct buf *out, uint32_t keyspace);
 
 /* What the index of deadlines says: the record of `kind` (LAYOUT_DATA, ...)
  * may be due at `deadline`. The index may have more than is true, never less:
- * a record that was overwritten or deleted leaves its line behind. */
+ * a record that was overwritten or deleted leaves its line behind; how it goes
+ * is written in node/core/expiry.h. */
 struct layout_deadline {
     uint64_t deadline;
     uint8_t kind;

@@ -71,6 +71,7 @@
     X(SCAN_SKIPS, "a page that is full skips a key")                           \
     X(WATCH_SKIPS, "a watch that goes on begins at what is applied")           \
     X(EXPIRY_UNTOLD, "what is due is removed without an event")                \
+    X(CLAIM_BELIEVED_LATE, "a sweep is believed about what was written since") \
     X(EMPTY_VOTER, "a wiped directory is let in under its old identity")
 
 #ifdef COAT_PLANT

@@ -72,7 +72,7 @@ static void run(struct machine *m, struct slice entry)
 
     machine_step_init(&step, 1);
     machine_step_begin(&step, m, 1000);
-    if (machine_needs(m, &step, entry) == STATUS_OK) {
+    if (machine_needs(m, &step, 5, entry) == STATUS_OK) {
         fetch(&step);
         if (machine_apply(m, &step, 5, entry, results, ARRAY_LEN(results),
                           &clock_ms) != STATUS_OK)

@@ -37,13 +37,13 @@ static void load(struct slice in)
 static void sweep(struct slice in)
 {
     struct sweep_reader r = sweep_reader_of(in);
-    struct layout_deadline d;
+    struct sweep_line l;
     struct buf b = {0};
 
     sweep_begin(&b);
-    while (sweep_next(&r, &d))
-        sweep_add(&b, &d);
-    if (!r.failed && !slice_equal(buf_slice(&b), in))
+    while (sweep_next(&r, &l))
+        sweep_add(&b, &l);
+    if (r.status == STATUS_OK && !slice_equal(buf_slice(&b), in))
         abort();
     buf_release(&b);
 }

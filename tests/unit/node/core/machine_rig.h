@@ -94,7 +94,7 @@ static inline void rig_apply_within(struct rig *r, size_t bytes_max)
 {
     machine_step_begin(&r->step, &r->m, r->clock);
     for (unsigned i = 0; i < r->n; i++)
-        assert_int_equal(machine_needs(&r->m, &r->step,
+        assert_int_equal(machine_needs(&r->m, &r->step, r->index + 1 + i,
                                        buf_slice(&r->entries[i])),
                          STATUS_OK);
     rig_fetch(r, bytes_max);

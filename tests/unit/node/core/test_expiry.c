@@ -12,56 +12,98 @@ static struct layout_deadline line(uint64_t deadline, const char *key)
     return (struct layout_deadline){deadline, LAYOUT_DATA, 3, slice_str(key)};
 }
 
+/* A line of each kind, and of each claim. */
+static void sample_sweep(struct buf *b)
+{
+    const struct sweep_line lines[] = {
+        {line(77, "first"), SWEEP_UNKNOWN},
+        {{78, LAYOUT_FENCE, 3, slice_str("k")}, SWEEP_UNKNOWN},
+        {line(79, "true"), 79},
+        {line(80, "none"), 0},
+        {line(81, "other"), 99},
+    };
+
+    sweep_begin(b);
+    for (unsigned i = 0; i < ARRAY_LEN(lines); i++)
+        sweep_add(b, &lines[i]);
+}
+
 static void a_sweep_reads_back_as_written(void **state)
 {
+    static const struct {
+        uint64_t held;
+        const char *key;
+    } expected[] = {{SWEEP_UNKNOWN, "first"}, {SWEEP_UNKNOWN, "k"},
+                    {79, "true"}, {0, "none"}, {99, "other"}};
     struct buf b = {0};
-    struct layout_deadline d = line(77, "first"), got;
+    struct sweep_line got;
     struct sweep_reader r;
 
     (void)state;
-    sweep_begin(&b);
-    sweep_add(&b, &d);
-    d = line(78, "k");
-    d.kind = 'f';
-    sweep_add(&b, &d);
+    sample_sweep(&b);
     r = sweep_reader_of(buf_slice(&b));
-    assert_true(sweep_next(&r, &got));
-    assert_int_equal(got.deadline, 77);
-    assert_int_equal(got.kind, LAYOUT_DATA);
-    assert_int_equal(got.keyspace, 3);
-    assert_slice(got.user_key, "first");
-    assert_true(sweep_next(&r, &got));
-    assert_int_equal(got.kind, 'f');
-    assert_slice(got.user_key, "k");
+    for (unsigned i = 0; i < ARRAY_LEN(expected); i++) {
+        assert_true(sweep_next(&r, &got));
+        assert_int_equal(got.of.deadline, 77 + i);
+        assert_int_equal(got.of.kind, i == 1 ? LAYOUT_FENCE : LAYOUT_DATA);
+        assert_int_equal(got.of.keyspace, 3);
+        assert_slice(got.of.user_key, expected[i].key);
+        assert_true(got.held == expected[i].held);
+    }
     assert_false(sweep_next(&r, &got));
-    assert_false(r.failed);
+    assert_int_equal(r.status, STATUS_OK);
     buf_release(&b);
+}
+
+static enum status read_all(struct slice sweep)
+{
+    struct sweep_reader r = sweep_reader_of(sweep);
+    struct sweep_line got;
+
+    while (sweep_next(&r, &got))
+        ;
+    return r.status;
 }
 
 static void a_damaged_sweep_is_told(void **state)
 {
     struct buf b = {0};
-    struct layout_deadline d = line(77, "key"), got;
+
+    (void)state;
+    sample_sweep(&b);
+    for (size_t n = 0; n < b.size; n++) {
+        struct slice cut = exact_copy(buf_slice(&b), n);
+        assert_int_equal(read_all(cut), STATUS_CORRUPT);
+        exact_free(cut);
+    }
+    assert_int_equal(read_all(buf_slice(&b)), STATUS_OK);
+    buf_u8(&b, 0); /* too long */
+    assert_int_equal(read_all(buf_slice(&b)), STATUS_CORRUPT);
+    buf_release(&b);
+}
+
+/* The same has one way to be said, what is not known none. */
+static void a_claim_is_said_in_one_way(void **state)
+{
+    enum { KIND_AT = 12, HELD_FROM_END = 8 };
+    static const uint64_t wrong[] = {81, 0, SWEEP_UNKNOWN};
+    struct sweep_line other = {line(81, "other"), 99};
+    struct buf b = {0};
 
     (void)state;
     sweep_begin(&b);
-    sweep_add(&b, &d);
-    sweep_add(&b, &d);
-    for (size_t n = 0; n < b.size; n++) {
-        struct slice cut = exact_copy(buf_slice(&b), n);
-        struct sweep_reader r = sweep_reader_of(cut);
-        while (sweep_next(&r, &got))
-            ;
-        assert_true(r.failed);
-        exact_free(cut);
+    sweep_add(&b, &other);
+    for (unsigned i = 0; i < ARRAY_LEN(wrong); i++) {
+        put_u64(b.data + b.size - HELD_FROM_END, wrong[i]);
+        assert_int_equal(read_all(buf_slice(&b)), STATUS_CORRUPT);
     }
-    buf_u8(&b, 0); /* too long */
-    {
-        struct sweep_reader r = sweep_reader_of(buf_slice(&b));
-        while (sweep_next(&r, &got))
-            ;
-        assert_true(r.failed);
-    }
+    other = (struct sweep_line){line(0, "k"), 0};
+    sweep_begin(&b);
+    sweep_add(&b, &other);
+    b.data[KIND_AT] = 'D';
+    assert_int_equal(read_all(buf_slice(&b)), STATUS_CORRUPT);
+    b.data[KIND_AT] = 'E'; /* of a program to come */
+    assert_int_equal(read_all(buf_slice(&b)), STATUS_WRONG_VERSION);
     buf_release(&b);
 }
 
@@ -274,6 +316,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_sweep_reads_back_as_written),
         cmocka_unit_test(a_damaged_sweep_is_told),
+        cmocka_unit_test(a_claim_is_said_in_one_way),
         cmocka_unit_test(unknown_means_that_anything_may_be_due),
         cmocka_unit_test(the_bound_is_a_bound_and_all_is_swept),
     };

@@ -83,7 +83,8 @@ static void apply(struct replica *r, uint64_t index,
 
     machine_step_begin(&r->step, &r->m, 0);
     for (unsigned i = 0; i < n; i++)
-        assert_int_equal(machine_needs(&r->m, &r->step, entries[i]),
+        assert_int_equal(machine_needs(&r->m, &r->step, index + i,
+                                       entries[i]),
                          STATUS_OK);
     keys = view_keys(&r->step.view);
     assert_true(r->step.view.asked <= ARRAY_LEN(got));
@@ -232,7 +233,7 @@ static void deletes_see_what_was_done_before_in_the_step(void **state)
     map_free(map);
 }
 
-static enum status needs(const struct replica *r, enum op op, const char *key,
+static enum status needs(struct replica *r, enum op op, const char *key,
                          uint8_t level)
 {
     struct entry e = {0};
@@ -245,7 +246,7 @@ static enum status needs(const struct replica *r, enum op op, const char *key,
     add(&e, op, key, op == OP_DELETE ? slice_str("") : slice_str("v"));
     finish(&e, 1);
     e.bytes.data[0] = level;
-    st = machine_needs(&r->m, &step, buf_slice(&e.bytes));
+    st = machine_needs(&r->m, &step, 2, buf_slice(&e.bytes));
     assert_int_equal(write_set_count(&step.set), 0);
     machine_step_release(&step);
     entry_release(&e);
@@ -283,7 +284,7 @@ static void unknown_commands_and_levels_are_refused_whole(void **state)
     add(&e, OP_SET, "k", slice_str("v"));
     finish(&e, 1);
     e.bytes.size--;
-    assert_int_equal(machine_needs(&data.m, &step, buf_slice(&e.bytes)),
+    assert_int_equal(machine_needs(&data.m, &step, 2, buf_slice(&e.bytes)),
                      STATUS_CORRUPT);
     machine_step_release(&step);
     entry_release(&e);

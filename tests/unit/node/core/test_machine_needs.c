@@ -1,7 +1,8 @@
 /* test_machine_needs.c - what is looked at is all that matters.
  *
  * Replicas cut the log into steps as it comes, cannot agree on what may be due,
- * and fetch no byte more than they have to: still they have to be equal. */
+ * believe what sweeps claim or read it, and fetch no byte more than they have
+ * to: still they have to be equal. */
 #include "tests/unit/node/core/machine_rig.h"
 
 #include <stdio.h>
@@ -112,6 +113,55 @@ static void note(struct rig *r, unsigned n, bool entries, struct buf *out)
     }
 }
 
+/* ---- sweeps, with what some replica found there before ---- */
+
+enum { SEEN = 8 };
+
+/* Until when each key was kept, at some indexes of the log. */
+struct seen {
+    uint64_t index[SEEN];
+    uint64_t held[SEEN][KEYS];
+    unsigned n;
+};
+
+static void see(struct seen *x, const struct rig *r)
+{
+    unsigned at = x->n++ % SEEN;
+    struct layout_value v;
+
+    x->index[at] = r->index;
+    for (unsigned k = 0; k < KEYS; k++)
+        x->held[at][k] =
+            rig_record(r, names[k], &v) ? v.expire_at_ms : 0;
+}
+
+/* Claims of one look, as of its index or of any before it. */
+static struct operation random_sweep(const struct seen *x, uint64_t clock,
+                                     struct buf *b)
+{
+    unsigned look = (unsigned)rng_below(&rng, MIN_OF(x->n, SEEN));
+    unsigned earlier = (unsigned)rng_below(&rng, MIN_OF(x->n, SEEN));
+
+    sweep_begin(b);
+    for (unsigned i = (unsigned)rng_below(&rng, 2 * KEYS); i; i--) {
+        unsigned k = (unsigned)rng_below(&rng, KEYS);
+        uint64_t held = x->held[look][k];
+        struct sweep_line l = {
+            .of = {.deadline = held && rng_below(&rng, 3)
+                                   ? held
+                                   : 1 + clock - rng_below(&rng, clock),
+                   .kind = LAYOUT_DATA,
+                   .user_key = slice_str(names[k])},
+            .held = rng_below(&rng, 4) ? held : SWEEP_UNKNOWN,
+        };
+        sweep_add(b, &l);
+    }
+    return (struct operation){.op = OP_SWEEP,
+                              .argument = MIN_OF(x->index[look],
+                                                 x->index[earlier]),
+                              .value = buf_slice(b)};
+}
+
 /* Apply what waits in `r` entry by entry. Changes go to `changes`, the last
  * entry's results to `results`. */
 static void one_by_one(struct rig *r, unsigned n, struct buf *changes,
@@ -137,15 +187,21 @@ static void one_by_one(struct rig *r, unsigned n, struct buf *changes,
 static void storm(uint64_t seed)
 {
     struct rig a, b;
-    struct buf body[5] = {0}, ca = {0}, cb = {0}, ra = {0}, rb = {0};
+    struct buf body[6][5] = {0}, ca = {0}, cb = {0}, ra = {0}, rb = {0};
+    struct seen seen = {0};
     uint64_t clock = 1;
 
     rng_init(&rng, seed);
     rig_init(&a, 1);
     rig_init(&b, 2);
     b.m.expiry.next_due = 0; /* it knows nothing: looks at everything */
+    written_begin(&b.m.written, 1, 2);
+    b.m.written.from = UINT64_MAX; /* ... and believes nothing */
     for (unsigned round = 0; round < 60; round++) {
         unsigned entries = 1 + (unsigned)rng_below(&rng, 6), n = 0;
+        see(&seen, &b);
+        if (!rng_below(&rng, 10)) /* it starts again, or gets a snapshot */
+            written_forget(&a.m.written);
         for (unsigned e = 0; e < entries; e++) {
             n = 1 + (unsigned)rng_below(&rng, 5);
             clock += rng_below(&rng, 30);
@@ -159,10 +215,16 @@ static void storm(uint64_t seed)
                     rig_add(&b, &o);
                     continue;
                 }
+                if (!rng_below(&rng, 6)) {
+                    o = random_sweep(&seen, clock, &body[e][i]);
+                    rig_add(&a, &o);
+                    rig_add(&b, &o);
+                    continue;
+                }
                 if (!rng_below(&rng, 5)) {
-                    random_transaction(&body[i]);
+                    random_transaction(&body[e][i]);
                     o = (struct operation){.op = OP_TRANSACT, .key = o.key,
-                                           .value = buf_slice(&body[i])};
+                                           .value = buf_slice(&body[e][i])};
                 }
                 assert_int_equal(operation_check(&o, NULL), STATUS_OK);
                 rig_add(&a, &o);
@@ -187,7 +249,8 @@ static void storm(uint64_t seed)
     rig_release(&a);
     rig_release(&b);
     for (unsigned i = 0; i < ARRAY_LEN(body); i++)
-        buf_release(&body[i]);
+        for (unsigned k = 0; k < ARRAY_LEN(body[i]); k++)
+            buf_release(&body[i][k]);
     buf_release(&ca);
     buf_release(&cb);
     buf_release(&ra);

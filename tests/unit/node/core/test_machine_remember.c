@@ -89,9 +89,10 @@ static void a_swept_key_lists_its_value(void **state)
     rig_do(&r, 1000, remember(500));
     rig_do(&r, 1000, set);
     sweep_begin(&lines);
-    sweep_add(&lines, &(struct layout_deadline){1100, LAYOUT_DATA, 0,
-                                                slice_str("k")});
-    rig_do(&r, 1100, (struct operation){.op = OP_SWEEP,
+    /* It is claimed what there is: that is not enough. */
+    sweep_add(&lines, &(struct sweep_line){
+                          {1100, LAYOUT_DATA, 0, slice_str("k")}, 1100});
+    rig_do(&r, 1100, (struct operation){.op = OP_SWEEP, .argument = r.index,
                                         .value = buf_slice(&lines)});
     assert_before("v");
     assert_int_equal(last(1).kind, CHANGE_EXPIRE);
@@ -195,7 +196,7 @@ static enum status named(struct operation o, uint32_t group)
     rig_add(&r, &o);
     rig_close(&r, 1);
     machine_step_begin(&r.step, &r.m, 0);
-    st = machine_needs(&r.m, &r.step, buf_slice(&r.entries[0]));
+    st = machine_needs(&r.m, &r.step, 2, buf_slice(&r.entries[0]));
     r.n = 0;
     return st;
 }

@@ -27,7 +27,7 @@ static struct operate_reply operate(struct ask *a, struct operation o)
  * that nobody asks for go too: each get finds the one state. */
 static void what_is_due_goes_without_a_command(void **state)
 {
-    static const uint8_t large[20000]; /* not read ahead */
+    static const uint8_t large[20000]; /* of one line in 50 */
     struct daemon *d = daemon_new();
     struct ask a;
     char key[16];
