@@ -24,7 +24,7 @@ struct attempt {
 struct attempt_options {
     bool verbose;        /* tell what happens */
     bool quiet;          /* keep the child's own output to itself */
-    unsigned seconds;    /* longer is "does not end"; 0: 120 */
+    unsigned seconds;    /* processor time; longer "does not end"; 0: 120 */
 };
 
 /* One that was started and not ended. */
