@@ -90,7 +90,10 @@ static void on_stop(uv_async_t *async)
 {
     struct fake_cluster *f = async->data;
 
-    fake_cluster_close(f);
+    if (f->pausing)
+        uv_stop(f->loop);
+    else
+        fake_cluster_close(f);
     uv_close((uv_handle_t *)async, NULL);
 }
 
@@ -98,13 +101,14 @@ static void *run(void *arg)
 {
     struct fake_cluster *f = arg;
 
-    while (uv_run(f->loop, UV_RUN_DEFAULT))
+    while (uv_run(f->loop, UV_RUN_DEFAULT) && !f->pausing)
         ;
     return NULL;
 }
 
 void fake_thread_start(struct fake_cluster *f)
 {
+    f->pausing = false;
     f->stop.data = f;
     assert_int_equal(uv_async_init(f->loop, &f->stop, on_stop), 0);
     assert_int_equal(pthread_create(&f->thread, NULL, run, f), 0);
@@ -112,6 +116,15 @@ void fake_thread_start(struct fake_cluster *f)
 
 void fake_thread_stop(struct fake_cluster *f)
 {
+    if (f->pausing)
+        fake_thread_start(f);
+    uv_async_send(&f->stop);
+    pthread_join(f->thread, NULL);
+}
+
+void fake_thread_pause(struct fake_cluster *f)
+{
+    f->pausing = true;
     uv_async_send(&f->stop);
     pthread_join(f->thread, NULL);
 }

@@ -113,6 +113,7 @@ struct fake_cluster {
     unsigned n_results, repeated;
     uint64_t acknowledged, not_after; /* as told last */
     pthread_t thread;
+    _Atomic bool pausing;
     uv_async_t stop;
     char endpoints[FAKE_NODES_MAX * 300]; /* all nodes */
 };
@@ -170,6 +171,9 @@ void fake_send(struct conn *c, const struct frame_header *to, uint16_t type,
  * fake_thread_stop, which also closes them. Configure before. */
 void fake_thread_start(struct fake_cluster *f);
 void fake_thread_stop(struct fake_cluster *f);
+/* Nobody answers until fake_thread_start; meanwhile the nodes may be looked at
+ * and configured. */
+void fake_thread_pause(struct fake_cluster *f);
 
 /* Serve what a node holds (FAKE_HOLD), oldest first or newest first. */
 void fake_release(struct fake_node *n, bool newest_first);

@@ -22,6 +22,7 @@ static void the_example_keeps_its_coats(void **state)
     (void)state;
     assert_int_equal(r->code, 0);
     assert_string_equal(r->out, "ticket 7: blue coat\n100 of 100 coats kept\n");
+    fake_thread_pause(&t->f);
     assert_int_equal(t->f.n_log, 101);
     free(r);
     nodes_stop(t);

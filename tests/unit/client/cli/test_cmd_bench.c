@@ -14,7 +14,7 @@ static void json_has_the_figures(void **state)
 {
     struct nodes *t = nodes_start(3);
     struct run *r = RUN("-e", t->f.endpoints, "-o", "json", "bench", "--load",
-                        "--keys", "50", "-d", "0.05", "-c", "2", "--op",
+                        "--keys", "50", "-d", "0.5", "-c", "2", "--op",
                         "get", "--value-size", "9");
     json_t *j = json_loads(r->out, 0, NULL), *latency;
 
@@ -52,6 +52,7 @@ static void load_without_duration_only_loads(void **state)
     assert_has(r->out, "load: 20 operations");
     assert_null(strstr(r->out, "bench:"));
     free(r);
+    fake_thread_pause(&t->f);
     assert_int_equal(t->f.n_log, 20);
     nodes_stop(t);
 }

@@ -38,6 +38,7 @@ static void every_node_goes_through_the_three_steps(void **state)
     assert_int_equal(r->code, 0);
     assert_has(r->out, "3 nodes, 5 groups");
     free(r);
+    fake_thread_pause(&t->f);
     for (unsigned i = 0; i < 3; i++) {
         assert_steps(&t->f.nodes[i], "012");
         assert_true(slice_equal(buf_slice(&t->f.nodes[i].accepted),
@@ -63,6 +64,7 @@ static void an_interrupted_init_is_taken_up_again(void **state)
     t->f.nodes[1].init_fails = true;
     fake_thread_start(&t->f);
     RUN_CODE(5, "-e", t->f.endpoints, "cluster", "init");
+    fake_thread_pause(&t->f);
     assert_false(t->f.nodes[0].active);
     buf_append(&first, t->f.nodes[0].accepted.data,
                t->f.nodes[0].accepted.size);
@@ -76,7 +78,9 @@ static void an_interrupted_init_is_taken_up_again(void **state)
         memcpy(t->f.map->cluster, map->cluster, ID_BYTES);
         map_free(map);
     }
+    fake_thread_start(&t->f);
     RUN_CODE(0, "-e", t->f.endpoints, "cluster", "init", "--groups", "9");
+    fake_thread_pause(&t->f);
     for (unsigned i = 0; i < 3; i++) {
         assert_true(t->f.nodes[i].active);
         assert_true(slice_equal(buf_slice(&t->f.nodes[i].accepted),
@@ -102,6 +106,7 @@ static void a_node_that_does_not_answer_stops_it(void **state)
     assert_has(r->err, dead);
     assert_one_line(r->err);
     free(r);
+    fake_thread_pause(&t->f);
     assert_steps(&t->f.nodes[0], "");
     nodes_stop(t);
 }
