@@ -267,7 +267,7 @@ static void a_dead_leader_is_replaced_by_the_next(void **state)
 static void time_runs_out_as_unknown_for_writes_only(void **state)
 {
     struct coat_options o = COAT_OPTIONS;
-    struct coat_call how = {.timeout = 30};
+    struct coat_call how = {.timeout = 500}; /* enough to be sent in */
     struct fixture *t;
     struct answer a = {0};
 
@@ -316,7 +316,7 @@ static void nobody_there_is_a_timeout_that_says_where(void **state)
     stop(t);
     t = calloc(1, sizeof *t);
     o.endpoints = endpoint; /* free again */
-    o.timeout = 50;
+    o.timeout = 1000; /* enough to be refused in */
     start(t, 1, o);
     a = set(t, "k", "v");
     assert_int_equal(a.status, COAT_TIMEOUT);

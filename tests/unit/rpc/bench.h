@@ -12,6 +12,12 @@
 #include "rpc/conn.h"
 #include "rpc/listener.h"
 
+/* A host that is none, which the resolver finds out without asking anybody: a
+ * name server that is far, or silent, would keep a test waiting for minutes. A
+ * label of a name has at most 63 bytes; this one has 64. */
+#define NO_SUCH_HOST                                                           \
+    "no-such-host-no-such-host-no-such-host-no-such-host-no-such-host.invalid"
+
 struct bench {
     uv_loop_t loop;
     struct conn_set *set;
@@ -33,6 +39,11 @@ struct bench {
     void (*hook)(struct bench *b); /* called at the end of on_frame */
     unsigned wanted;               /* the hook's own */
 };
+
+/* What a test with a loop begins and ends with: a lost connection is a status,
+ * not a signal, and who waits for what never comes is ended after a minute. */
+void rules_begin(void);
+void rules_end(void);
 
 /* Open with one connection. */
 void bench_open(struct bench *b, struct conn_options options);

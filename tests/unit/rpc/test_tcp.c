@@ -123,7 +123,7 @@ static void both_open(struct both *b)
     char error[LISTENER_ERROR_SIZE];
 
     memset(b, 0, sizeof *b);
-    alarm(60);
+    rules_begin();
     assert_int_equal(uv_loop_init(&b->loop), 0);
     b->listener = listener_new(&b->loop, &lo, on_accept, b, error);
     assert_non_null(b->listener);
@@ -146,7 +146,7 @@ static void both_close(struct both *b)
     assert_int_equal(uv_loop_close(&b->loop), 0);
     for (unsigned i = 0; i < 2; i++)
         buf_release(&ends[i]->got);
-    alarm(0);
+    rules_end();
 }
 
 static void bytes_go_both_ways_and_the_end_is_told(void **state)

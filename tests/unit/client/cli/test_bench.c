@@ -108,7 +108,7 @@ static void a_run_reads_and_writes_for_its_time(void **state)
     (void)state;
     fake_thread_start(&t->f);
     p.op = BENCH_GET;
-    p.seconds = 0.05;
+    p.seconds = 0.5;
     assert_true(bench_run(&p, NULL, NULL, r, &seconds, error));
     assert_true(r->operations > 0);
     assert_true(r->misses == r->operations); /* nothing is there */
@@ -117,7 +117,7 @@ static void a_run_reads_and_writes_for_its_time(void **state)
     p.reads_percent = 95;
     p.rate = 2000;
     assert_true(bench_run(&p, NULL, NULL, r, &seconds, error));
-    assert_true(r->operations > 0 && r->operations <= 101);
+    assert_true(r->operations > 0 && r->operations <= 1001);
     free(r);
     nodes_stop(t);
 }

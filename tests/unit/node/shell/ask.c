@@ -125,9 +125,9 @@ void ask_must_set(struct ask *a, const char *key, const char *value)
     unsigned tries = 0;
     enum status st;
 
-    while (status_retry(st = ask_set(a, key, value)) == RETRY_SAFE &&
-           ++tries < WAIT_MS / 10)
-        poll(NULL, 0, 10); /* no leader yet */
+    while ((st = ask_set(a, key, value)) != STATUS_OK &&
+           status_retry(st) != RETRY_NO && ++tries < WAIT_MS / 10)
+        poll(NULL, 0, 10); /* no leader yet, or another one meanwhile */
     if (st != STATUS_OK)
         fail_msg("set %s: %s", key, status_name(st));
 }

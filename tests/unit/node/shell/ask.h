@@ -42,7 +42,8 @@ void ask_one(struct ask *a, uint16_t type, struct buf *q, uint16_t want);
 enum status ask_set(struct ask *a, const char *key, const char *value);
 enum status ask_set_bytes(struct ask *a, struct slice key,
                           struct slice value);
-/* Set, again while the node says that it was not done: it must succeed. */
+/* Set, again while the node says that it was not done, or that nobody knows: it
+ * must succeed. */
 void ask_must_set(struct ask *a, const char *key, const char *value);
 /* The value must be this one; NULL: there must be none. Asks again as above. */
 void ask_get(struct ask *a, const char *key, const char *value);

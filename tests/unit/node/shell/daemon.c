@@ -265,15 +265,16 @@ static void take_output(int fd, char *out, size_t size)
 
 int daemon_cli(struct daemon *d, char *out, size_t size, ...)
 {
-    const char *argv[32] = {COATCHECK, "-e"}, *word;
+    /* Patient: a busy disk may take long for the logs of many groups. */
+    const char *argv[32] = {COATCHECK, "--timeout", "60000", "-e"}, *word;
     char endpoint[32];
-    unsigned n = 3;
+    unsigned n = 5;
     int ends[2], how;
     va_list ap;
     pid_t pid;
 
     snprintf(endpoint, sizeof endpoint, "127.0.0.1:%u", d->port);
-    argv[2] = endpoint;
+    argv[4] = endpoint;
     va_start(ap, size);
     while ((word = va_arg(ap, const char *)) && n < ARRAY_LEN(argv) - 1)
         argv[n++] = word;

@@ -55,8 +55,8 @@ static void data_survives_a_stop_and_a_kill(void **state)
     char out[512];
 
     daemon_start(d);
-    assert_int_equal(daemon_cli(d, out, sizeof out, "--timeout", "300", "set",
-                                "a", "1", NULL), 3);
+    assert_int_equal(daemon_cli(d, out, sizeof out, "set", "a", "1", NULL),
+                     3);
     must_say(out, "cluster init");
     daemon_init(d, "3");
     must_run(d, "set", "a", "1");
