@@ -21,6 +21,8 @@ import time
 _programs = {}
 _root = None
 
+PATIENT = ("--timeout", "30000")  # before what a test itself says
+
 
 class Failure(Exception):
     """A test's expectation did not hold; the text says which."""
@@ -284,12 +286,15 @@ class Cluster:
         return ",".join(n.endpoint for n in self.nodes.values())
 
     def cli(self, *arguments, endpoint=None, stdin=b"", seconds=60):
-        """Run the command line; endpoint: only through that node."""
+        """Run the command line; endpoint: only through that node. It waits
+        long for each answer unless told otherwise: on a busy machine a group
+        may be without a leader, or a disk busy with others, for seconds."""
         where = self.nodes[endpoint].endpoint if isinstance(endpoint, int) \
             else endpoint or self.endpoints
         try:
             return Result(subprocess.run(
-                [*self.prefix, program("coatcheck"), "-e", where, *arguments],
+                [*self.prefix, program("coatcheck"), *PATIENT, "-e", where,
+                 *arguments],
                 input=stdin, capture_output=True, timeout=seconds))
         except subprocess.TimeoutExpired:
             raise Failure(f"coatcheck {' '.join(map(str, arguments))} does "
@@ -309,7 +314,8 @@ class Cluster:
 
     def status(self, endpoint=None):
         """`coatcheck status -o json`, or None while nobody answers."""
-        done = self.cli("-o", "json", "status", endpoint=endpoint)
+        done = self.cli("--timeout", "5000", "-o", "json", "status",
+                        endpoint=endpoint)
         # 3: it is not healthy, or nobody answered at all.
         expect(done.code in (0, 3), f"status: {done.code} {done.err}")
         return json.loads(done.text) if done.out else None
@@ -336,6 +342,17 @@ class Cluster:
             node = self.leader_of(group)
             return node if node != other_than else None
         return wait_until(found, seconds, f"group {group} has a leader")
+
+    def wait_home(self, group, seconds=60):
+        """Wait until the group is led by the node that the map names first;
+        gives that node. Whoever was elected hands over to it within seconds, so
+        that a test which needs a leader to stay begins with this one."""
+        groups = json.loads(self.cli("-o", "json", "map").text)["groups"]
+        home = next(int(g["replicas"][0]["node"]) for g in groups
+                    if int(g["group"]) == group)
+        wait_until(lambda: self.leader_of(group) == home, seconds,
+                   f"group {group} is led by node {home}")
+        return home
 
     def unhealthy(self, committed=None):
         """Why the cluster is not healthy: a text, empty if it is. With the

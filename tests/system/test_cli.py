@@ -134,7 +134,7 @@ def cluster_init_may_be_repeated():
             node.start()
         for node in c.nodes.values():
             node.wait_ready()
-        done = c.cli("--timeout", "2000", "set", "too", "early")
+        done = c.cli("set", "too", "early")
         expect(done.code in (3, 4) and "init" in done.err,
                f"before init: {done.code} {done.err}")
         arguments = ("cluster", "init", "--groups", "2", "--replicas", "3")

@@ -163,7 +163,7 @@ def data_of_a_newer_version_is_left_alone():
         with open(path, "wb") as f:
             f.write(newer(good))
         node.start()
-        expect(node.process.wait(20) == 1, "exit code 1")
+        expect(node.process.wait(60) == 1, "exit code 1")
         last = node.said().strip().splitlines()[-1]
         expect("version" in last or "newer" in last or "level" in last,
                f"the error names the version: {last}")

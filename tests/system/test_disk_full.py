@@ -200,7 +200,7 @@ def a_start_on_a_full_disk_is_refused_and_harms_nothing():
             fill(filler)
             node.kill()
             node.start()
-            expect(node.process.wait(30) == 1, "exit code 1")
+            expect(node.process.wait(60) == 1, "exit code 1")
             last = node.said().strip().splitlines()[-1]
             expect("full" in last or "space" in last,
                    f"the error says what is missing: {last}")

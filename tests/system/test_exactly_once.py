@@ -90,6 +90,8 @@ def total(cluster, keys):
         for node in cluster.nodes.values():
             with wire.Connection(node.port) as c:
                 got = c.ask(OPERATE, wire.field(2, operation(OP_GET, key)))
+                if got is None:
+                    continue
                 status, = struct.unpack_from("<H", got[1][1])
                 if status == OK:
                     return int(got[1][1][40:])

@@ -45,7 +45,7 @@ def a_failed_sync_of_the_log_ends_the_node_and_loses_nothing():
             strace = inject(victim, "fdatasync", error)
             wait_until(lambda: not victim.running(), 30,
                        "the node ends itself")
-            strace.wait(10)
+            strace.wait(60)
             expect(victim.process.returncode not in (0, -11, -6),
                    f"it ended with {victim.process.returncode}")
             expect("log_write_failed" in victim.said(),
@@ -65,7 +65,7 @@ def a_failed_write_of_the_log_ends_the_node_and_loses_nothing():
         victim = c.nodes[c.wait_leader(1)]
         strace = inject(victim, "pwrite64", "EIO")
         wait_until(lambda: not victim.running(), 30, "the node ends itself")
-        strace.wait(10)
+        strace.wait(60)
         r.wait_more(lines=100)
         victim.start().wait_ready()
         c.wait_healthy()

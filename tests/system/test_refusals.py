@@ -236,7 +236,7 @@ def a_holder_that_slept_has_lost_its_lock(r):
     with its old token behind the next holder, or goes on as if it held it."""
     where = ["-e", r.c.endpoints, "-k", "refusals"]
     sleeper = subprocess.Popen(
-        [program("coatcheck"), *where, "lock", "slept", "--ttl", "1s", "sh",
+        [program("coatcheck"), *where, "lock", "slept", "--ttl", "3s", "sh",
          "-c", "echo $COATCHECK_TOKEN; while :; do sleep 0.1; done"],
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
         stderr=subprocess.PIPE, text=True, preexec_fn=die_with_parent)
@@ -244,7 +244,7 @@ def a_holder_that_slept_has_lost_its_lock(r):
     r.run("set", "work", "first", "--if-fence", first)
     sleeper.send_signal(signal.SIGSTOP)
     second = r.run("lock", "slept", "--ttl", "60s", "--wait",
-                   "20s").text.strip()
+                   "50s").text.strip()
     expect(int(second) > int(first), f"tokens: {first}, then {second}")
     r.run("set", "work", "second", "--if-fence", second)
     r.refused(4, "FENCED", "set", "work", "x", "--if-fence", first)

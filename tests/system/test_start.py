@@ -8,7 +8,7 @@ from cluster import Cluster, Node, expect, free_base_port, program
 from harness import shared_cluster, test
 
 
-def daemon(*arguments, seconds=20, **how):
+def daemon(*arguments, seconds=60, **how):
     """Run the daemon until it ends by itself: (exit code, its output)."""
     try:
         done = subprocess.run([program("coatcheckd"), *arguments],
@@ -134,7 +134,7 @@ def too_few_file_descriptors_are_refused_by_name():
         usual = node.arguments()
         node.arguments = lambda: ["prlimit", "--nofile=300:300", *usual]
         node.start()
-        expect(node.process.wait(20) == 1, "exit code 1")
+        expect(node.process.wait(60) == 1, "exit code 1")
         last = node.said().strip().splitlines()[-1]
         expect("open files" in last and "300" in last,
                f"the error names the limit: {last}")

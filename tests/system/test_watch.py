@@ -153,9 +153,12 @@ def what_was_before_is_told_while_leaders_are_killed():
             writer = _overwrite(c)
             c.nodes[leader].kill()
             writer.wait(60)
+            while watch.take() < 500 * turn:  # a slow disk
+                _overwrite(c).wait(60)
             c.nodes[leader].start().wait_ready()
             expect(c.cli("del", *list(watch.state)[:5]).code in (0, 1), "del")
             c.cli("set", "--ttl", "50ms", "soon", "gone")
+            wait_until(lambda: c.get("soon") is None, 30, "it expires")
             before = watch
             watch = Watch(c, "--previous", "--cursor", before.interrupt(),
                           name=f"watch{turn}")
@@ -163,7 +166,6 @@ def what_was_before_is_told_while_leaders_are_killed():
         stored = _stored(c)
         wait_until(lambda: _same(watch, stored), 60,
                    "the events add up to what is stored")
-        expect(watch.count > 1000, f"only {watch.count} events")
         watch.interrupt()
 
 

@@ -5,11 +5,13 @@ Layout from rpc/frame.h and proto/client.proto, written down once more on
 purpose: a mistake on both sides of our own code would not be seen by it."""
 import socket
 import struct
+import time
 
 VERSION = 1
 REQUEST, REPLY, ONEWAY = 1, 2, 4
 GET, GET_REPLY, SET, DELETE, WRITE_REPLY = 1, 2, 3, 4, 5
 MAP, STATUS, ERROR, HELLO = 0x10, 0x12, 0xff, 0x100
+LEADERLESS = {8, 11, 12, 13}  # NOT_LEADER, UNAVAILABLE, TIMEOUT, UNKNOWN
 PAYLOAD_MAX = 16 * 1024 * 1024 + 65535 + 4096
 
 
@@ -150,12 +152,21 @@ class Connection:
             if got[2] == self.request:
                 return got[1], parse(got[3])
 
+    def ask_on(self, message, payload):
+        """As ask, again while the group has no leader, or is losing one: on a
+        busy machine that may be at any time. The fields of the last reply."""
+        end = time.monotonic() + 30
+        while True:
+            _, fields = self.ask(message, payload)
+            if fields.get(1) not in LEADERLESS or time.monotonic() > end:
+                return fields
+            time.sleep(0.05)
+
     def get(self, key):
         """(status number, value)"""
-        _, fields = self.ask(GET, field(2, key))
+        fields = self.ask_on(GET, field(2, key))
         return fields.get(1), fields.get(2, b"")
 
     def set(self, key, value):
-        """The status number."""
-        _, fields = self.ask(SET, field(2, key) + field(3, value))
-        return fields.get(1)
+        """The status number. It may be executed several times."""
+        return self.ask_on(SET, field(2, key) + field(3, value)).get(1)
