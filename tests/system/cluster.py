@@ -232,7 +232,6 @@ class Cluster:
         self.replicas = replicas or min(nodes, 3)
         self.nodes = {n: Node(self.folder, n, self.base_port)
                       for n in range(1, nodes + 1)}
-        self.keep = False
         self.prefix = []  # runs the clients
         for node in self.nodes.values():
             node.extra = list(options)
@@ -248,10 +247,13 @@ class Cluster:
 
     def __exit__(self, kind, *_):
         self.stop_all()
-        if kind in (None, Skipped) and not self.keep:
+        said = self.complaints()
+        if kind in (None, Skipped) and not said:
             shutil.rmtree(self.folder, ignore_errors=True)
         else:
             print(f"    kept: {self.folder}")
+        # Also of a node that nobody asked anything any more.
+        expect(kind or not said, said)
 
     def start(self):
         """Start all, make them one cluster, wait until it is healthy."""
@@ -263,6 +265,20 @@ class Cluster:
                         "--replicas", str(self.replicas))
         expect(done.code == 0, f"cluster init: {done.err}")
         self.wait_healthy()
+
+    def complaints(self):
+        """What sanitizers and assertions wrote into the nodes' logs."""
+        words = ("Sanitizer: ", "runtime error: ", "Assertion `")
+        found = []
+        for node in self.nodes.values():
+            with contextlib.suppress(FileNotFoundError):
+                with open(node.log, errors="replace") as f:
+                    lines = f.read().splitlines()
+                first = next((i for i, line in enumerate(lines)
+                              if any(word in line for word in words)), None)
+                if first is not None:
+                    found += lines[first:first + 30]
+        return "\n".join(found)
 
     def stop_all(self):
         for node in self.nodes.values():

@@ -39,9 +39,7 @@ def shared_cluster():
 
 def _release_shared(failed):
     while _shared:
-        c = _shared.pop()
-        c.keep = failed
-        c.__exit__(None)
+        _shared.pop().__exit__(cluster.Failure if failed else None)
 
 
 def _tail_of_logs(folder):
@@ -68,6 +66,8 @@ def _run_one(f):
     start = time.monotonic()
     try:
         f()
+        said = _shared[0].complaints() if _shared else ""
+        cluster.expect(not said, said)
     except KeyboardInterrupt:
         raise
     except cluster.Skipped as e:

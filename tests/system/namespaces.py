@@ -73,8 +73,10 @@ class NetCluster(Cluster):
         self.spaces = []
 
     def __exit__(self, kind, *rest):
-        super().__exit__(kind, *rest)
-        self._unwire()
+        try:
+            super().__exit__(kind, *rest)
+        finally:
+            self._unwire()
 
     def cut(self, source, target):
         """Lose what source sends to target; the other way stays open."""

@@ -10,21 +10,6 @@ from recorder import Recorder
 MANY = 10**8
 
 
-def complaints(c):
-    """What sanitizers and assertions wrote into the nodes' logs."""
-    words = ("ThreadSanitizer", "AddressSanitizer", "runtime error:",
-             "Assertion")
-    found = []
-    for node in c.nodes.values():
-        with open(node.log, errors="replace") as f:
-            lines = f.read().splitlines()
-        for i, line in enumerate(lines):
-            if any(word in line for word in words):
-                found += lines[i:i + 30]
-                break
-    return "\n".join(found)
-
-
 @test
 def threads_share_nothing_unseen_under_load_and_at_a_stop():
     """Breaks if loops, the disk thread, workers or RocksDB's own threads touch
@@ -45,5 +30,5 @@ def threads_share_nothing_unseen_under_load_and_at_a_stop():
             c.wait_healthy()
         hammer.verify()
         codes = [node.stop(seconds=120) for node in c.nodes.values()]
-        expect(not complaints(c), complaints(c))
+        expect(not c.complaints(), c.complaints())
         expect(codes == [0, 0, 0], f"nodes stopped with {codes}")
