@@ -82,13 +82,15 @@ class Counting:
             raise self.failure
 
 
-def check(c, counting):
+def check(c, counting, may_refuse=()):
+    """`may_refuse`: how errors begin that say: this was not executed."""
     r = Resp(c.nodes[1].redis_port)
     total = sum(int(x or 0) for x in r.ask("MGET", *KEYS))
     r.close()
     print(f"    {counting.done} increments, {counting.open} on broken "
           f"connections, {len(counting.errors)} errors", flush=True)
-    expect(not counting.errors, f"errors: {sorted(set(counting.errors))}")
+    wrong = {e for e in counting.errors if not e.startswith(may_refuse)}
+    expect(not wrong, f"errors: {sorted(wrong)}")
     expect(counting.done <= total <= counting.done + counting.open,
            f"the sum is {total}")
     return total
@@ -120,7 +122,8 @@ def redis_clients_of_other_nodes_see_no_kill_and_no_pause():
 @test(long=True)
 def redis_clients_of_all_nodes_count_exactly():
     """The same through all nodes, all of which die or fall silent in turn:
-    what is not known is only what was under way on broken connections."""
+    what is not known is only what was under way on broken connections. A node
+    that slept for longer than it asks again refuses what it had taken."""
     with Cluster(groups=6, options=("--threads", "2")) as c:
         counting = Counting(c, (1, 2, 3))
         try:
@@ -138,4 +141,4 @@ def redis_clients_of_all_nodes_count_exactly():
                 c.wait_healthy()
         finally:
             counting.stop()
-        check(c, counting)
+        check(c, counting, may_refuse=("CLUSTERDOWN", "TRYAGAIN"))
