@@ -86,7 +86,7 @@ typedef void coat_on_end(enum coat_status status, const char *detail,
 /* Begin. No callback comes from inside this call. `*scan` may be NULL when
  * nobody wants to pause or cancel it.
  *
- *   COAT_INVALID     an option is out of range
+ *   COAT_INVALID     an option is out of range, or a [ of the pattern has no ]
  *   COAT_BAD_CURSOR  malformed, or of a scan of something else
  *   COAT_CLOSED      the client is being closed */
 enum coat_status coat_scan_start(struct coat_client *client,

@@ -7,6 +7,7 @@
 
 #include "client/cursor.h"
 #include "proto/codec.h"
+#include "proto/glob.h"
 #include "proto/slot.h"
 
 enum {
@@ -68,9 +69,9 @@ static const char *check(const struct coat_scan_options *o)
     if (o->timeout > COAT_TIMEOUT_MAX ||
         (unsigned)o->consistency > COAT_STALE)
         return "a timeout or consistency out of range";
-    return o->keyspace && keyspace_check(slice_str(o->keyspace))
-               ? "a keyspace is named by at most 64 of A-Z a-z 0-9 . _ -"
-               : NULL;
+    if (o->keyspace && keyspace_check(slice_str(o->keyspace)))
+        return "a keyspace is named by at most 64 of A-Z a-z 0-9 . _ -";
+    return glob_check(slice_from(o->pattern));
 }
 
 static enum status set_options(struct coat_scan *s, struct coat_client *c,

@@ -75,6 +75,31 @@ bool glob_match(struct slice p, struct slice key)
     return at == p.size;
 }
 
+/* Is there a ] for the set whose inside begins at p[*at]? Moves *at behind
+ * it. */
+static bool set_ends(struct slice p, size_t *at)
+{
+    while (*at < p.size) {
+        uint8_t c = p.data[(*at)++];
+        if (c == ']')
+            return true;
+        *at += c == '\\';
+    }
+    return false;
+}
+
+const char *glob_check(struct slice p)
+{
+    for (size_t at = 0; at < p.size;) {
+        uint8_t c = p.data[at++];
+        at += c == '\\';
+        if (c == '[' && !set_ends(p, &at))
+            return "a [ of the pattern has no ]: close the set, or write \\[ "
+                   "for the [ itself";
+    }
+    return NULL;
+}
+
 void glob_prefix(struct slice p, struct buf *out)
 {
     for (size_t i = 0; i < p.size; i++) {

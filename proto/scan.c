@@ -3,6 +3,8 @@
 
 #include <assert.h>
 
+#include "proto/glob.h"
+
 void scan_encode(const struct scan *s, struct buf *out)
 {
     uint8_t *at = buf_grow(out, SCAN_HEADER_BYTES);
@@ -47,7 +49,7 @@ enum status scan_decode(struct slice bytes, struct scan *out)
         out->group > GROUP_COUNT_MAX ||
         out->bytes_max > SCAN_PAGE_BYTES_MAX ||
         begin_size > SCAN_BOUND_BYTES_MAX || end_size > SCAN_BOUND_BYTES_MAX ||
-        pattern_size > SCAN_PATTERN_BYTES_MAX)
+        pattern_size > SCAN_PATTERN_BYTES_MAX || glob_check(out->pattern))
         return STATUS_INVALID;
     if (!out->group && !key_size)
         return STATUS_KEY_EMPTY;

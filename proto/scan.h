@@ -62,12 +62,13 @@ struct scan {
     struct slice key;      /* with group 0: routes by its slot */
     struct slice begin;    /* inclusive; empty: the first key */
     struct slice end;      /* exclusive; empty: behind the last key */
-    struct slice pattern;  /* glob.h; empty: all */
+    struct slice pattern;  /* glob_check() likes it; empty: all */
 };
 
 void scan_encode(const struct scan *s, struct buf *out);
 /* Slices borrow from `bytes`.
- * BAD_MESSAGE; INVALID: flags or sizes out of range; KEY_EMPTY: no group. */
+ * BAD_MESSAGE; INVALID: flags or sizes out of range, or a pattern with a set
+ * that is not closed; KEY_EMPTY: no group. */
 MUST_CHECK enum status scan_decode(struct slice bytes, struct scan *out);
 
 /* Append the smallest bound above all keys that begin with `prefix` to `out`;

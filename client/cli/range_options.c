@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "proto/glob.h"
+
 enum { KEY_PREFIX = 700, KEY_MATCH, KEY_FROM, KEY_TO, KEY_TAG, KEY_STALE };
 
 static const struct argp_option options[] = {
@@ -28,6 +30,14 @@ static void refuse_empty(int key, const char *arg, struct argp_state *state)
                        options[i].name);
 }
 
+static void refuse_malformed(const char *pattern, struct argp_state *state)
+{
+    const char *why = pattern ? glob_check(slice_str(pattern)) : NULL;
+
+    if (why)
+        argp_error(state, "'%s': %s", pattern, why);
+}
+
 static error_t take(int key, char *arg, struct argp_state *state)
 {
     struct range_options *r = state->input;
@@ -51,6 +61,9 @@ static error_t take(int key, char *arg, struct argp_state *state)
         return 0;
     case KEY_STALE:
         r->stale = true;
+        return 0;
+    case ARGP_KEY_END:
+        refuse_malformed(r->match, state);
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;

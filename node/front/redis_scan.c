@@ -201,11 +201,11 @@ static void keys_joined(struct redis_cmd *cmd, struct buf *out)
     buf_append(out, cmd->gathered.data, cmd->gathered.size);
 }
 
-/* Where the pattern is matched: by the groups, unless it is too long for them;
- * then here. */
+/* Where the pattern is matched: by the groups, unless it is too long for them
+ * or they would refuse it; then here. */
 static void take_pattern(struct walk *w, struct slice pattern)
 {
-    if (pattern.size > SCAN_PATTERN_BYTES_MAX)
+    if (pattern.size > SCAN_PATTERN_BYTES_MAX || glob_check(pattern))
         w->stage = 1;
     else if (!slice_equal(pattern, slice_str("*")))
         buf_append(&w->pattern, pattern.data, pattern.size);

@@ -246,6 +246,11 @@ static void a_cursor_of_another_scan_is_refused(void **state)
     assert_int_equal(coat_scan_start(t->c, &o, on_entry, on_end, s, &scan),
                      COAT_INVALID);
     o.keyspace = NULL;
+    o.pattern = COAT_STR("[a");
+    assert_int_equal(coat_scan_start(t->c, &o, on_entry, on_end, s, &scan),
+                     COAT_INVALID);
+    assert_non_null(strstr(coat_client_refusal(t->c), "no ]"));
+    o.pattern = COAT_STR("");
     o.cursor = "rubbish";
     assert_int_equal(coat_scan_start(t->c, &o, on_entry, on_end, s, &scan),
                      COAT_BAD_CURSOR);

@@ -41,6 +41,25 @@ static void wildcards_sets_and_escapes(void **state)
     assert_false(match("*a*b*c", "xxaxxcxxb"));
 }
 
+/* Broken: `scan '[a'` would find keys that nobody asked for; or a good pattern
+ * would be refused. */
+static void a_set_that_is_not_closed_is_told(void **state)
+{
+    static const char *const good[] = {"",   "a*",     "[ab]",  "[]",
+                                       "]",  "[^]",    "[[]",   "\\[a",
+                                       "\\", "[\\]]",  "[a-\\]]", "[a-]"};
+    static const char *const bad[] = {"[",     "[a",      "x[a-",   "[a\\]",
+                                      "[ab\\", "[a]*[b", "\\\\[a", "[^"};
+
+    (void)state;
+    for (unsigned i = 0; i < sizeof good / sizeof *good; i++)
+        if (glob_check(slice_str(good[i])))
+            fail_msg("%s is good", good[i]);
+    for (unsigned i = 0; i < sizeof bad / sizeof *bad; i++)
+        if (!glob_check(slice_str(bad[i])))
+            fail_msg("%s is bad", bad[i]);
+}
+
 /* As the definition has it, with every way to split tried. */
 static bool slow(const char *p, const char *k)
 {
@@ -109,6 +128,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(wildcards_sets_and_escapes),
+        cmocka_unit_test(a_set_that_is_not_closed_is_told),
         cmocka_unit_test(it_agrees_with_trying_every_split),
         cmocka_unit_test(many_stars_cost_no_more_than_the_product),
         cmocka_unit_test(the_prefix_is_what_stands_before_a_wildcard),

@@ -81,6 +81,9 @@ static void what_is_out_of_range_is_refused(void **state)
     assert_int_equal(
         checked(&(struct scan){.group = 1, .pattern = slice_of(much, 257)}),
         STATUS_INVALID);
+    assert_int_equal(
+        checked(&(struct scan){.group = 1, .pattern = slice_str("x[a")}),
+        STATUS_INVALID);
 }
 
 static void the_end_of_a_prefix_is_above_all_its_keys(void **state)

@@ -75,11 +75,29 @@ static void ranges_of_del_are_exact(void **state)
     nodes_stop(t);
 }
 
+/* Broken: keys would be found, or deleted, that nobody meant. */
+static void a_set_that_is_not_closed_is_refused_by_name(void **state)
+{
+    static const char *const lines[][3] = {
+        {"scan", "x[a", NULL}, {"count", "x[a", NULL},
+        {"del", "--match", "x[a"}, {"dump", "-", "--match=x[a"}};
+
+    (void)state;
+    for (unsigned i = 0; i < ARRAY_LEN(lines); i++) {
+        struct run *r = RUN("-e", "127.0.0.1:1", lines[i][0], lines[i][1],
+                            lines[i][2]);
+        assert_int_equal(r->code, 2);
+        assert_has(r->err, "'x[a': a [ of the pattern has no ]");
+        free(r);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_argument_is_a_prefix_or_a_pattern),
         cmocka_unit_test(ranges_of_del_are_exact),
+        cmocka_unit_test(a_set_that_is_not_closed_is_refused_by_name),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

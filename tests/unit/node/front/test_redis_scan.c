@@ -131,6 +131,8 @@ static void keys_gives_what_matches(void **state)
     (void)state;
     talk(fd, "keys scan:0123\r\n", "*1\r\n$9\r\nscan:0123\r\n");
     talk(fd, "keys other\\[3\\]\r\n", "*1\r\n$8\r\nother[3]\r\n");
+    talk(fd, "keys other\\[[3\r\n", "*0\r\n"); /* other[ and a 3 */
+    talk(fd, "keys scan:012[3\r\n", "*1\r\n$9\r\nscan:0123\r\n");
     talk(fd, "keys nothing*\r\n", "*0\r\n");
     talk(fd, "keys \"\"\r\n", "*0\r\n");
     talk_send(fd, "keys scan:09[0-9]?\r\n");
