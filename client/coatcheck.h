@@ -335,6 +335,11 @@ void coat_transaction_if_value(struct coat_transaction *t,
                                struct coat_bytes key,
                                enum coat_relation relation,
                                struct coat_bytes value);
+/* Present a fencing token for `key`: if a higher one was presented for it
+ * before, nothing is done and the transaction ends COAT_FENCED (neither list is
+ * executed). One of a transaction; operations take none of their own. */
+void coat_transaction_if_fence(struct coat_transaction *t,
+                               struct coat_bytes key, uint64_t fence);
 /* What follows belongs to the second list. */
 void coat_transaction_else(struct coat_transaction *t);
 /* Operations; each sees what those before it did. */
@@ -536,7 +541,8 @@ enum coat_status coat_keyspaces_wait(struct coat_session *session,
 
 /* A lock is a key with a deadline: whoever created it holds it until it expires
  * or is released. Its version is the fencing TOKEN, which only grows: present
- * it with each write that the lock protects (COAT_IF_FENCE), then a holder that
+ * it with each write that the lock protects (COAT_IF_FENCE, or
+ * coat_transaction_if_fence of a transaction), then a holder that
  * slept past its deadline is refused as soon as its successor wrote. Within one
  * group (hash tags) a transaction that asks for the lock's version is exact
  * even before that.

@@ -7,8 +7,10 @@ struct coat_transaction {
     struct buf compares, lists[2];
     unsigned n_compares, n[2];
     unsigned list;      /* the one being filled */
-    struct buf key;     /* the first key: it finds the group */
-    enum status failed; /* what coat_transact will say */
+    struct buf key;     /* the fence's, else the first: it finds the group */
+    uint64_t fence;     /* 0: none */
+    enum status failed; /* what coat_transact will say, */
+    const char *why;    /* ... and why, or NULL */
 };
 
 _Static_assert((int)COAT_EQUAL == (int)RELATION_EQUAL &&
@@ -38,21 +40,32 @@ static struct slice slice_from(struct coat_bytes b)
     return slice_of(b.data, b.size);
 }
 
+static bool key_is_legal(struct coat_transaction *t, struct coat_bytes key)
+{
+    if (!key.size)
+        t->failed = STATUS_KEY_EMPTY;
+    else if (key.size > KEY_BYTES_MAX)
+        t->failed = STATUS_KEY_TOO_LARGE;
+    return !t->failed;
+}
+
+static void refuse(struct coat_transaction *t, const char *why)
+{
+    t->failed = STATUS_INVALID;
+    t->why = why;
+}
+
 /* May one more be added? What is too much is not even kept. */
 static bool admit(struct coat_transaction *t, struct coat_bytes key,
                   size_t value_size)
 {
     size_t bytes = t->compares.size + t->lists[0].size + t->lists[1].size;
 
-    if (t->failed)
+    if (t->failed || !key_is_legal(t, key))
         return false;
-    if (!key.size)
-        t->failed = STATUS_KEY_EMPTY;
-    else if (key.size > KEY_BYTES_MAX)
-        t->failed = STATUS_KEY_TOO_LARGE;
-    else if (t->n_compares + t->n[0] + t->n[1] >= TRANSACT_OPERATIONS_MAX ||
-             value_size > TRANSACT_BYTES_MAX ||
-             bytes + key.size + value_size > TRANSACT_BYTES_MAX)
+    if (t->n_compares + t->n[0] + t->n[1] >= TRANSACT_OPERATIONS_MAX ||
+        value_size > TRANSACT_BYTES_MAX ||
+        bytes + key.size + value_size > TRANSACT_BYTES_MAX)
         t->failed = STATUS_TOO_LARGE;
     if (t->failed)
         return false;
@@ -65,7 +78,7 @@ static void add_compare(struct coat_transaction *t, const struct compare *c)
 {
     if ((unsigned)c->relation < RELATION_EQUAL ||
         (unsigned)c->relation > RELATION_GREATER) {
-        t->failed = STATUS_INVALID;
+        refuse(t, "a relation that is none");
         return;
     }
     transaction_compare_encode(&t->compares, c);
@@ -97,6 +110,21 @@ void coat_transaction_if_value(struct coat_transaction *t,
         add_compare(t, &c);
 }
 
+void coat_transaction_if_fence(struct coat_transaction *t,
+                               struct coat_bytes key, uint64_t fence)
+{
+    if (t->failed || !key_is_legal(t, key))
+        return;
+    if (t->fence || !fence) {
+        refuse(t, fence ? "a transaction presents one fencing token"
+                        : "a fencing token is not 0");
+        return;
+    }
+    t->fence = fence;
+    buf_clear(&t->key);
+    buf_append(&t->key, key.data, key.size);
+}
+
 void coat_transaction_else(struct coat_transaction *t)
 {
     t->list = 1;
@@ -112,7 +140,7 @@ static void add(struct coat_transaction *t, struct operation *o,
     o->key = slice_from(key);
     t->failed = operation_with(o, with);
     if (!t->failed && o->flags & OPERATION_IF_FENCE)
-        t->failed = STATUS_INVALID; /* fences are for single writes */
+        refuse(t, "in a transaction coat_transaction_if_fence presents it");
     if (t->failed)
         return;
     operation_encode(o, &t->lists[t->list]);
@@ -174,13 +202,18 @@ enum coat_status coat_transact(struct coat_client *client,
                                coat_on_reply *on_reply, void *user)
 {
     struct buf value = {0};
-    struct operation o = {.op = OP_TRANSACT, .key = buf_slice(&t->key)};
+    struct operation o = {.op = OP_TRANSACT, .key = buf_slice(&t->key),
+                          .flags = t->fence ? OPERATION_IF_FENCE : 0,
+                          .fence = t->fence};
     enum coat_status rv;
 
+    client->why = t->why;
     if (t->failed)
         return (enum coat_status)t->failed;
-    if (!t->key.size)
-        return COAT_INVALID; /* about nothing */
+    if (!t->n_compares && !t->n[0] && !t->n[1]) {
+        client->why = "a transaction without conditions and operations";
+        return COAT_INVALID;
+    }
     transaction_begin(&value, t->n_compares, t->n[0], t->n[1]);
     buf_append(&value, t->compares.data, t->compares.size);
     buf_append(&value, t->lists[0].data, t->lists[0].size);

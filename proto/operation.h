@@ -66,6 +66,9 @@
  *             u32 value size | u64 number | key | value
  *   then, else: operations (without IF_FENCE and TRANSACT inside)
  *
+ * A fence is the transaction's own: IF_FENCE of TRANSACT, for its `key`, which
+ * need not be one of those inside. FENCED before anything is compared.
+ *
  * A failed operation (NOT_A_NUMBER, NOT_MET, ...; NOT_FOUND is no failure)
  * undoes the whole transaction, which ends with its status and the operation's
  * place in the reply's argument. So does a reply beyond 16 MiB: TOO_LARGE.

@@ -40,6 +40,7 @@ static const struct argp argp = {
     "  if value KEY =|!=|<|> VALUE\n"
     "  if absent KEY\n"
     "  if present KEY\n"
+    "  if fence KEY TOKEN\n"
     "  then|else get KEY\n"
     "  then|else set KEY VALUE [ttl TIME]\n"
     "  then|else del KEY\n"
@@ -47,7 +48,9 @@ static const struct argp argp = {
     "  then|else append KEY VALUE\n"
     "  then|else expire KEY TIME\n"
     "Words with blanks stand in \"...\" or '...'. Those of then come before "
-    "those of else. Exits with 0 if then ran, with 1 if else did.\n"
+    "those of else. Exits with 0 if then ran, with 1 if else did. "
+    "With a fence a lock's TOKEN is presented for KEY: if a newer one was "
+    "before, nothing is done and it exits with 4.\n"
     "Example:\n"
     "  coatcheck txn 'if value {a}x = 5' 'then incr {a}x -1' 'then incr {a}y' "
     "'else get {a}x'",
@@ -87,6 +90,17 @@ static bool relation_of(const struct words *w, unsigned i,
     return false;
 }
 
+static const char *add_fence(struct building *b)
+{
+    const struct words *w = &b->words;
+    uint64_t token;
+
+    if (!parse_u64(word_text(w, 3), &token) || !token)
+        return "if fence KEY TOKEN: a token is what `coatcheck lock` printed";
+    coat_transaction_if_fence(b->t, bytes_at(w, 2), token);
+    return NULL;
+}
+
 static const char *add_condition(struct building *b)
 {
     const struct words *w = &b->words;
@@ -103,9 +117,11 @@ static const char *add_condition(struct building *b)
         coat_transaction_if_version(b->t, bytes_at(w, 2), COAT_GREATER, 0);
         return NULL;
     }
+    if (w->n == 4 && word_is(w, 1, "fence"))
+        return add_fence(b);
     if (w->n != 5 || !relation_of(w, 3, &relation))
-        return "if version|value KEY =|!=|<|> WHAT, if absent KEY, or if "
-               "present KEY";
+        return "if version|value KEY =|!=|<|> WHAT, if absent KEY, if present "
+               "KEY, or if fence KEY TOKEN";
     if (word_is(w, 1, "value")) {
         coat_transaction_if_value(b->t, bytes_at(w, 2), relation,
                                   bytes_at(w, 4));

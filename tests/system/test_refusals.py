@@ -225,6 +225,11 @@ def who_does_not_hold_a_lock_is_refused(r):
     for words in (["set", "guarded", "x"], ["del", "guarded"],
                   ["append", "guarded", "x"], ["expire", "guarded", "5s"]):
         r.refused(4, "FENCED", *words, "--if-fence", first, names=["token"])
+    r.refused(4, "FENCED", "txn", f"if fence guarded {first}",
+              "then set guarded x", "else set guarded y", names=["token"])
+    r.run("txn", f"if fence guarded {second}", "then append guarded !")
+    got = r.run("get", "guarded").text
+    expect(got == "second!", f"guarded is '{got}'")
     for words in (["lock"], ["lock", "l", "--ttl", "1"], ["unlock", "l"],
                   ["unlock", "l", "x"], ["lock", "l", "--wait", "x"]):
         r.refused(2, None, *words)

@@ -112,6 +112,7 @@ struct fake_cluster {
     } results[FAKE_LOG_MAX]; /* of writes with a session */
     unsigned n_results, repeated;
     uint64_t acknowledged, not_after; /* as told last */
+    uint64_t fence; /* the highest a transaction presented, for any key */
     pthread_t thread;
     _Atomic bool pausing;
     uv_async_t stop;

@@ -190,6 +190,12 @@ static void transact(struct fake_node *n, const struct operation *o,
 
     *m = (struct operation_reply){.clock = CLOCK};
     assert_int_equal(transaction_decode(o->value, &t), STATUS_OK);
+    if (o->flags & OPERATION_IF_FENCE && o->fence < n->cluster->fence) {
+        m->status = STATUS_FENCED;
+        return;
+    }
+    if (o->flags & OPERATION_IF_FENCE)
+        n->cluster->fence = o->fence;
     for (unsigned i = 0; i < t.n_compares; i++) {
         struct compare c;
         assert_int_equal(transaction_compare(&t.compares, &c), STATUS_OK);

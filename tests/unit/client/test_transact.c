@@ -105,6 +105,59 @@ static void what_is_wrong_is_told_when_it_is_submitted(void **state)
     stop(t);
 }
 
+/* Broken: a holder that slept would write behind its successor, in one piece.
+ */
+static void a_fence_goes_with_the_whole(void **state)
+{
+    static const uint64_t tokens[] = {7, 9, 8, 9};
+    struct fixture *t = begin_once(3);
+
+    (void)state;
+    for (unsigned i = 0; i < 4; i++) {
+        struct coat_transaction *x = coat_transaction_new();
+        struct outcome_of o;
+        coat_transaction_if_version(x, COAT_STR("{a}y"), COAT_EQUAL, 0);
+        coat_transaction_if_fence(x, COAT_STR("{a}lock"), tokens[i]);
+        coat_transaction_incr(x, COAT_STR("{a}x"), 1, NULL);
+        o = transact(t, x);
+        assert_int_equal(o.status, i == 2 ? COAT_FENCED : COAT_OK);
+        if (i == 3) /* the one that was refused did not count */
+            assert_string_equal(o.values[0], "3");
+    }
+    stop(t);
+}
+
+static void check_fences(struct fixture *t, uint64_t first, uint64_t second,
+                         const char *why)
+{
+    struct coat_transaction *x = coat_transaction_new();
+
+    coat_transaction_get(x, COAT_STR("k"));
+    coat_transaction_if_fence(x, COAT_STR("k"), first);
+    coat_transaction_if_fence(x, COAT_STR("k"), second);
+    assert_int_equal(coat_transact(t->c, x, NULL, take, NULL), COAT_INVALID);
+    assert_non_null(strstr(coat_client_refusal(t->c), why));
+    coat_transaction_free(x);
+}
+
+/* Broken: one of two tokens would be forgotten without a word. */
+static void a_transaction_has_one_fence(void **state)
+{
+    struct fixture *t = begin_once(1);
+    struct coat_transaction *x = coat_transaction_new();
+
+    (void)state;
+    check_fences(t, 1, 2, "one fencing token");
+    check_fences(t, 0, 2, "not 0");
+    coat_transaction_if_fence(x, COAT_STR("k"), 1);
+    assert_int_equal(coat_transact(t->c, x, NULL, take, NULL), COAT_INVALID);
+    coat_transaction_if_fence(x, COAT_STR(""), 1);
+    assert_int_equal(coat_transact(t->c, x, NULL, take, NULL),
+                     COAT_KEY_EMPTY);
+    coat_transaction_free(x);
+    stop(t);
+}
+
 /* Broken: bytes of something else would be read as results. */
 static void results_of_nothing_are_refused(void **state)
 {
@@ -123,6 +176,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_first_list_runs_if_all_holds_else_the_second),
         cmocka_unit_test(what_is_wrong_is_told_when_it_is_submitted),
+        cmocka_unit_test(a_fence_goes_with_the_whole),
+        cmocka_unit_test(a_transaction_has_one_fence),
         cmocka_unit_test(results_of_nothing_are_refused),
     };
 

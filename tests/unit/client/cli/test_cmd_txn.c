@@ -36,6 +36,8 @@ static void the_right_list_runs(void **state)
            "then set {a}x 7", "else get {a}x");
     EXPECT(0, "{a}n\tincr\t0\n", "txn", "if value {a}x = '5 6'",
            "if version {a}n > 0", "then incr {a}n -1");
+    EXPECT(0, "{a}f\tincr\t1\n", "txn", "if fence {a}l 7", "then incr {a}f");
+    EXPECT(4, "", "txn", "if fence {a}l 6", "then incr {a}f");
     r = run_cli_input(lines, sizeof lines - 1, false,
                       (const char *const[]){"-e", e, "-o", "json", "txn", "-",
                                             NULL});
@@ -48,7 +50,8 @@ static void the_right_list_runs(void **state)
 static void clauses_that_are_none_are_refused(void **state)
 {
     static const char *const bad[] = {
-        "when x",          "if absent",      "if version k = x",
+        "when x",          "if absent",      "if version k = x", "if fence k",
+        "if fence k 0",    "if fence k x",
         "if value k ~ v",  "then",           "then jump k",
         "then set k",      "then incr k x",  "then expire k soon",
         "then set \"k",    "then set k v ttl never"};
