@@ -30,7 +30,7 @@ static const struct rule rules[] = {
     {"Invalid argument", "create_if_missing is false", STATUS_NOT_FOUND},
     {"Invalid argument", "Directory exists", STATUS_EXISTS},
     {"Invalid argument", "", STATUS_INTERNAL},
-    {"Not implemented", "", STATUS_WRONG_VERSION},
+    {"Not implemented", "", STATUS_INTERNAL}, /* we ask what it cannot do */
     {"Shutdown in progress", "", STATUS_CLOSED},
     {"IO error", "", STATUS_IO_ERROR},
 };

@@ -1,7 +1,9 @@
 /* rocks_error.h - RocksDB's error texts become statuses, in this one place.
  *
  * The C API has no codes: the text begins with the class of error and may name
- * the cause behind it. Private to node/store. */
+ * the cause behind it. Files of a format that is newer than RocksDB are
+ * Corruption to it, as it cannot tell them from damage; so they are to us.
+ * Private to node/store. */
 #ifndef NODE_STORE_ROCKS_ERROR_H
 #define NODE_STORE_ROCKS_ERROR_H
 
