@@ -43,8 +43,8 @@ def setup(build):
     global _root
     for base, _, files in os.walk(build):
         for name in ("coatcheckd", "coatcheckd_failpoints", "coatcheck",
-                     "hammer", "recorder", "ledger", "coat_check",
-                     "redis_hiredis", "watchers"):
+                     "hammer", "recorder", "ledger", "candidate",
+                     "coat_check", "redis_hiredis", "watchers"):
             path = os.path.join(base, name)
             if name in files and os.access(path, os.X_OK):
                 _programs[name] = path
@@ -296,6 +296,22 @@ class Cluster:
             node.start()
         for node in self.nodes.values():
             node.wait_ready()
+
+    @contextlib.contextmanager
+    def without(self, number, asleep):
+        """A node asleep, or killed, while the block runs; behind it the node
+        is back and all is healthy."""
+        node = self.nodes[number]
+        if asleep:
+            node.pause()
+        else:
+            node.kill()
+        yield
+        if asleep:
+            node.resume()
+        else:
+            node.start().wait_ready()
+        self.wait_healthy()
 
     @property
     def endpoints(self):

@@ -160,16 +160,8 @@ def lost_replies_and_killed_leaders_count_each_increment_once():
         try:
             for turn, group in enumerate((1, 2)):
                 counting.wait_more(150)
-                victim = c.nodes[c.wait_leader(group)]
-                if turn % 2:
-                    victim.pause()
+                with c.without(c.wait_leader(group), asleep=turn % 2):
                     counting.wait_more(120)
-                    victim.resume()
-                else:
-                    victim.kill()
-                    counting.wait_more(120)
-                    victim.start().wait_ready()
-                c.wait_healthy()
             c.kill_all_and_start()
             c.wait_healthy()
             counting.wait_more(120)

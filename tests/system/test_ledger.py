@@ -86,16 +86,9 @@ def money_and_counters_are_exact_while_replies_are_lost_and_leaders_die():
             ledger.wait_more()
             for turn in range(4):
                 # The bank's group is one of them.
-                victim = c.nodes[c.wait_leader(turn % 3 + 1)]
-                if turn % 2:
-                    victim.pause()
+                leader = c.wait_leader(turn % 3 + 1)
+                with c.without(leader, asleep=turn % 2):
                     ledger.wait_more()
-                    victim.resume()
-                else:
-                    victim.kill()
-                    ledger.wait_more()
-                    victim.start().wait_ready()
-                c.wait_healthy()
                 ledger.wait_more(20)
             got = ledger.stop()
         expect(proxies.lost > 50, f"only {proxies.lost} replies were lost")

@@ -104,15 +104,10 @@ def redis_clients_of_other_nodes_see_no_kill_and_no_pause():
         counting = Counting(c, (1,))
         try:
             counting.wait_more(200)
-            c.nodes[2].kill()
-            counting.wait_more(200)
-            c.nodes[2].start().wait_ready()
-            c.wait_healthy()
-            counting.wait_more(100)
-            c.nodes[3].pause()
-            counting.wait_more(200)
-            c.nodes[3].resume()
-            counting.wait_more(100)
+            for victim, asleep in ((2, False), (3, True)):
+                with c.without(victim, asleep):
+                    counting.wait_more(200)
+                counting.wait_more(100)
         finally:
             counting.stop()
         expect(counting.open == 0, "node 1 was not touched")
@@ -128,17 +123,9 @@ def redis_clients_of_all_nodes_count_exactly():
         counting = Counting(c, (1, 2, 3))
         try:
             for turn in range(9):
-                victim = c.nodes[turn % 3 + 1]
                 counting.wait_more(500)
-                if turn % 2:
-                    victim.pause()
+                with c.without(turn % 3 + 1, asleep=turn % 2):
                     counting.wait_more(300)
-                    victim.resume()
-                else:
-                    victim.kill()
-                    counting.wait_more(300)
-                    victim.start().wait_ready()
-                c.wait_healthy()
         finally:
             counting.stop()
         check(c, counting, may_refuse=("CLUSTERDOWN", "TRYAGAIN"))

@@ -255,21 +255,13 @@ def scans_stay_right_while_keys_change_and_leaders_die():
                    for i in (1, 2)]
         try:
             for turn, reverse in enumerate((False, True)):
-                victim = c.nodes[c.wait_leader(turn % 3 + 1)]
+                leader = c.wait_leader(turn % 3 + 1)
                 scan = Scan(c, *(["--reverse"] if reverse else []))
                 scan.take(500)
-                if turn % 2:
-                    victim.pause()
-                else:
-                    victim.kill()
-                scan.take(2000)
-                c.wait_leader(turn % 3 + 1, other_than=victim.number)
-                judge(scan.finish(), stable, writers, reverse)
-                if turn % 2:
-                    victim.resume()
-                else:
-                    victim.start().wait_ready()
-                c.wait_healthy()
+                with c.without(leader, asleep=turn % 2):
+                    scan.take(2000)
+                    c.wait_leader(turn % 3 + 1, other_than=leader)
+                    judge(scan.finish(), stable, writers, reverse)
                 judge(Scan(c).finish(), stable, writers)
         finally:
             for w in writers:
