@@ -13,5 +13,5 @@ TEST_PACKAGES=(
     libcmocka-dev clang clang-format libclang-rt-dev python3 git strace
     debootstrap procps curl psmisc iproute2 libfaketime valgrind
     redis-server redis-tools libhiredis-dev python3-redis nodejs
-    autoconf automake libtool liblz4-dev dpkg-dev
+    autoconf automake libtool liblz4-dev dpkg-dev zsh fish
 )

@@ -144,7 +144,7 @@ int cmd_help(struct cli *cli, int argc, char **argv)
     return ok ? EXIT_DONE : EXIT_USAGE;
 }
 
-/* ---- completion ---- */
+/* ---- completion: @ stands for the commands ---- */
 
 static const char bash_script[] =
     "# bash completion of coatcheck; made by `coatcheck completion bash`.\n"
@@ -154,22 +154,19 @@ static const char bash_script[] =
     "    for word in \"${COMP_WORDS[@]:1:COMP_CWORD-1}\"; do\n"
     "        if [ \"$skip\" ]; then skip=; continue; fi\n"
     "        case $word in\n"
-    "        -e | -k | -o | --timeout) skip=1 ;;\n"
+    "        -[eko]) skip=1 ;;\n"
+    "        --endpoints | --keyspace | --output | --timeout) skip=1 ;;\n"
     "        -*) ;;\n"
     "        *) command=$word; break ;;\n"
     "        esac\n"
     "    done\n"
-    "    if [ \"${COMP_WORDS[COMP_CWORD-1]}\" = -o ]; then\n"
-    "        COMPREPLY=($(compgen -W 'table json raw' -- \"$cur\"))\n"
-    "    elif [[ $cur == -* ]]; then\n"
-    "        COMPREPLY=($(compgen -W \"$(coatcheck $command --help "
-    "2>/dev/null |\n            grep -oE -- '--[a-z][a-z-]+' | sort -u)\" "
-    "-- \"$cur\"))\n"
-    "    elif [ -z \"$command\" ]; then\n"
-    "        COMPREPLY=($(compgen -W '@' -- \"$cur\"))\n"
-    "    else\n"
-    "        COMPREPLY=($(compgen -f -- \"$cur\"))\n"
-    "    fi\n"
+    "    case ${COMP_WORDS[COMP_CWORD-1]}:$cur in\n"
+    "    -o:* | --output:*) set -- -W 'table json raw' ;;\n"
+    "    *:-*) set -- -W \"$(coatcheck $command --help 2>/dev/null |\n"
+    "        grep -oE -- '--[a-z][a-z-]+' | sort -u)\" ;;\n"
+    "    *) if [ \"$command\" ]; then set -- -f; else set -- -W '@'; fi ;;\n"
+    "    esac\n"
+    "    COMPREPLY=($(compgen \"$@\" -- \"$cur\"))\n"
     "}\n"
     "complete -F _coatcheck coatcheck\n";
 
@@ -177,23 +174,61 @@ static const char zsh_script[] =
     "#compdef coatcheck\n"
     "# zsh completion of coatcheck; made by `coatcheck completion zsh`.\n"
     "_coatcheck() {\n"
-    "    local -a commands\n"
-    "    local command=${words[2]}\n"
-    "    commands=(@)\n"
-    "    if [[ $PREFIX == -* ]]; then\n"
+    "    local word command= skip=\n"
+    "    for word in ${words[2,CURRENT-1]}; do\n"
+    "        if [[ -n $skip ]]; then skip=; continue; fi\n"
+    "        case $word in\n"
+    "        -[eko]|--endpoints|--keyspace|--output|--timeout) skip=1 ;;\n"
+    "        -*) ;;\n"
+    "        *) command=$word; break ;;\n"
+    "        esac\n"
+    "    done\n"
+    "    if [[ ${words[CURRENT-1]} == (-o|--output) ]]; then\n"
+    "        compadd -- table json raw\n"
+    "    elif [[ $PREFIX == -* ]]; then\n"
     "        compadd -- ${(f)\"$(coatcheck $command --help 2>/dev/null |\n"
     "            grep -oE -- '--[a-z][a-z-]+' | sort -u)\"}\n"
-    "    elif (( CURRENT == 2 )); then\n"
-    "        compadd -- $commands\n"
-    "    else\n"
+    "    elif [[ -n $command ]]; then\n"
     "        _files\n"
+    "    else\n"
+    "        compadd -- @\n"
     "    fi\n"
     "}\n"
-    "_coatcheck \"$@\"\n";
+    "if [[ ${funcstack[1]} == _coatcheck ]]; then\n"
+    "    _coatcheck \"$@\"\n"
+    "else\n"
+    "    compdef _coatcheck coatcheck\n"
+    "fi\n";
 
-static const char fish_head[] =
+static const char fish_script[] =
     "# fish completion of coatcheck; made by `coatcheck completion fish`.\n"
-    "complete -c coatcheck -n __fish_use_subcommand -f -a '@'\n"
+    "function __coatcheck_command\n"
+    "    set -l skip\n"
+    "    set -l words (commandline -opc)\n"
+    "    set -e words[1]\n"
+    "    for word in $words\n"
+    "        if test -n \"$skip\"\n"
+    "            set skip\n"
+    "            continue\n"
+    "        end\n"
+    "        switch $word\n"
+    "            case -e -k -o --endpoints --keyspace --output --timeout\n"
+    "                set skip 1\n"
+    "            case '-*'\n"
+    "            case '*'\n"
+    "                echo $word\n"
+    "                return 0\n"
+    "        end\n"
+    "    end\n"
+    "    return 1\n"
+    "end\n"
+    "function __coatcheck_options\n"
+    "    coatcheck (__coatcheck_command) --help 2>/dev/null |\n"
+    "        string match -ar -- '--[a-z][a-z-]+' | sort -u\n"
+    "end\n"
+    "complete -c coatcheck -n 'not __coatcheck_command' -f -a '@'\n"
+    "complete -c coatcheck -f -a '(__coatcheck_options)' \\\n"
+    "    -n 'string match -q -- \"-*\" (commandline -ct)'\n"
     "complete -c coatcheck -s e -l endpoints -x\n"
     "complete -c coatcheck -s k -l keyspace -x\n"
     "complete -c coatcheck -s o -l output -x -a 'table json raw'\n"
@@ -220,7 +255,7 @@ static error_t completion_take(int key, char *arg, struct argp_state *state)
     case ARGP_KEY_ARG:
         *script = !strcmp(arg, "bash")  ? bash_script
                   : !strcmp(arg, "zsh") ? zsh_script
-                  : !strcmp(arg, "fish") ? fish_head
+                  : !strcmp(arg, "fish") ? fish_script
                                          : NULL;
         if (!*script)
             argp_error(state, "bash, zsh or fish, not '%s'", arg);
