@@ -306,9 +306,13 @@ static void carry_out(struct loop *l, const struct effect *e)
 
 void loop_drain(struct loop *l)
 {
+    unsigned expected = 0; /* effects in front of it */
+
     l->draining = true;
     for (unsigned i = 0; i < l->fx.n; i++) {
         struct effect one = l->fx.v[i]; /* the vector may move */
+        if (one.type == EFFECT_READ && i >= expected)
+            expected = i + stores_expect(l, &l->fx.v[i], l->fx.n - i);
         carry_out(l, &one);
     }
     l->fx.n = 0;

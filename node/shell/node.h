@@ -276,6 +276,10 @@ struct store *stores_replace(struct loop *l, uint32_t group,
 void stores_fetch(struct loop *l, const struct effect *e);
 void stores_apply(struct loop *l, const struct effect *e);
 void stores_read(struct loop *l, const struct effect *e);
+/* READs of one group that stand one behind the other come next, at most `n`:
+ * have their keys' memory fetched. Gives how many of them it has looked at,
+ * at least 1. */
+unsigned stores_expect(struct loop *l, const struct effect *e, unsigned n);
 void stores_flush(struct loop *l, const struct effect *e);
 void stores_tick(struct loop *l);
 /* From the next tick on ask for the log of this group, until start_again(). */

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "node/shell/failpoint.h"
+#include "node/store/memory.h"
 #include "proto/base/log.h"
 
 enum { CURRENT_LEVEL = 1, PATH_SIZE = 4300 };
@@ -290,6 +291,21 @@ void stores_read(struct loop *l, const struct effect *e)
     done.read.record = value.bytes;
     loop_step_replies(l, &done);
     store_value_release(&value);
+}
+
+unsigned stores_expect(struct loop *l, const struct effect *e, unsigned n)
+{
+    struct store *store = stores_find(l, e->group);
+    struct slice keys[EXPECT_MAX];
+    unsigned i = 0;
+
+    n = MIN_OF(n, (unsigned)EXPECT_MAX);
+    for (; i < n && e[i].type == EFFECT_READ && e[i].group == e->group; i++)
+        keys[i] = e[i].read.key;
+    assert(i > 0);
+    if (store && i > 1)
+        store_expect(store, keys, i);
+    return i;
 }
 
 /* What FETCH asked for (the shard keeps that until EVENT_FETCHED), and the

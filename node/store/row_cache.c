@@ -66,6 +66,11 @@ static struct row *row_at(struct row_segment *s, uint32_t place)
     return (struct row *)(void *)((uint8_t *)s + place);
 }
 
+static struct row *slot_row(const struct row_cache *c, uint64_t slot)
+{
+    return row_at(slot_segment(c, slot), (uint32_t)(slot & 0xffff) * UNIT);
+}
+
 static uint32_t row_bytes(size_t key_size, size_t value_size)
 {
     size_t n = offsetof(struct row, bytes) + key_size + value_size;
@@ -122,7 +127,7 @@ static uint32_t find(const struct row_cache *c, uint32_t hash,
         struct row *r;
         if (slot_hash(slot) != hash)
             continue;
-        r = row_at(slot_segment(c, slot), (uint32_t)(slot & 0xffff) * UNIT);
+        r = slot_row(c, slot);
         if (r->key_size == key.size &&
             !memcmp(r->bytes, key.data, key.size))
             break;
@@ -328,11 +333,44 @@ bool row_cache_get(struct row_cache *c, struct slice key, struct slice *value,
     if (!slot)
         return false;
     *pin = slot_segment(c, slot);
-    r = row_at(*pin, (uint32_t)(slot & 0xffff) * UNIT);
+    r = slot_row(c, slot);
     r->read = true;
     atomic_fetch_add(&(*pin)->refs, 1);
     *value = slice_of(r->bytes + r->key_size, r->value_size);
     return true;
+}
+
+/* The slot that find() would look at first; 0: there is none. */
+static uint64_t likely_slot(const struct row_cache *c, uint32_t hash)
+{
+    uint32_t i = hash & c->mask;
+
+    while (c->slots[i] && slot_hash(c->slots[i]) != hash)
+        i = (i + 1) & c->mask;
+    return c->slots[i];
+}
+
+unsigned row_cache_expect(const struct row_cache *c, const struct slice *keys,
+                          unsigned n)
+{
+    uint32_t hashes[EXPECT_MAX];
+    unsigned here = 0;
+
+    assert(n <= EXPECT_MAX);
+    if (!c->count)
+        return 0;
+    for (unsigned i = 0; i < n; i++) {
+        hashes[i] = hash_of(c, keys[i]);
+        __builtin_prefetch(&c->slots[hashes[i] & c->mask]);
+    }
+    for (unsigned i = 0; i < n; i++) {
+        uint64_t slot = likely_slot(c, hashes[i]);
+        if (!slot)
+            continue;
+        here |= 1u << i;
+        memory_prefetch(slot_row(c, slot), EXPECT_BYTES);
+    }
+    return here;
 }
 
 void row_cache_put(struct row_cache *c, struct slice key, struct slice value)

@@ -21,6 +21,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "node/store/memory.h"
 #include "proto/base/bytes.h"
 
 enum {
@@ -47,6 +48,12 @@ void row_cache_free(struct row_cache *c);
  * row_segment_unref, even beyond row_cache_free. */
 bool row_cache_get(struct row_cache *c, struct slice key, struct slice *value,
                    struct row_segment **pin);
+
+/* These keys, at most EXPECT_MAX (memory.h), will be looked up next: have the
+ * processor fetch what that needs, for all at once. Changes nothing. Gives a
+ * bit for each key, in their order: it is probably here. */
+unsigned row_cache_expect(const struct row_cache *c, const struct slice *keys,
+                          unsigned n);
 
 void row_segment_unref(struct row_segment *s);
 

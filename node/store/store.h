@@ -148,6 +148,11 @@ MUST_CHECK enum status store_multi_get(struct store *s,
                                        struct store_value *values,
                                        enum status *statuses);
 
+/* The owner will store_get() these keys next, without a view: have what it
+ * looks at in our own memory fetched from there, for all keys at once. Changes
+ * nothing; n may be anything, what is too much is left out. */
+void store_expect(struct store *s, const struct slice *keys, unsigned n);
+
 /* A worker has read `value` of `key` in `view`: keep it in memory for the next
  * reader, if it still is the value and small. Owner only; copies. What
  * store_get reads without a view is kept by itself. */

@@ -102,6 +102,23 @@ enum status store_get(struct store *s, const struct store_view *view,
     return STATUS_OK;
 }
 
+void store_expect(struct store *s, const struct slice *keys, unsigned n)
+{
+    struct slice absent[EXPECT_MAX];
+    unsigned here, n_absent = 0;
+
+    n = MIN_OF(n, (unsigned)EXPECT_MAX);
+    here = row_cache_expect(s->rows, keys, n);
+    for (unsigned i = 0; i < n; i++)
+        if (!(here & 1u << i))
+            absent[n_absent++] = keys[i];
+    if (!n_absent)
+        return;
+    pthread_mutex_lock(&s->lock);
+    table_expect(s->active, absent, n_absent);
+    pthread_mutex_unlock(&s->lock);
+}
+
 void store_keep(struct store *s, const struct store_view *view,
                 struct slice key, struct slice value)
 {

@@ -461,6 +461,32 @@ enum table_answer table_get(struct table *t, struct slice key,
     return answer;
 }
 
+/* Level by level: while one key's node is on its way the others' are asked
+ * for, so that n keys wait about as long as one. */
+void table_expect(const struct table *t, const struct slice *keys, unsigned n)
+{
+    const struct table_node *at[EXPECT_MAX];
+    struct table_record *const *record[EXPECT_MAX];
+
+    assert(n <= EXPECT_MAX);
+    if (!t->root)
+        return;
+    for (unsigned i = 0; i < n; i++)
+        at[i] = t->root;
+    for (unsigned level = t->root->level; level; level--)
+        for (unsigned i = 0; i < n; i++) {
+            at[i] = table_inner_of_const(at[i])
+                        ->children[table_node_child(at[i], keys[i])];
+            table_node_prefetch(at[i]);
+        }
+    for (unsigned i = 0; i < n; i++) {
+        record[i] = &at[i]->records[table_node_guess(at[i], keys[i])];
+        __builtin_prefetch(record[i]);
+    }
+    for (unsigned i = 0; i < n; i++)
+        memory_prefetch(*record[i], EXPECT_BYTES);
+}
+
 uint64_t table_bytes(const struct table *t)
 {
     return t->bytes;

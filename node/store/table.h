@@ -28,6 +28,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "node/store/memory.h"
 #include "proto/base/bytes.h"
 
 struct table;
@@ -64,6 +65,10 @@ enum table_answer {
  * unchanged for as long as the caller holds a reference to the table. */
 enum table_answer table_get(struct table *t, struct slice key,
                             struct slice *value);
+
+/* These keys, at most EXPECT_MAX (memory.h), will be looked up next: have the
+ * processor fetch what that needs, for all at once. Changes nothing. */
+void table_expect(const struct table *t, const struct slice *keys, unsigned n);
 
 /* Memory used, in bytes; 0: nothing was ever written. */
 uint64_t table_bytes(const struct table *t);

@@ -92,6 +92,14 @@ bool table_node_find(const struct table_node *n, struct slice key,
     return find_equal(n, key, from, to, at);
 }
 
+unsigned table_node_guess(const struct table_node *n, struct slice key)
+{
+    assert(n->count);
+    return MIN_OF(heads_below(n->heads, n->count,
+                              head_of(key, n->prefix_size)),
+                  n->count - 1u);
+}
+
 /* Set the prefix to the first `size` bytes of `key` and make all heads. */
 static void set_prefix(struct table_node *n, struct slice key, size_t size)
 {

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "node/store/memory.h"
 #include "proto/base/bytes.h"
 
 enum {
@@ -72,14 +73,15 @@ table_inner_of_const(const struct table_node *n)
 bool table_node_find(const struct table_node *n, struct slice key,
                      unsigned *at);
 
+/* The record that table_node_find() would look at, as far as heads tell:
+ * nothing but the head of the node is read. `n` has records. */
+unsigned table_node_guess(const struct table_node *n, struct slice key);
+
 /* A search probes several lines of the heads one after the other: have them all
  * come at once. */
 static inline void table_node_prefetch(const struct table_node *n)
 {
-    const char *p = (const char *)n;
-
-    for (size_t i = 0; i < offsetof(struct table_node, records); i += 64)
-        __builtin_prefetch(p + i);
+    memory_prefetch(n, offsetof(struct table_node, records));
 }
 
 /* Which child leads to `key`. */

@@ -47,6 +47,27 @@ static void put(struct row_cache *c, unsigned i, uint32_t stamp)
     row_cache_put(c, key_of(k, i), value_of(value, stamp));
 }
 
+/* What is likely here may be elsewhere for another key's sake; what is not
+ * likely here is not here. */
+static void expect_some(struct row_cache *c, struct rng *rng)
+{
+    char k[EXPECT_MAX][32];
+    struct slice keys[EXPECT_MAX];
+    unsigned here, n = (unsigned)rng_below(rng, EXPECT_MAX + 1);
+
+    for (unsigned j = 0; j < n; j++)
+        keys[j] = key_of(k[j], (unsigned)rng_below(rng, KEYS));
+    here = row_cache_expect(c, keys, n);
+    assert_int_equal(here >> n, 0);
+    for (unsigned j = 0; j < n; j++) {
+        struct row_segment *pin = NULL;
+        struct slice value;
+        bool found = row_cache_get(c, keys[j], &value, &pin);
+        row_segment_unref(pin);
+        assert_int_equal(found, here >> j & 1);
+    }
+}
+
 /* A value of before the last write, or of another key, would be a wrong read
  * that nobody notices. With room for a part of the keys only, so that segments
  * go all the time. */
@@ -74,6 +95,8 @@ static void what_is_found_is_what_was_put_last(void **state)
         } else if (dice < 400) {
             gone[i] = true;
             row_cache_remove(c, key_of(k, i));
+        } else if (dice < 410) {
+            expect_some(c, &rng);
         } else if (has(c, i, stamp[i])) {
             assert_false(gone[i]);
             found++;

@@ -46,6 +46,7 @@ static void multi_get_answers_each_key(void **state)
         keys[i] = slice_str(names[i]);
     }
     for (int round = 0; round < 2; round++) {
+        store_expect(f->store, keys, N); /* changes nothing */
         assert_int_equal(store_multi_get(f->store, NULL, keys, N, STORE_ANY,
                                          values, statuses), STATUS_OK);
         for (int i = 0; i < N; i++) {

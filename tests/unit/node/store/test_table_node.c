@@ -133,7 +133,12 @@ static void places_are_those_of_a_sorted_array(void **state)
                                                 n.records[i - 1]), key) < 0);
             assert_true(table_node_find(&n, key, &at));
             assert_int_equal(at, i);
+            /* The first one that looks the same. */
+            at = table_node_guess(&n, key);
+            assert_true(n.heads[at] == n.heads[i]);
+            assert_true(!at || n.heads[at - 1] < n.heads[i]);
         }
+        assert_true(table_node_guess(&n, slice_str("zz")) < n.count);
         release(&n);
     }
 }
