@@ -33,7 +33,8 @@ void written_forget(struct written *w);
 /* From the entry at `index` on every write will be noted; if it does so already
  * this does nothing. Allocates. */
 void written_begin(struct written *w, uint64_t index, uint64_t seed);
-/* The entry at `index`, not below those noted before, may write this key. */
+/* The entry at `index` may write this key. What stands before the beginning is
+ * passed over: a step that is chosen anew names its entries again. */
 void written_note(struct written *w, struct slice key, uint64_t index);
 /* ... any key. */
 void written_note_all(struct written *w, uint64_t index);

@@ -326,6 +326,30 @@ static void looking_counts_as_writing(void **state)
     buf_release(&body);
 }
 
+/* A step that read too much is chosen anew. Broken: the table began with the
+ * sweep, and the replica ended at an entry of before. */
+static void entries_may_be_named_again(void **state)
+{
+    struct operation o = rig_op(OP_SET, "k", "v", OPERATION_DEADLINE);
+
+    (void)state;
+    o.expire = 1100;
+    rig_add(&r, &o);
+    rig_close(&r, 1000);
+    claim(1100, "k", 0); /* as of before the set */
+    o = sweep_op(r.index);
+    rig_add(&r, &o);
+    rig_close(&r, 1100);
+    machine_step_begin(&r.step, &r.m, r.clock);
+    for (unsigned i = 0; i < 2; i++)
+        assert_int_equal(machine_needs(&r.m, &r.step, r.index + 1 + i,
+                                       buf_slice(&r.entries[i])),
+                         STATUS_OK);
+    rig_apply(&r);
+    assert_int_equal(r.results[0].argument, 1);
+    assert_int_equal(rig_lines(&r), 0);
+}
+
 static void one_line_twice_goes_once(void **state)
 {
     (void)state;
@@ -486,6 +510,7 @@ int main(void)
         CASE(a_claim_is_not_believed_about_what_was_written_since),
         CASE(entries_of_the_same_step_count_as_written),
         CASE(looking_counts_as_writing),
+        CASE(entries_may_be_named_again),
         CASE(one_line_twice_goes_once),
         CASE(who_has_not_seen_all_since_reads),
         CASE(a_claim_from_the_future_is_not_believed),

@@ -33,13 +33,17 @@ static void a_key_was_written_up_to_its_last_entry(void **state)
     struct slice k = slice_str("k");
 
     (void)state;
-    written_begin(&w, 1, 1);
+    written_begin(&w, 3, 1);
+    written_note(&w, k, 1); /* named again: before the beginning */
     written_note(&w, k, 5);
     written_note(&w, k, 9);
     written_begin(&w, 20, 1); /* it has */
     assert_true(written_behind(&w, k, 8));
     assert_false(written_behind(&w, k, 9));
-    assert_false(written_behind(&w, slice_str("other"), 0));
+    written_note(&w, k, 5); /* named again */
+    assert_false(written_behind(&w, k, 9));
+    assert_true(written_behind(&w, k, 8));
+    assert_false(written_behind(&w, slice_str("other"), 2));
     written_note_all(&w, 12);
     assert_true(written_behind(&w, slice_str("other"), 11));
     assert_false(written_behind(&w, slice_str("other"), 12));
