@@ -1,7 +1,11 @@
 /* redis_string.c - GET, SET and the other commands about a key's bytes. */
 #include "node/front/redis.h"
 
+#include <errno.h>
+#include <math.h>
 #include <stdlib.h>
+
+enum { FLOAT_TEXT_MAX = 5 * 1024 }; /* as in Redis, with the NUL */
 
 #define NOT_AN_INTEGER "ERR value is not an integer or out of range"
 #define NOT_A_FLOAT "ERR value is not a valid float"
@@ -383,16 +387,23 @@ static bool answer_float(struct redis_cmd *cmd,
     return true;
 }
 
+/* Infinity may be written as a word; what is too large or too small for a long
+ * double is no number to Redis, and what only a double cannot hold is infinite
+ * to us. */
 static bool to_float(struct slice s, double *v)
 {
-    char text[256], *end;
+    char text[FLOAT_TEXT_MAX], *end;
+    long double number;
 
     if (!s.size || s.size >= sizeof text || s.data[0] <= ' ')
         return false;
     memcpy(text, s.data, s.size);
     text[s.size] = 0;
-    *v = strtod(text, &end);
-    return end == text + s.size && *v == *v;
+    errno = 0;
+    number = strtold(text, &end);
+    *v = (double)number;
+    return end == text + s.size && !isnan(number) &&
+           !(errno == ERANGE && (isinf(number) || number == 0));
 }
 
 /* Infinity is to be added: refused, but first a value that is no number. */

@@ -75,6 +75,28 @@ static void numbers_are_added_to(void **state)
     talk_close(fd);
 }
 
+/* Would break: a value that is no number at all, as its exponent is beyond
+ * everything, would be told from one only if something finite is added. */
+static void infinity_is_refused_behind_the_value(void **state)
+{
+    int fd = talk_open();
+
+    (void)state;
+    talk(fd, "set f1 1e400\r\nincrbyfloat f1 inf\r\n"
+             "set f1 inf\r\nincrbyfloat f1 -inf\r\n"
+             "del f1\r\nincrbyfloat f1 inf\r\n",
+         "+OK\r\n-ERR increment would produce NaN or Infinity\r\n"
+         "+OK\r\n-ERR increment would produce NaN or Infinity\r\n"
+         ":1\r\n-ERR increment would produce NaN or Infinity\r\n");
+    talk(fd, "set f1 1e39223372036854775807\r\nincrbyfloat f1 inf\r\n"
+             "set f1 1e-9999\r\nincrbyfloat f1 inf\r\n"
+             "set f1 5\r\nincrbyfloat f1 1e5000\r\n",
+         "+OK\r\n-ERR value is not a valid float\r\n"
+         "+OK\r\n-ERR value is not a valid float\r\n"
+         "+OK\r\n-ERR value is not a valid float\r\n");
+    talk_close(fd);
+}
+
 /* Would break: whoever builds values piece by piece. */
 static void parts_of_values_are_read_and_written(void **state)
 {
@@ -104,6 +126,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(set_takes_conditions_and_times),
         cmocka_unit_test(numbers_are_added_to),
+        cmocka_unit_test(infinity_is_refused_behind_the_value),
         cmocka_unit_test(parts_of_values_are_read_and_written),
     };
     return cmocka_run_group_tests(tests, redis_daemon_start,
