@@ -163,7 +163,6 @@ static void thousands_due_at_once_go_in_bounded_sweeps(void **state)
     deadline = true_ms() + 60000;
     for (unsigned i = 0; i < MANY; i++) {
         struct operation set = {.op = OP_SET, .flags = OPERATION_DEADLINE,
-                                .key = slice_str(key),
                                 .value = slice_str("v"), .expire = deadline};
         snprintf(key, sizeof key, "k%u", i);
         set.key = slice_str(key);
