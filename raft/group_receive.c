@@ -171,6 +171,12 @@ static void receive_append_result(struct group *g, const struct message *m,
         p->heard_at = g->now;
         if (guard_rejection_stale(m, group_match(g, m->from)))
             return;
+        /* It was not heard when the snapshot moved on. */
+        if (m->append_result.rejected > p->asked_index &&
+            guard_snapshot_moved(p->asked_index, g->snapshot_index,
+                                 group_match(g, m->from), true) &&
+            !group_reject_snapshot(g, p, fx))
+            return;
         if (m->append_result.rejected)
             last =
                 may_agree(g, MIN_OF(last, g->tail.last),

@@ -129,7 +129,7 @@ instant guard_clock(instant last, instant now);
  * install timeout. So each time it moves, tell libraft that a follower to which
  * it believes to send `asked` has rejected it: it begins again at the new one.
  * Is that needed for this follower? Only for one that is heard of, as libraft
- * takes it for a sign of life. */
+ * takes it for a sign of life; any other when it rejects something later. */
 bool guard_snapshot_moved(uint64_t asked, uint64_t snapshot, uint64_t match,
                           bool heard);
 

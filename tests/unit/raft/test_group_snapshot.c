@@ -121,6 +121,35 @@ static void a_lagging_follower_gets_a_snapshot(void **state)
     one_release(&x);
 }
 
+/* L20: libraft waits for a snapshot at 15, heartbeats are anchored at 18. */
+static void who_was_silent_when_the_snapshot_moved_gets_it(void **state)
+{
+    struct members three = one_members(3, 0);
+    struct one x = {0};
+    struct message *m;
+
+    (void)state;
+    lead_and_flush(&x, 15);
+    one_reject(&x, 3, 19, 3);
+    assert_non_null(one_find(&x, GROUP_SNAPSHOT_WANTED, 0));
+    for (int i = 0; i < 10; i++) {
+        x.now.ms += 100;
+        one_accept(&x, 2, 20);
+    }
+    assert_int_equal(
+        group_snapshot_ready(x.g, x.now, 3, 18, 1, &three, 1, &x.fx),
+        STATUS_OK);
+    one_clear(&x); /* the announcement, too, is lost */
+    one_reject(&x, 3, 18, 3);
+    m = one_sent(&x, MESSAGE_INSTALL, 0);
+    assert_non_null(m);
+    assert_int_equal(m->install.index, 18);
+    one_clear(&x);
+    one_accept(&x, 3, 18);
+    assert_non_null(one_find(&x, GROUP_SNAPSHOT_END, 0));
+    one_release(&x);
+}
+
 /* A leader, flushed up to 20, whose follower 3 has got a snapshot at 18. */
 static void send_one(struct one *x)
 {
@@ -392,6 +421,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_flush_truncates_the_log),
         cmocka_unit_test(a_lagging_follower_gets_a_snapshot),
+        cmocka_unit_test(who_was_silent_when_the_snapshot_moved_gets_it),
         cmocka_unit_test(who_does_not_catch_up_keeps_no_log),
         cmocka_unit_test(entries_kept_for_one_are_counted),
         cmocka_unit_test(what_came_while_one_caught_up_stays_too),
