@@ -188,7 +188,7 @@ struct cluster_judge {
                   uint64_t index, uint64_t term, uint64_t ticket);
     /* Items leave for another node; items have come to it. */
     void (*sent)(void *arg, struct sim_node *n, struct slice items);
-    void (*received)(void *arg, struct sim_loop *l, struct slice items);
+    void (*received)(void *arg, struct sim_loop *l, const struct event *frame);
     /* The disk was read; NULL: the replica cannot be started. */
     void (*recovered)(void *arg, struct sim_node *n, struct sim_replica *r,
                       const struct wal_recovered_group *log);

@@ -1,5 +1,6 @@
 /* invariants.c - see invariants.h. */
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -333,12 +334,13 @@ bool invariants_converged(struct invariants *v)
     return true;
 }
 
+/* Keeps the first that is found. */
 static void nothing(struct invariants *v, const struct sim_node *n,
                     uint64_t left, const char *what)
 {
-    if (left)
-        cluster_fail(v->c, "node %u: %" PRIu64 " %s left over", n->id, left,
-                     what);
+    if (left && !v->left[0])
+        snprintf(v->left, sizeof v->left,
+                 "node %u: %" PRIu64 " %s left over", n->id, left, what);
 }
 
 static void shard_empty(struct invariants *v, const struct sim_node *n,
@@ -361,8 +363,9 @@ static void shard_empty(struct invariants *v, const struct sim_node *n,
     }
 }
 
-void invariants_nothing_left(struct invariants *v)
+const char *invariants_left_over(struct invariants *v)
 {
+    v->left[0] = 0;
     for (unsigned i = 0; i < v->c->o.nodes; i++) {
         struct sim_node *n = &v->c->nodes[i];
         if (n->wiped || !n->up)
@@ -374,4 +377,5 @@ void invariants_nothing_left(struct invariants *v)
             nothing(v, n, n->replicas[k].checkpoints != NULL,
                     "checkpoints");
     }
+    return v->left[0] ? v->left : NULL;
 }

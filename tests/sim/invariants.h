@@ -40,6 +40,7 @@ struct invariants {
         unsigned boot;
         uint64_t applied;
     } replica[CLUSTER_NODES_MAX][CLUSTER_GROUPS_MAX];
+    char left[96]; /* invariants_left_over() */
 };
 
 void invariants_init(struct invariants *v, struct cluster *c,
@@ -57,7 +58,9 @@ void invariants_logged(struct invariants *v, const struct effect *e,
 bool invariants_counts(const struct sim_node *n, uint32_t group);
 /* Have all replicas of each group applied the same? */
 bool invariants_converged(struct invariants *v);
-/* After all clients were answered and all have converged. */
-void invariants_nothing_left(struct invariants *v);
+/* After all clients were answered and all have converged: NULL, or what is left
+ * over somewhere; `v` holds the text. What a leader proposes by itself, now and
+ * then, is soon decided: only what stays is wrong. */
+const char *invariants_left_over(struct invariants *v);
 
 #endif

@@ -123,7 +123,7 @@ static void frame_run(struct cluster *c, struct sim_loop *l, void *arg,
     e.frame.shard = f->from;
     e.frame.items = buf_slice(&f->items);
     if (!dropped && c->judge.received)
-        c->judge.received(c->judge.arg, l, e.frame.items);
+        c->judge.received(c->judge.arg, l, &e);
     if (!dropped)
         loop_step(c, l, &e);
     buf_release(&f->items);

@@ -124,18 +124,22 @@ static void check_now(struct promises *p, struct sim_node *n,
 }
 
 void promises_received(struct promises *p, struct sim_loop *l,
-                       struct slice items)
+                       const struct event *frame)
 {
-    struct reader in = reader_of(items);
+    struct reader in = reader_of(frame->frame.items);
     unsigned messages[CLUSTER_GROUPS_MAX] = {0};
     enum item_type type;
     struct slice body;
 
+    /* A repeated frame may come after a restart that gave its sender other
+     * loops: nobody takes it. */
+    if (!peers_find(l->shard, frame->frame.node, frame->frame.shard))
+        return;
     while (item_next(&in, &type, &body)) {
         struct message_header h;
         struct message *m;
         if (type != ITEM_RAFT || !message_peek(body, &h) ||
-            h.group >= CLUSTER_GROUPS_MAX)
+            h.group >= CLUSTER_GROUPS_MAX || !shard_find(l->shard, h.group))
             continue;
         /* Only alone in its frame: what comes with it changes the state that
          * it was judged in. */

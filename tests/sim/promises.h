@@ -40,7 +40,7 @@ void promises_init(struct promises *p, struct cluster *c, struct durable *d);
 /* For the judge's hooks. */
 void promises_sent(struct promises *p, struct sim_node *n, struct slice items);
 void promises_received(struct promises *p, struct sim_loop *l,
-                       struct slice items);
+                       const struct event *frame);
 /* A shard was stepped. */
 void promises_stepped(struct promises *p, struct sim_loop *l);
 void promises_truncated(struct promises *p, struct sim_node *n,

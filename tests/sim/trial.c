@@ -45,9 +45,9 @@ static void on_sent(void *arg, struct sim_node *n, struct slice items)
     invariants_sent(&((struct trial *)arg)->invariants, items);
 }
 
-static void on_received(void *arg, struct sim_loop *l, struct slice items)
+static void on_received(void *arg, struct sim_loop *l, const struct event *e)
 {
-    promises_received(&((struct trial *)arg)->promises, l, items);
+    promises_received(&((struct trial *)arg)->promises, l, e);
 }
 
 static void on_asked(void *arg, struct sim_node *n, const struct effect *e,
@@ -242,10 +242,16 @@ void trial_converge(struct trial *t)
 void trial_judge(struct trial *t)
 {
     const char *error;
+    uint64_t end;
 
     trial_converge(t);
     trial_run(t, 1000);
-    invariants_nothing_left(&t->invariants);
+    end = t->c.now + 2000;
+    while ((error = invariants_left_over(&t->invariants))) {
+        if (t->c.now >= end)
+            cluster_fail(&t->c, "%s", error);
+        trial_run(t, 50);
+    }
     error = history_check(&t->clients.h);
     if (!error && t->clients.registers)
         error = check_again(&t->clients.h);
