@@ -252,6 +252,8 @@ class Cluster:
             shutil.rmtree(self.folder, ignore_errors=True)
         else:
             print(f"    kept: {self.folder}")
+        if kind and said:
+            print(f"    {said}")  # why, most likely
         # Also of a node that nobody asked anything any more.
         expect(kind or not said, said)
 
