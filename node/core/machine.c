@@ -445,10 +445,6 @@ static void apply_known(struct doing *d, const struct command *c,
     const struct operation *o = &c->operation;
     const struct group_keyspace *g;
 
-    if (!machine_owns(d->m, c->slot)) {
-        r->status = STATUS_MOVED;
-        return;
-    }
     g = d->m->keyspaces.n ? keyspaces_find(&d->m->keyspaces, c->keyspace)
                           : NULL;
     if (g && g->purged) {
@@ -491,11 +487,22 @@ static void apply_command(struct machine *m, struct machine_step *s,
     }
 }
 
+/* Is it for the group itself, whatever it owns? */
+static bool for_the_group(enum op op)
+{
+    return op == OP_NODE_UPDATE || op == OP_SWEEP || op == OP_REMEMBER ||
+           op == OP_KEYSPACE || op == OP_PURGE;
+}
+
+/* Whose the slot is comes first: another group's sessions and clock say nothing
+ * of a request ("too late" would be taken for "never executed"). */
 static void apply_once(struct machine *m, struct machine_step *s,
                        const struct command *c, uint64_t version,
                        struct result *r)
 {
-    if (!c->session.sequence) {
+    if (!for_the_group(c->operation.op) && !machine_owns(m, c->slot)) {
+        *r = (struct result){.status = STATUS_MOVED};
+    } else if (!c->session.sequence) {
         apply_command(m, s, c, version, r);
     } else if (machine_session_first(m, s, &c->session, r)) {
         apply_command(m, s, c, version, r);

@@ -157,6 +157,20 @@ static void a_moved_slot_is_no_result(void **state)
     assert_slice(rig_value(&r, 0), "1");
 }
 
+/* Another group's clock would make "too late" of what may yet be executed, and
+ * its first results are of other requests. */
+static void whose_the_slot_is_comes_before_the_session(void **state)
+{
+    (void)state;
+    assert_int_equal(once(1000, 1, incr(1))->status, STATUS_OK);
+    memset(r.m.slots, 0, sizeof r.m.slots);
+    assert_int_equal(once(1001, 1, incr(1))->status, STATUS_MOVED);
+    add(1001, 2, incr(1));
+    rig_close(&r, 1002 + SOON);
+    rig_apply(&r);
+    assert_int_equal(r.results[0].status, STATUS_MOVED);
+}
+
 static void too_late_or_too_early_changes_nothing(void **state)
 {
     (void)state;
@@ -182,6 +196,7 @@ int main(void)
         CASE(repeated_results_are_bounded),
         CASE(a_refusal_is_a_result_too),
         CASE(a_moved_slot_is_no_result),
+        CASE(whose_the_slot_is_comes_before_the_session),
         CASE(too_late_or_too_early_changes_nothing),
     };
 
