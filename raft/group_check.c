@@ -44,6 +44,15 @@ static const char *members_wrong(const struct group *g)
     return NULL;
 }
 
+/* L8: then nobody knows any more which log is better. */
+static bool terms_decrease(const struct group *g)
+{
+    uint64_t last = g->tail.last;
+
+    return last > g->tail.first &&
+           tail_term(&g->tail, last) < tail_term(&g->tail, last - 1);
+}
+
 const char *group_contradiction(const struct group *g)
 {
     if (g->role == GROUP_STARTING || g->role == GROUP_FAILED)
@@ -54,6 +63,8 @@ const char *group_contradiction(const struct group *g)
         return "libraft's commit index went back";
     if (g->commit > g->commit_seen || g->durable > g->tail.last)
         return "committed or durable beyond what there is";
+    if (terms_decrease(g))
+        return "the terms in its log decrease";
     if (g->install.active)
         return NULL; /* libraft has the new list already */
     return members_wrong(g);

@@ -4,6 +4,8 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "proto/base/planted.h"
+
 enum {
     ENTRY_HEADER_BYTES = 8 + 1 + 4,
     APPEND_BYTES = 3 * 8 + 4,
@@ -324,7 +326,8 @@ static bool believable(uint64_t number)
 /* An index and the term of the entry there. */
 static bool position(uint64_t index, uint64_t term, uint64_t term_max)
 {
-    return believable(index) && term <= term_max && (index == 0) == (term == 0);
+    return believable(index) && term <= term_max &&
+           ((index == 0) == (term == 0) || PLANTED(L8_POSITION));
 }
 
 static bool check_entries(const struct message *m)
@@ -334,7 +337,8 @@ static bool check_entries(const struct message *m)
     for (unsigned i = 0; i < m->n_entries; i++) {
         const struct group_entry *e = &m->entries[i];
         struct members members;
-        if (e->term == 0 || e->term < term || e->term > m->term)
+        if ((e->term == 0 || e->term < term || e->term > m->term) &&
+            !PLANTED(L8_TERMS))
             return false;
         term = e->term;
         if (blob_slice(e->payload).size > ENTRY_PAYLOAD_MAX)
@@ -347,7 +351,8 @@ static bool check_entries(const struct message *m)
         case ENTRY_BARRIER:
             break;
         case ENTRY_CHANGE:
-            if (members_decode(blob_slice(e->payload), &members) != STATUS_OK)
+            if (members_decode(blob_slice(e->payload), &members) != STATUS_OK &&
+                !PLANTED(L9_SHORT_LIST))
                 return false;
             break;
         default:

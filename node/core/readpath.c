@@ -13,14 +13,21 @@ static void scan_store(struct read *x, struct effects *fx)
     e->scan.request = slice_of(x->key, x->key_size);
 }
 
-/* The group clock is that of a state which the store is not behind. */
-static void read_store(struct read *x, uint64_t clock_ms, struct effects *fx)
+/* The group clock is that of a state which the store is not behind; and so is
+ * whether the key's slot is the group's. */
+static void read_store(struct shard *s, const struct replica *r,
+                       struct read *x, struct effects *fx)
 {
     struct effect *e;
 
-    x->clock_ms = clock_ms;
+    x->clock_ms = r->applied_clock_ms;
     if (x->op == OP_SCAN) {
         scan_store(x, fx);
+        return;
+    }
+    if (!slots_own(r->machine.slots, x->slot) && !PLANTED(READ_NOT_OWNED)) {
+        requests_refuse(s, x->from, OP_GET, x->group, STATUS_MOVED, fx);
+        read_free(&s->read_pool, x);
         return;
     }
     e = effects_add(fx, EFFECT_READ, x->group);
@@ -30,7 +37,8 @@ static void read_store(struct read *x, uint64_t clock_ms, struct effects *fx)
 }
 
 void readpath_take(struct shard *s, struct replica *r, const struct request *q,
-                   uint32_t keyspace, uint64_t after, struct effects *fx)
+                   uint32_t keyspace, uint16_t slot, uint64_t after,
+                   struct effects *fx)
 {
     const struct operation *o = &q->operation;
     bool scan = o->op == OP_SCAN, key = o->op == OP_GET;
@@ -53,6 +61,7 @@ void readpath_take(struct shard *s, struct replica *r, const struct request *q,
     x->keyspace = keyspace;
     x->from = q->from;
     x->group = r->group;
+    x->slot = slot;
     x->meta = o->flags & OPERATION_META;
     x->deadline = q->deadline;
     x->after =
@@ -60,7 +69,7 @@ void readpath_take(struct shard *s, struct replica *r, const struct request *q,
     x->index = 0;
     if ((read_mode_of(o) == READ_STALE && o->op != OP_WATCH) ||
         (scan && PLANTED(SCAN_UNCONFIRMED))) {
-        read_store(x, r->applied_clock_ms, fx);
+        read_store(s, r, x, fx);
         return;
     }
     shard_wake_by(&s->earliest, q->deadline);
@@ -140,7 +149,7 @@ void readpath_run(struct shard *s, struct replica *r, struct effects *fx)
 
     while ((x = reads_runnable(&r->reads, r->applied, r->done_seq))) {
         if (x->op != OP_WATCH) {
-            read_store(x, r->applied_clock_ms, fx);
+            read_store(s, r, x, fx);
             continue;
         }
         watches_begin(s, r, x->from, x->keyspace,

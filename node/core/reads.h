@@ -28,6 +28,7 @@ struct read {
     uint32_t group;
     uint32_t keyspace;   /* of OP_SCAN, OP_WATCH */
     uint32_t key_size;
+    uint16_t slot;       /* of OP_GET */
     bool meta;           /* only what is known of the value */
     uint64_t clock_ms;   /* the group clock when the store was asked */
     uint64_t index;      /* applied must reach it */

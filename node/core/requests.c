@@ -402,7 +402,7 @@ static void route(struct shard *s, struct routed *q, struct effects *fx)
     if (r && r->raft && !write && (stale || leads)) {
         /* A watch's connection may be another shard's: its number means
          * nothing here. */
-        readpath_take(s, r, &as_read, q->keyspace,
+        readpath_take(s, r, &as_read, q->keyspace, q->slot,
                       op == OP_WATCH ? 0 : sent_last(s, q->from.conn, r), fx);
         return;
     }

@@ -243,7 +243,8 @@ void apply_retry(struct shard *s, struct replica *r, struct effects *fx);
 
 /* ---- readpath.c ---- */
 void readpath_take(struct shard *s, struct replica *r, const struct request *q,
-                   uint32_t keyspace, uint64_t after, struct effects *fx);
+                   uint32_t keyspace, uint16_t slot, uint64_t after,
+                   struct effects *fx);
 void readpath_start(struct shard *s, struct replica *r, struct effects *fx);
 void readpath_hedge(struct shard *s, struct replica *r);
 void readpath_run(struct shard *s, struct replica *r, struct effects *fx);

@@ -35,14 +35,30 @@
     X(L1_PENDING, "L1: the change before is not known to be committed")        \
     X(L2_SELF_ELECTS, "L2: a sole voter leads without a new term")             \
     X(L3_BARRIER, "L3: a new leader answers before its barrier is committed")  \
+    X(L4_ORDER, "L4: a member list may come in another order")                 \
+    X(L4_MANY, "L4: two members change at once")                               \
+    X(L5_REJECTION, "L5: a rejection below what matches is believed")          \
+    X(L7_SECOND_LEADER, "L7: a second leader in its term is listened to")      \
+    X(L8_TERMS, "L8: entries' terms may decrease")                             \
+    X(L8_POSITION, "L8: an index may come without a term")                     \
+    X(L9_SHORT_LIST, "L9: a member list is given to libraft as it is")         \
     X(L10_COMMIT_BACK, "L10: libraft's commit index goes back")                \
-    X(L14_TRUNCATE, "L14: truncation while a snapshot is installed")   \
+    X(L11_PROMOTE, "L11: a standby is promoted without its list")              \
+    X(L12_ONCE, "L12: a leader offers its place once and waits for ever")      \
+    X(L13_TOGETHER, "L13: a change that is refused comes behind an entry")     \
+    X(L14_TRUNCATE, "L14: truncation while a snapshot is installed")           \
     X(L14_DUPLICATE, "L14: an announcement during an install")                 \
+    X(L15_FIELD, "L15: a field that libraft never wrote is sent")              \
+    X(L16_SPARE, "L16: a member becomes a SPARE, timers may be past")          \
     X(L17_STANDBY, "L17: a standby refuses to vote")                           \
     X(L18_RESULT, "L18: a vote's result in any role")                          \
     X(L18_LATE, "L18: a late answer to an earlier pre-vote counts")            \
+    X(L19_CLOCK, "L19: libraft's time goes back")                              \
     X(L20_MOVED, "L20: a snapshot that moved on is not sent again")            \
     X(L20_INDEX, "L20: truncation beyond a snapshot that is sent")             \
+    X(L21_SILENT, "L21: a leader that is silent is remembered")                \
+    X(L23_ANCHOR, "L23: an append from before the log goes to its end")        \
+    X(L24_FIRST, "L24: a snapshot at the first entry")                         \
     X(L25_REFUSAL, "L25: a refused pre-vote does not tell the term")           \
     X(CHANGE_NOT_STEPPED, "a change that the store has is not stepped")        \
     /* requests */                                                             \
@@ -56,6 +72,8 @@
     X(INSTALL_IS_REFUSED, "a snapshot refuses what was proposed")              \
     X(ANSWERED_TWICE, "who was told at his deadline is told again")            \
     X(ORIGIN_WITHOUT_BOOT, "an answer goes to a node's next life")             \
+    X(OWNED_AT_DOOR, "nobody but the door asks whose a slot is")               \
+    X(READ_NOT_OWNED, "a read does not ask whose its slot is")                 \
     X(LEADERS_CLOCK, "the group record has the leader's own clock")            \
     /* the data API */                                                         \
     X(RETRY_RUNS_AGAIN, "a write that is sent again runs again")               \

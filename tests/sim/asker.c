@@ -281,6 +281,7 @@ static void refused(struct asker *x, const struct reply *r)
     case STATUS_BUSY:
     case STATUS_TIMEOUT:
     case STATUS_DISK_FULL:
+    case STATUS_MOVED: /* a door had a wrong map */
         break;
     default:
         bad(x, r, "that is no answer to this");

@@ -235,7 +235,7 @@ void cluster_heal(struct cluster *c)
     uint64_t when = c->now;
 
     for (unsigned i = 0; i < c->o.nodes; i++)
-        c->nodes[i].crash_after = 0;
+        c->nodes[i].crash_after = c->nodes[i].lost_until = 0;
     /* A pause ends when it ends: what was to happen in it happens then. */
     for (unsigned i = 0; i < c->o.nodes; i++) {
         when = MAX_OF(when, c->nodes[i].paused_until);

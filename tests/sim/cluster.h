@@ -102,6 +102,7 @@ struct sim_replica {
     bool flushing, restart_wanted;
     bool applying, fetching; /* asked for and not answered */
     bool unreadable;   /* its store's files are damaged: reads may fail */
+    bool accused;      /* was shown a second leader of its term (L7) */
     uint64_t seen_applied; /* at the last crash: must be in the log again */
 };
 
@@ -126,6 +127,7 @@ struct sim_node {
     unsigned boot;
     uint64_t paused_until;
     uint64_t slow_disk_until; /* writes end only then */
+    uint64_t lost_until;      /* its doors have a wrong map until then */
     bool nearly_full;
     int64_t wall_skew_ms, wall_skew_max;
     int64_t drift_ppm;        /* of its clocks, monotonic and wall */

@@ -1,6 +1,8 @@
 /* cluster_loop.c - a shard's turns, and letters between a node's shards. */
 #include <stdlib.h>
 
+#include "proto/slot.h"
+
 #include "tests/sim/cluster.h"
 
 static void mix(struct cluster *c, uint64_t x)
@@ -124,12 +126,37 @@ void loop_step(struct cluster *c, struct sim_loop *l, struct event *e)
         want_turn(c, l);
 }
 
+/* Another group that is led by this shard; 0: there is none. */
+static uint32_t wrong_group(const struct shard *s, uint32_t right)
+{
+    for (unsigned i = 0; i < s->n_replicas; i++) {
+        const struct replica *r = s->replicas[i];
+        if (r->group && r->group != right && r->raft &&
+            r->role == GROUP_LEADER)
+            return r->group;
+    }
+    return 0;
+}
+
+/* While a node's doors are lost, a request for a key goes where it does not
+ * belong, if it can be executed there: nobody but that group says no. */
 void loop_request(struct cluster *c, struct sim_loop *l,
                   const struct request *q)
 {
     struct event e = {.type = EVENT_REQUEST, .request = q};
+    struct shard *s = l->shard;
+    uint16_t slot = slot_of(q->operation.key);
+    uint32_t right = s->map->owner[slot];
+    uint32_t wrong = wrong_group(s, right);
 
+    if (l->node->lost_until <= c->now || !q->operation.key.size || !wrong) {
+        loop_step(c, l, &e);
+        return;
+    }
+    s->map->owner[slot] = wrong;
     loop_step(c, l, &e);
+    if (l->node->up && l->shard == s)
+        s->map->owner[slot] = right;
 }
 
 /* ---- letters ---- */

@@ -7,12 +7,14 @@
 const char *const fault_names[FAULT_KINDS] = {
 #define X(name, weight) #name,
     FAULT_LIST(X)
+    FAULT_STRANGE_LIST(X)
 #undef X
 };
 
 static const unsigned weights[FAULT_KINDS] = {
 #define X(name, weight) weight,
     FAULT_LIST(X)
+    FAULT_STRANGE_LIST(X)
 #undef X
 };
 
@@ -118,6 +120,7 @@ void spell(struct happening *h, unsigned *what, uint64_t to, uint64_t usual)
 static void (*const functions[FAULT_KINDS])(struct happening *h) = {
 #define X(name, weight) fault_##name,
     FAULT_LIST(X)
+    FAULT_STRANGE_LIST(X)
 #undef X
 };
 
@@ -135,14 +138,16 @@ static void strike(struct cluster *c, struct sim_loop *none UNUSED, void *arg,
     functions[f->kind](&h);
 }
 
-static enum fault_kind any_kind(struct rng *rng, const unsigned *of)
+/* One of kinds first .. end - 1. */
+static enum fault_kind any_kind(struct rng *rng, const unsigned *of,
+                                unsigned first, unsigned end)
 {
     unsigned sum = 0, at;
 
-    for (unsigned i = 0; i < FAULT_KINDS; i++)
+    for (unsigned i = first; i < end; i++)
         sum += of[i];
     at = (unsigned)rng_below(rng, sum);
-    for (unsigned i = 0;; i++) {
+    for (unsigned i = first;; i++) {
         if (at < of[i])
             return (enum fault_kind)i;
         at -= of[i];
@@ -158,17 +163,18 @@ static void choose_weights(struct faults *f)
     memcpy(f->weights, weights, sizeof f->weights);
     if (rng_below(&f->rng, 2))
         return;
-    for (unsigned i = 0; i < FAULT_KINDS; i++)
+    for (unsigned i = 0; i < FAULT_USUAL; i++)
         if (rng_below(&f->rng, 2))
             f->weights[i] = 0;
     for (unsigned i = 0; i <= favourites; i++)
-        f->weights[rng_below(&f->rng, FAULT_KINDS)] = OFTEN;
+        f->weights[rng_below(&f->rng, FAULT_USUAL)] = OFTEN;
 }
 
 void cluster_misfortune(struct cluster *c)
 {
     struct happening h = {.c = c, .heals = c->heals};
-    enum fault_kind kind = any_kind(&c->rng[STREAM_WORLD], weights);
+    enum fault_kind kind =
+        any_kind(&c->rng[STREAM_WORLD], weights, 0, FAULT_USUAL);
 
     rng_init(&h.rng, rng_next(&c->rng[STREAM_WORLD]));
     cluster_say(c, "fault: %s", fault_names[kind]);
@@ -183,6 +189,8 @@ void faults_init(struct faults *f, struct cluster *c)
     *f = (struct faults){.c = c, .skip = skip, .n_skip = n_skip};
     rng_init(&f->rng, c->o.seed * 0x9e3779b97f4a7c15u + 77);
     choose_weights(f);
+    rng_init(&f->strange, c->o.seed * 0xd1342543de82ef95u + 55);
+    f->with_strange = rng_below(&f->strange, 3) == 0;
 }
 
 void faults_release(struct faults *f)
@@ -192,23 +200,38 @@ void faults_release(struct faults *f)
     f->n = 0;
 }
 
-void faults_plan(struct faults *f, uint64_t ms, uint64_t every)
+/* `kind` at `at` from now. */
+static void plan(struct faults *f, enum fault_kind kind, uint64_t at,
+                 uint64_t seed)
+{
+    struct fault *x = xmalloc(sizeof *x);
+
+    *x = (struct fault){.of = f, .number = f->n, .kind = kind,
+                        .at = f->c->now + at, .seed = seed};
+    f->v[f->n++] = x;
+    if (x->number < f->n_skip && f->skip[x->number])
+        return;
+    cluster_later(f->c, NULL, at, strike, x);
+}
+
+static void plan_from(struct faults *f, struct rng *rng, unsigned first,
+                      unsigned end, uint64_t ms, uint64_t every)
 {
     uint64_t at = 0;
 
     while (f->n < FAULTS_MAX) {
-        struct fault *x;
-        at += 1 + rng_below(&f->rng, 2 * every);
+        enum fault_kind kind;
+        at += 1 + rng_below(rng, 2 * every);
         if (at >= ms)
             return;
-        x = xmalloc(sizeof *x);
-        *x = (struct fault){.of = f, .number = f->n,
-                            .kind = any_kind(&f->rng, f->weights),
-                            .at = f->c->now + at,
-                            .seed = rng_next(&f->rng)};
-        f->v[f->n++] = x;
-        if (x->number < f->n_skip && f->skip[x->number])
-            continue;
-        cluster_later(f->c, NULL, at, strike, x);
+        kind = any_kind(rng, f->weights, first, end);
+        plan(f, kind, at, rng_next(rng));
     }
+}
+
+void faults_plan(struct faults *f, uint64_t ms, uint64_t every)
+{
+    plan_from(f, &f->rng, 0, FAULT_USUAL, ms, every);
+    if (f->with_strange)
+        plan_from(f, &f->strange, FAULT_USUAL, FAULT_KINDS, ms, 2 * every);
 }

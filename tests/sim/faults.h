@@ -5,7 +5,8 @@
  * be made smaller fault by fault. A fault that lasts ends by itself; several
  * overlap. Half of the seeds have all kinds, the others a mix of their own:
  * some kinds not at all, some much more often, as a bug may need one kind often
- * and be hidden by another. */
+ * and be hidden by another. What only a broken peer or door does comes in some
+ * seeds only, by a schedule of its own. */
 #ifndef TESTS_SIM_FAULTS_H
 #define TESTS_SIM_FAULTS_H
 
@@ -45,9 +46,17 @@
     X(bad_store, 2)    /* a store's file is damaged (victims only) */          \
     X(wipe, 1)         /* a data directory is emptied (victims only) */
 
+/* The same: what others do wrong. */
+#define FAULT_STRANGE_LIST(X)                                                  \
+    X(forge, 2)        /* a message that no Raft would send */                 \
+    X(misroute, 1)     /* a node's doors have a wrong map for a while */
+
 enum fault_kind {
 #define X(name, weight) FAULT_##name,
     FAULT_LIST(X)
+    FAULT_USUAL,
+    FAULT_LAST_USUAL = FAULT_USUAL - 1,
+    FAULT_STRANGE_LIST(X)
 #undef X
     FAULT_KINDS,
 };
@@ -66,6 +75,8 @@ enum { FAULTS_MAX = 4096 };
 struct faults {
     struct cluster *c;
     struct rng rng; /* of the schedule */
+    struct rng strange; /* of the one of strange kinds */
+    bool with_strange;
     unsigned weights[FAULT_KINDS]; /* of this seed */
     struct fault *v[FAULTS_MAX];
     unsigned n;

@@ -3,7 +3,8 @@
  *   faults.c          the schedule; what several faults need
  *   faults_node.c     processes, clocks, what operators do
  *   faults_network.c  connections and weather
- *   faults_disk.c     disks and stores */
+ *   faults_disk.c     disks and stores
+ *   faults_forge.c    messages that no Raft would send */
 #ifndef TESTS_SIM_FAULTS_IMPL_H
 #define TESTS_SIM_FAULTS_IMPL_H
 
@@ -18,6 +19,7 @@ struct happening {
 
 #define X(name, weight) void fault_##name(struct happening *h);
 FAULT_LIST(X)
+FAULT_STRANGE_LIST(X)
 #undef X
 
 /* 0 .. max */

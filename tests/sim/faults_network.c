@@ -19,15 +19,19 @@ static void mend(struct cluster *c, struct sim_loop *none UNUSED, void *arg,
     free(cut);
 }
 
-static void cut_for(struct happening *h, struct cut *cut, uint64_t ms)
+/* `now`: connections break at once; else what is on its way still comes. */
+static void cut_as(struct happening *h, struct cut *cut, uint64_t ms, bool now)
 {
-    bool now = draw(h, 1);
-
     for (unsigned i = 0; i < h->c->o.nodes; i++)
         for (unsigned j = 0; j < h->c->o.nodes; j++)
             if (cut->pair[i][j])
                 network_block(h->c, i, j, true, now);
     cluster_later(h->c, NULL, ms, mend, cut);
+}
+
+static void cut_for(struct happening *h, struct cut *cut, uint64_t ms)
+{
+    cut_as(h, cut, ms, draw(h, 1));
 }
 
 void cut_off(struct happening *h, struct sim_node *n, uint64_t ms)
@@ -143,7 +147,7 @@ static void grow_deaf(struct cluster *c, struct sim_loop *none UNUSED,
     for (unsigned i = 0; i < c->o.nodes; i++)
         cut->pair[d->to][i] = i != d->to;
     ms = 800 + draw(&d->h, 2500);
-    cut_for(&d->h, cut, ms);
+    cut_as(&d->h, cut, ms, false);
     cluster_later(c, NULL, ms, hears_again, d);
 }
 

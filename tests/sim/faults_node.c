@@ -73,6 +73,13 @@ void fault_clock(struct happening *h)
                 (int)n->wall_skew_ms, (int)n->drift_ppm);
 }
 
+/* Its doors take a key for another group's; only the group itself knows better
+ * (struct sim_node). */
+void fault_misroute(struct happening *h)
+{
+    any_node(h)->lost_until = h->c->now + 200 + draw(h, 3000);
+}
+
 void fault_slow_mail(struct happening *h)
 {
     spell(h, &h->c->mail_max, draw(h, 100), 1);

@@ -100,6 +100,81 @@ void invariants_sent(struct invariants *v, struct slice items)
     }
 }
 
+/* Where a replica is one; NULL: nowhere, or it takes no part. */
+static const struct replica *running(struct cluster *c, uint32_t group,
+                                     uint64_t id)
+{
+    for (unsigned i = 0; i < c->o.nodes; i++) {
+        struct sim_node *n = &c->nodes[i];
+        const struct replica *r =
+            n->up ? shard_find(loop_of(n, group)->shard, group) : NULL;
+        if (r && r->id == id)
+            return r->raft && r->mode == REPLICA_SERVING ? r : NULL;
+    }
+    return NULL;
+}
+
+/* Who becomes a voter knows the list in which it is none yet (L11). */
+static void check_new_voters(struct invariants *v, const struct sim_node *n,
+                             const struct replica *r)
+{
+    uint64_t index;
+    const struct members *old = group_members_committed(r->raft, &index);
+    const struct members *to = group_members(r->raft);
+
+    if (group_role(r->raft) != GROUP_LEADER || members_equal(old, to))
+        return;
+    for (unsigned i = 0; i < to->n; i++) {
+        uint64_t id = to->v[i].replica;
+        const struct replica *x;
+        if (!members_is_voter(to, id) || members_is_voter(old, id))
+            continue;
+        x = running(v->c, r->group, id);
+        if (x && group_last(x->raft) < index)
+            cluster_fail(v->c, "node %u group %u: makes replica %" PRIu64
+                         " a voter, which has not got the list at %" PRIu64,
+                         n->id, r->group, id, index);
+    }
+}
+
+/* A timer that is due is run with the next turn: it may be overdue only for the
+ * few steps of one. Else it is never set anew, and the loop spins (L16). */
+static void check_timer(struct invariants *v, const struct sim_node *n,
+                        const struct replica *r)
+{
+    enum { MANY = 1000 };
+    unsigned *overdue = &v->replica[n->place][r->group].overdue;
+
+    if (!instant_reached(cluster_clock(v->c, n), group_deadline(r->raft)))
+        *overdue = 0;
+    else if (++*overdue > MANY)
+        cluster_fail(v->c, "node %u group %u: a timer that is always due",
+                     n->id, r->group);
+}
+
+/* Raft stops itself for these reasons only: all else is a message or a call
+ * that should not have come to libraft. */
+static void check_stopped(struct invariants *v, const struct sim_node *n,
+                          const struct replica *r)
+{
+    static const char *const reasons[] = {
+        "became the only voter",
+        "a snapshot could not be installed",
+    };
+    struct sim_replica *disk =
+        cluster_replica((struct sim_node *)n, r->group);
+
+    if (r->mode != REPLICA_FAILED || n->damaged)
+        return;
+    for (unsigned i = 0; i < ARRAY_LEN(reasons); i++)
+        if (!strcmp(r->reason, reasons[i]))
+            return;
+    if (disk->accused && !strcmp(r->reason, "two leaders in one term"))
+        return;
+    cluster_fail(v->c, "node %u group %u has stopped: %s", n->id, r->group,
+                 r->reason);
+}
+
 static void check_group(struct invariants *v, struct sim_node *n,
                         const struct replica *r)
 {
@@ -110,6 +185,8 @@ static void check_group(struct invariants *v, struct sim_node *n,
         return;
     check_leader(v, r);
     check_term(v, n, r);
+    check_new_voters(v, n, r);
+    check_timer(v, n, r);
     wrong = group_contradiction(r->raft);
     if (wrong)
         cluster_fail(v->c, "node %u group %u: %s", n->id, r->group, wrong);
@@ -160,6 +237,7 @@ void invariants_stepped(struct invariants *v, struct sim_loop *l)
             *applied = 0;
         v->replica[n->place][r->group].boot = n->boot;
         check_group(v, n, r);
+        check_stopped(v, n, r);
         if ((r->mode == REPLICA_QUARANTINED || r->mode == REPLICA_LOST) &&
             !n->damaged)
             cluster_fail(v->c, "node %u group %u: %s", n->id, r->group,

@@ -39,6 +39,7 @@ struct invariants {
     struct {
         unsigned boot;
         uint64_t applied;
+        unsigned overdue; /* steps since its timer was due */
     } replica[CLUSTER_NODES_MAX][CLUSTER_GROUPS_MAX];
     char left[96]; /* invariants_left_over() */
 };

@@ -121,6 +121,21 @@ static void a_change_that_was_left_out_is_seen(void **state)
     one_release(&x);
 }
 
+/* L8: nobody would know any more which of two logs is better. */
+static void terms_that_decrease_in_the_log_are_seen(void **state)
+{
+    const struct group_entry older = {1, ENTRY_BARRIER, NULL};
+    struct one x = {0};
+
+    (void)state;
+    one_start(&x, 3, 2, 10, 2);
+    tail_append(&x.g->tail, &older, 0);
+    assert_non_null(follower_says(&x));
+    tail_truncate(&x.g->tail, 11);
+    assert_null(follower_says(&x));
+    one_release(&x);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -129,6 +144,7 @@ int main(void)
         cmocka_unit_test(another_number_in_libraft_is_seen),
         cmocka_unit_test(other_members_in_libraft_are_seen),
         cmocka_unit_test(a_change_that_was_left_out_is_seen),
+        cmocka_unit_test(terms_that_decrease_in_the_log_are_seen),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

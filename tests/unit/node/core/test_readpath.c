@@ -110,6 +110,35 @@ static void a_stale_read_needs_nobody(void **state)
     trial_release(&t);
 }
 
+/* A door with a wrong map sends a key to a group that has never heard of it:
+ * "not found" would be a lie. */
+static void a_group_reads_only_its_own_slots(void **state)
+{
+    struct cluster_options o = trial_three();
+    struct sim_node *leader;
+    size_t get;
+
+    (void)state;
+    o.groups = 2;
+    trial_start(&t, &o);
+    leader = trial_elect(&t, 1);
+    assert_int_equal(
+        trial_answer(&t, leader, OP_SET, KEYS_PER_GROUP)->status, STATUS_OK);
+    leader->lost_until = UINT64_MAX;
+    assert_int_equal(
+        trial_answer(&t, leader, OP_GET, KEYS_PER_GROUP)->status,
+        STATUS_MOVED);
+    get = clients_ask(&t.clients, 5, leader, OP_GET, READ_STALE,
+                      KEYS_PER_GROUP);
+    trial_run(&t, 5);
+    assert_int_equal(trial_past(&t, get)->status, STATUS_MOVED);
+    leader->lost_until = 0;
+    assert_int_equal(
+        trial_answer(&t, leader, OP_GET, KEYS_PER_GROUP)->status, STATUS_OK);
+    trial_judge(&t);
+    trial_release(&t);
+}
+
 /* Many reads, few rounds: what comes while one is under way shares the next. */
 static void reads_of_a_burst_share_a_round(void **state)
 {
@@ -169,6 +198,7 @@ int main(void)
         cmocka_unit_test(a_silent_voter_costs_a_read_only_the_hedge),
         cmocka_unit_test(a_read_sees_its_own_connections_writes),
         cmocka_unit_test(a_stale_read_needs_nobody),
+        cmocka_unit_test(a_group_reads_only_its_own_slots),
         cmocka_unit_test(reads_of_a_burst_share_a_round),
         cmocka_unit_test(a_store_that_cannot_be_read_is_quarantined),
     };
