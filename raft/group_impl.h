@@ -101,7 +101,6 @@ struct group {
     struct {
         uint64_t to; /* 0: none */
         instant until, again;
-        bool asked;
     } transfer;
 
     struct {

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "proto/base/bytes.h"
+#include "proto/base/planted.h"
 #include "raft/group_impl.h"
 
 /* ---- peers ---- */
@@ -194,6 +195,23 @@ static bool new_voters_ready(const struct group *g, const struct members *to)
     return true;
 }
 
+static bool change_under_way(const struct group *g)
+{
+    return g->members_index > g->committed_index && !PLANTED(L13_TOGETHER);
+}
+
+/* Alone: of a submit that fails libraft keeps what was before it (L13). */
+static bool submit_change(struct group *g, const struct group_entry *change,
+                          struct group_effects *fx)
+{
+    const struct group_entry both[] = {{g->term, ENTRY_BARRIER, NULL},
+                                       *change};
+
+    if (PLANTED(L13_TOGETHER))
+        return submit(g, both, ARRAY_LEN(both), fx);
+    return submit(g, change, 1, fx);
+}
+
 enum status group_change(struct group *g, instant now, const struct members *to,
                          struct group_effects *fx)
 {
@@ -210,16 +228,15 @@ enum status group_change(struct group *g, instant now, const struct members *to,
     s = members_step(&g->members, to);
     if (s != STATUS_OK)
         return s;
-    if (g->transfer.to || g->members_index > g->committed_index ||
+    if (g->transfer.to || change_under_way(g) ||
         !guard_barrier_done(g->barrier, g->commit_seen) ||
         !new_voters_ready(g, to))
         return STATUS_BUSY;
-    /* Alone in its submit (L13). */
     members_encode(to, &bytes);
     change.term = g->term;
     change.payload = blob_copy(buf_slice(&bytes));
     buf_release(&bytes);
-    ok = submit(g, &change, 1, fx);
+    ok = submit_change(g, &change, fx);
     blob_unref(change.payload);
     group_settle(g, fx);
     return ok ? STATUS_OK : STATUS_QUARANTINED;
@@ -289,6 +306,8 @@ void group_transfer_step(struct group *g, struct group_effects *fx)
     if (!instant_reached(g->now, g->transfer.again))
         return;
     g->transfer.again = instant_add(g->now, g->o.heartbeat);
+    if (PLANTED(L12_ONCE))
+        g->transfer.again = g->transfer.until = INSTANT_NEVER;
     m = group_message(g, MESSAGE_TIMEOUT_NOW, g->transfer.to, 0);
     m->timeout_now.last_index = g->tail.last;
     m->timeout_now.last_term = group_term_at(g, g->tail.last);

@@ -269,7 +269,7 @@ static void send_append_result(struct group *g, const struct step *s,
     m->append_result.rejected = out->append_entries_result.rejected;
     /* libraft leaves this field as it was in memory when it answers a lower
      * term (L15). */
-    if (!s->stale)
+    if (!s->stale || PLANTED(L15_FIELD))
         m->append_result.last_index = out->append_entries_result.last_log_index;
     if (!s->stale && m->append_result.rejected)
         hint(g, s, m);

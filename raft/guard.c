@@ -53,7 +53,7 @@ bool guard_rejection_stale(const struct message *m, uint64_t match)
 {
     uint64_t last = m->append_result.last_index;
 
-    if (m->append_result.rejected == 0)
+    if (m->append_result.rejected == 0 || PLANTED(L5_REJECTION))
         return false;
     /* libraft corrects it like this before it looks. */
     if (last >= m->append_result.rejected)
@@ -115,7 +115,7 @@ bool guard_two_leaders(const struct message *m, uint64_t term, uint64_t leader,
 {
     if (m->type != MESSAGE_APPEND && m->type != MESSAGE_INSTALL)
         return false;
-    if (m->term != term || leader == 0)
+    if (m->term != term || leader == 0 || PLANTED(L7_SECOND_LEADER))
         return false;
     assert(m->from != self);
     return leader != m->from;
@@ -141,6 +141,8 @@ void guard_keep_commit(struct raft *r, uint64_t seen)
 bool guard_promotable(bool heard, uint64_t match, uint64_t last,
                       uint64_t members_index)
 {
+    if (PLANTED(L11_PROMOTE))
+        return true;
     return heard && match >= members_index && match > 0 &&
            last - match <= GUARD_PROMOTE_LAG_MAX;
 }
@@ -155,7 +157,7 @@ bool guard_may_truncate(bool installing, bool sending, uint64_t index,
 {
     if (installing && PLANTED(L14_TRUNCATE))
         return true;
-    if (installing || index <= 1)
+    if (installing || (index <= 1 && !PLANTED(L24_FIRST)))
         return false;
     if (sending && !PLANTED(L20_INDEX))
         return false;
@@ -166,6 +168,8 @@ instant guard_deadline(uint64_t raw, instant fired, duration grid)
 {
     uint64_t at = MAX_OF(raw, fired.ms + REARM_MS_MIN);
 
+    if (PLANTED(L16_SPARE))
+        return (instant){raw};
     return (instant){(at + grid.ms - 1) / grid.ms * grid.ms};
 }
 
@@ -219,7 +223,7 @@ bool guard_vote_result(const struct message *m, const struct raft *r)
 
 instant guard_clock(instant last, instant now)
 {
-    return now.ms < last.ms ? last : now;
+    return now.ms < last.ms && !PLANTED(L19_CLOCK) ? last : now;
 }
 
 bool guard_snapshot_moved(uint64_t asked, uint64_t snapshot, uint64_t match,
@@ -232,6 +236,8 @@ bool guard_snapshot_moved(uint64_t asked, uint64_t snapshot, uint64_t match,
 
 void guard_forget_leader(struct raft *r, instant now)
 {
+    if (PLANTED(L21_SILENT))
+        return;
     if (r->state != RAFT_FOLLOWER || r->follower_state.current_leader.id == 0)
         return;
     if (now.ms - r->election_timer_start < r->election_timeout)
@@ -247,7 +253,7 @@ bool guard_anchor(const struct message *m, uint64_t first, uint64_t snapshot,
     uint64_t prev = m->append.prev_index;
 
     *skip = 0;
-    if (first == 1 || prev >= first || prev >= snapshot)
+    if (first == 1 || prev >= first || prev >= snapshot || PLANTED(L23_ANCHOR))
         return false;
     *skip = (unsigned)MIN_OF((uint64_t)m->n_entries, snapshot - prev);
     return true;

@@ -7,6 +7,8 @@
 #include <assert.h>
 #include <stdio.h>
 
+#include "proto/base/planted.h"
+
 enum { ENCODING_VERSION = 1, ADDRESS_TEXT_MAX = 21 };
 
 bool members_add(struct members *m, uint64_t replica, enum member_role role)
@@ -84,11 +86,11 @@ static bool same_but_one_role(const struct members *a, const struct members *b,
     unsigned roles = 0;
 
     for (unsigned i = 0; i < n; i++) {
-        if (a->v[i].replica != b->v[i].replica)
+        if (a->v[i].replica != b->v[i].replica && !PLANTED(L4_ORDER))
             return false;
         roles += a->v[i].role != b->v[i].role;
     }
-    return roles <= 1;
+    return roles <= 1 || PLANTED(L4_MANY);
 }
 
 static bool one_difference(const struct members *from, const struct members *to)
@@ -121,7 +123,8 @@ enum status members_step(const struct members *from, const struct members *to)
         const struct member *m = &to->v[i];
         if (m->replica == 0 || members_find(to, m->replica) != m)
             return STATUS_INVALID;
-        if (m->role != MEMBER_VOTER && m->role != MEMBER_STANDBY)
+        if (m->role != MEMBER_VOTER && m->role != MEMBER_STANDBY &&
+            !PLANTED(L16_SPARE))
             return STATUS_INVALID;
     }
     if (members_equal(from, to))

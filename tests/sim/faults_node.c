@@ -112,6 +112,7 @@ void fault_transfer(struct happening *h)
     stepped_from_outside(h, n, r);
 }
 
+
 struct doomed {
     struct happening h;
     struct sim_node *node;
@@ -150,6 +151,57 @@ static void only_it_knows(struct happening *h, uint32_t group,
     cluster_later(h->c, NULL, draw(h, 100), doom, d);
 }
 
+/* Give two voters besides `self` another role at once. */
+static void two_at_once(struct happening *h, struct members *to, uint64_t self)
+{
+    unsigned first = (unsigned)draw(h, to->n - 1), done = 0;
+
+    for (unsigned i = 0; i < to->n && done < 2; i++) {
+        struct member *m = &to->v[(first + i) % to->n];
+        if (m->role != MEMBER_VOTER || m->replica == self)
+            continue;
+        m->role = MEMBER_STANDBY;
+        done++;
+    }
+}
+
+/* A list that a leader may never be given: in another order (L4), two changes
+ * at once (L4), or with a SPARE (L16). */
+static void impossible(struct happening *h, struct members *to, uint64_t self)
+{
+    struct members was = *to;
+    unsigned at = (unsigned)draw(h, to->n - 1);
+
+    switch (draw(h, 2)) {
+    case 0:
+        for (unsigned i = 0; i < to->n; i++)
+            to->v[i] = was.v[(i + at) % to->n];
+        break;
+    case 1:
+        two_at_once(h, to, self);
+        break;
+    default:
+        if (to->v[at].replica != self)
+            to->v[at].role = MEMBER_SPARE;
+    }
+}
+
+/* Nothing must come of it, so that it is no fault of its own. */
+static void ask_for_the_impossible(struct happening *h, struct sim_node *n,
+                                   struct replica *r)
+{
+    struct happening own = *h;
+    struct members to = *group_members(r->raft);
+
+    rng_init(&own.rng, rng_next(&own.rng));
+    impossible(&own, &to, r->id);
+    if (group_change(r->raft, cluster_clock(h->c, n), &to,
+                     &loop_of(n, r->group)->shard->raft_fx) != STATUS_OK)
+        return;
+    cluster_say(h->c, "members of group %u: the impossible", r->group);
+    stepped_from_outside(h, n, r);
+}
+
 /* A voter becomes a standby, or a standby a voter. Not where disks may be
  * damaged: a minority would not be one any more. */
 static void change(struct happening *h, uint32_t group, struct sim_node *n)
@@ -158,7 +210,11 @@ static void change(struct happening *h, uint32_t group, struct sim_node *n)
     struct members to;
     struct member *m;
 
-    if (!r || n->paused_until > h->c->now || h->c->o.victims)
+    if (!r || n->paused_until > h->c->now)
+        return;
+    ask_for_the_impossible(h, n, r);
+    r = leader_on(n, group);
+    if (!r || h->c->o.victims)
         return;
     to = *group_members(r->raft);
     m = &to.v[draw(h, to.n - 1)];

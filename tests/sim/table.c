@@ -4,9 +4,10 @@
  *                                 and the next few
  *   sim_table FILE --fresh SEED   each on up to 500 seeds from SEED on
  *
- * FILE has a line NAME SEED per bug; # begins a comment. --only NAME takes one
- * bug, --max N tries fewer seeds, --jobs N runs so many at once. Ends with 1 if
- * a bug was not found, or if a seed that finds one fails without it too. */
+ * FILE has a line NAME SEED per bug, or NAME PROGRAM TEST if only a unit test
+ * can show it (unit_row.h); # begins a comment. --only NAME takes one bug,
+ * --max N tries fewer seeds, --jobs N runs so many at once. Ends with 1 if a
+ * bug was not found, or if a seed that finds one fails without it too. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -15,6 +16,7 @@
 
 #include "tests/sim/attempt.h"
 #include "tests/sim/planted.h"
+#include "tests/sim/unit_row.h"
 
 /* A change of the core moves what happens in a seed a little. */
 enum { KNOWN_TRIES = 25, ROWS_MAX = 128, ROW_NAME_MAX = 64 };
@@ -25,7 +27,8 @@ enum row_state { SEARCHING, CHECKING, FOUND, WRONG, NOT_FOUND };
 
 struct row {
     char name[ROW_NAME_MAX];
-    uint64_t first, found; /* seeds */
+    char program[ROW_NAME_MAX], test[ROW_NAME_MAX]; /* of a unit test; or "" */
+    uint64_t first, found;                          /* seeds */
     unsigned started, ended, max, running;
     enum row_state state;
     char text[700]; /* how it was found */
@@ -37,7 +40,7 @@ struct flight {
 };
 
 struct asked {
-    const char *file, *only;
+    const char *self, *file, *only;
     uint64_t fresh;
     bool is_fresh;
     unsigned max, jobs;
@@ -57,7 +60,7 @@ static uint64_t number(const char *text)
 
 static struct asked parse(int argc, char **argv)
 {
-    struct asked a = {.max = 500, .jobs = 1};
+    struct asked a = {.self = argv[0], .max = 500, .jobs = 1};
 
     for (int i = 1; i < argc; i++) {
         if (!strcmp(argv[i], "--fresh") && i + 1 < argc) {
@@ -98,7 +101,9 @@ static unsigned read_rows(const struct asked *a, struct row *rows)
         struct row *r = &rows[n];
         *r = (struct row){.max = a->is_fresh ? a->max : KNOWN_TRIES};
         if (*line == '#' ||
-            sscanf(line, "%63s %" SCNu64, r->name, &r->first) != 2 ||
+            (sscanf(line, "%63s %" SCNu64, r->name, &r->first) != 2 &&
+             sscanf(line, "%63s %63s %63s", r->name, r->program, r->test) !=
+                 3) ||
             (a->only && strcmp(a->only, r->name)))
             continue;
         if (a->is_fresh)
@@ -166,6 +171,22 @@ static void end(const struct flight *f)
         say(r);
 }
 
+static void run_unit(const struct asked *a, struct row *r)
+{
+    static const struct {
+        enum row_state state;
+        const char *text;
+    } ends[] = {
+        [UNIT_ROW_FOUND] = {FOUND, "found,"},
+        [UNIT_ROW_NOT_FOUND] = {NOT_FOUND, "NOT FOUND,"},
+        [UNIT_ROW_WRONG] = {WRONG, "FAILS WITHOUT IT, TOO,"},
+    };
+    enum unit_row end = unit_row_run(a->self, r->program, r->test, r->name);
+
+    r->state = ends[end].state;
+    printf("%-24s %s %s: %s\n", r->name, ends[end].text, r->program, r->test);
+}
+
 /* May another attempt for it be started? On fresh seeds most are found after
  * a few; on known ones, with the first. */
 static bool wants_one(const struct row *r, const struct asked *a)
@@ -182,6 +203,9 @@ static void run(const struct asked *a, struct row *rows, unsigned n_rows)
     const struct attempt_running *of[ATTEMPTS_MAX];
     unsigned n = 0;
 
+    for (unsigned i = 0; i < n_rows; i++)
+        if (rows[i].program[0])
+            run_unit(a, &rows[i]);
     for (;;) {
         for (unsigned i = 0; i < n_rows && n < a->jobs; i++)
             while (n < a->jobs && wants_one(&rows[i], a))

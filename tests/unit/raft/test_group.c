@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "one.h"
+#include "raft/group_impl.h"
 
 /* L21: the defaults decide how long a failover takes. */
 static void defaults_are_those_of_the_design(void **state)
@@ -44,14 +45,17 @@ static void a_fired_timer_waits_at_least_ten_milliseconds(void **state)
 static void time_never_goes_back(void **state)
 {
     struct one x = {0};
+    raft_time before;
 
     (void)state;
     one_start(&x, 3, 1, 5, 1);
     one_elect(&x);
+    before = x.g->r.now;
     x.now.ms -= 5000;
     group_timeout(x.g, x.now, &x.fx);
     one_accept(&x, 2, group_last(x.g));
     assert_int_equal(group_role(x.g), GROUP_LEADER);
+    assert_int_equal(x.g->r.now, before);
     one_release(&x);
 }
 
