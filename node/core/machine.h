@@ -38,12 +38,12 @@
 #include "node/core/expiry.h"
 #include "node/core/keyspaces.h"
 #include "node/core/result.h"
-#include "proto/base/planted.h"
 #include "node/core/sessions.h"
 #include "node/core/view.h"
 #include "node/core/written.h"
 #include "node/store/layout.h"
 #include "node/store/write_set.h"
+#include "proto/base/planted.h"
 #include "proto/map.h"
 
 enum {

@@ -231,6 +231,7 @@ static void second_leader(struct sim_node *n)
     message_encode(m, &b);
     item_end(&b, begun);
     e.frame.items = buf_slice(&b);
+    cluster_replica(n, 1)->accused = true;
     loop_step(&t.c, loop_of(n, 1), &e);
     message_free(m);
     buf_release(&b);
