@@ -259,28 +259,71 @@ static void go_on(struct wal_recovered *found)
     free(groups);
 }
 
-/* Decode a span that lies about what is in good bytes. */
+/* What may lie where a record of a span was: another one, by `what` and
+ * `value`, because the segment has been used again. */
+static void make_other(struct wal_record *r, uint8_t what, uint8_t value)
+{
+    static const uint8_t payload[40] = "what another one says";
+    const struct wal_record old = *r;
+
+    switch (what % 8) {
+    case 1:
+        r->group = value;
+        break;
+    case 2:
+        r->index = value;
+        break;
+    case 3:
+        r->term = value;
+        break;
+    case 4:
+        r->type = value;
+        break;
+    case 5:
+        r->data.size = value % (r->data.size + 1);
+        break;
+    case 6:
+        r->kind = value;
+        break;
+    }
+    if (r->group != old.group || r->index != old.index ||
+        r->term != old.term || r->type != old.type || r->kind != old.kind)
+        r->data = slice_of(payload, sizeof payload);
+}
+
+/* Read entries back from a file that has changed since they were found: what
+ * is given out are those entries. The first 8 bytes say what has changed. */
 static void fuzz_span(const uint8_t *data, size_t size)
 {
-    struct wal_span s = {.group = 1, .count = 1, .ranges = 1};
+    enum { COUNT = 4, DATA = 40, SEGMENT_ID = 3, OFFSET = 8192 };
+    static const uint8_t payload[DATA] = "what an entry says";
+    uint8_t bytes[COUNT * 128];
+    struct wal_span s = {.group = 1, .count = COUNT, .ranges = 1, .first = 7,
+                         .range[0].segment = SEGMENT_ID};
     struct wal_entry out[WAL_SPAN_ENTRIES];
 
-    if (size < 16)
+    if (size < 8)
         return;
     s.key = wal_key(options.log_id);
-    s.first = data[0];
-    s.count = 1 + data[1] % 4;
-    s.range[0] = (struct wal_range){1, get_u16(data + 2) & ~7u, 0};
-    s.bytes = (uint32_t)size - 16;
-    for (unsigned i = 0; i < s.count; i++)
+    for (unsigned i = 0; i < COUNT; i++) {
+        struct wal_record r = {.kind = WAL_ENTRY, .group = 1, .term = 3,
+                               .index = s.first + i, .prev_term = 3,
+                               .data = slice_of(payload, DATA)};
         s.piece[i] = (struct wal_span_piece){
-            .term = data[4 + i],
-            .at = 0,
-            .size = s.bytes > 48 ? s.bytes - 48 : 0,
-            .offset = s.range[0].offset,
-        };
-    if (s.bytes >= 48)
-        (void)!wal_span_decode(&s, slice_of(data + 16, s.bytes), out);
+            .term = 3, .at = s.bytes, .size = DATA,
+            .offset = OFFSET + s.bytes};
+        make_other(&r, data[i], data[6]);
+        (void)wal_record_encode(bytes + s.bytes, &r, s.key, SEGMENT_ID,
+                                OFFSET + s.bytes);
+        s.bytes += wal_record_size(DATA);
+    }
+    bytes[data[4] % s.bytes] ^= data[5];
+    if (wal_span_decode(&s, slice_of(bytes, s.bytes - data[7] % 2), out))
+        return;
+    for (unsigned i = 0; i < COUNT; i++) {
+        assert(out[i].term == 3 && out[i].type == 0);
+        assert(slice_equal(out[i].data, slice_of(payload, DATA)));
+    }
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
