@@ -173,7 +173,9 @@ struct cluster_judge {
     void *arg;
     /* A shard was stepped. */
     void (*stepped)(void *arg, struct sim_loop *l);
-    /* A replica's store has executed what it was given. */
+    /* A replica gives its store a step to execute, ... */
+    void (*applying)(void *arg, struct sim_node *n, struct sim_replica *r);
+    /* ... and that has been executed. */
     void (*applied)(void *arg, struct sim_node *n, struct sim_replica *r);
     void (*replied)(void *arg, struct sim_node *n, const struct effect *e);
     /* The connections of clients to this node are gone. */

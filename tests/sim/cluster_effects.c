@@ -265,6 +265,8 @@ static void apply(struct cluster *c, struct sim_loop *l,
         cluster_fail(c, "node %u group %u: two applies at once", l->node->id,
                      e->group);
     r->applying = true;
+    if (c->judge.applying)
+        c->judge.applying(c->judge.arg, l->node, r);
     now_or_later(c, l, e, apply_done);
 }
 

@@ -305,8 +305,10 @@ static void on_died(struct rows *r UNUSED, void *row, struct sim_node *n)
     }
 }
 
-static void on_applied(struct rows *r, void *row, struct sim_node *n,
-                       struct sim_replica *x)
+/* What is given to one store may be in others, in a snapshot of it, before it
+ * is known to be executed; and stays in it if the replica stops meanwhile. */
+static void on_applying(struct rows *r, void *row, struct sim_node *n,
+                        struct sim_replica *x)
 {
     struct watches_row *s = row;
     struct replica *replica = shard_find(loop_of(n, x->group)->shard, x->group);
@@ -396,5 +398,5 @@ static void init(struct rows *r UNUSED, void *row UNUSED)
 const struct row_kind row_watches = {
     .bytes = sizeof(struct watches_row), .init = init, .start = start,
     .quiet = quiet, .release = release, .replied = on_replied,
-    .died = on_died, .applied = on_applied, .part = on_part,
+    .died = on_died, .applying = on_applying, .part = on_part,
 };

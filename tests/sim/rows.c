@@ -136,14 +136,18 @@ static uint64_t bound_of_clocks(const struct rows *r)
     return r->c->o.nodes < 3 ? first : second;
 }
 
+void rows_applying(struct rows *r, struct sim_node *n, struct sim_replica *x)
+{
+    for (unsigned k = 0; k < ROW_KINDS; k++)
+        if (r->row[k] && kinds[k]->applying)
+            kinds[k]->applying(r, r->row[k], n, x);
+}
+
 void rows_applied(struct rows *r, struct sim_node *n, struct sim_replica *x)
 {
     enum { TICK_MS = 1000 };
     uint64_t clock, bound;
 
-    for (unsigned k = 0; k < ROW_KINDS; k++)
-        if (r->row[k] && kinds[k]->applied)
-            kinds[k]->applied(r, r->row[k], n, x);
     if (!r->n)
         return;
     clock = mem_table_record(&x->open->live).clock_ms;

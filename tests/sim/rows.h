@@ -55,8 +55,8 @@ struct row_kind {
     bool (*replied)(struct rows *r, void *row, struct sim_node *n,
                     const struct effect *e);
     void (*died)(struct rows *r, void *row, struct sim_node *n);
-    void (*applied)(struct rows *r, void *row, struct sim_node *n,
-                    struct sim_replica *x);
+    void (*applying)(struct rows *r, void *row, struct sim_node *n,
+                     struct sim_replica *x);
     uint64_t (*part)(struct rows *r, void *row, struct sim_node *n,
                      const struct effect *e);
 };
@@ -101,6 +101,7 @@ void rows_quiet(struct rows *r);
 /* For the judge's hooks. */
 bool rows_replied(struct rows *r, struct sim_node *n, const struct effect *e);
 void rows_died(struct rows *r, struct sim_node *n);
+void rows_applying(struct rows *r, struct sim_node *n, struct sim_replica *x);
 void rows_applied(struct rows *r, struct sim_node *n, struct sim_replica *x);
 uint64_t rows_part(struct rows *r, struct sim_node *n, const struct effect *e);
 

@@ -11,6 +11,11 @@ static void on_stepped(void *arg, struct sim_loop *l)
     promises_stepped(&((struct trial *)arg)->promises, l);
 }
 
+static void on_applying(void *arg, struct sim_node *n, struct sim_replica *r)
+{
+    rows_applying(&((struct trial *)arg)->rows, n, r);
+}
+
 static void on_applied(void *arg, struct sim_node *n, struct sim_replica *r)
 {
     invariants_applied(&((struct trial *)arg)->invariants, n, r);
@@ -85,9 +90,10 @@ static uint64_t on_part(void *arg, struct sim_node *n, const struct effect *e)
 void trial_init(struct trial *t, const struct cluster_options *o)
 {
     const struct cluster_judge judge = {
-        .arg = t, .stepped = on_stepped, .applied = on_applied,
-        .replied = on_replied, .died = on_died, .logged = on_logged,
-        .asked = on_asked, .reset = on_reset, .sent = on_sent,
+        .arg = t, .stepped = on_stepped, .applying = on_applying,
+        .applied = on_applied, .replied = on_replied, .died = on_died,
+        .logged = on_logged, .asked = on_asked, .reset = on_reset,
+        .sent = on_sent,
         .received = on_received, .recovered = on_recovered,
         .started = on_started, .part = on_part,
     };

@@ -1,5 +1,5 @@
-/* truth.h - what happened to a group's keys, as the first replica that applied
- * it says; all others must say the same. For watches. */
+/* truth.h - what happened to a group's keys, as the first replica that was to
+ * apply it says; all others must say the same. For watches. */
 #ifndef TESTS_SIM_TRUTH_H
 #define TESTS_SIM_TRUTH_H
 
@@ -16,7 +16,7 @@ struct truth_key {
 
 struct truth_event {
     uint64_t version;
-    uint64_t at;         /* when it was first applied, world time */
+    uint64_t at;         /* when a store was first given it, world time */
     uint64_t value;      /* digest */
     enum change_kind kind;
     unsigned key;        /* in `keys` */
@@ -32,7 +32,7 @@ struct truth {
 };
 
 void truth_release(struct truth *t);
-/* A replica has applied a step with these changes. */
+/* A replica gives its store a step with these changes. */
 void truth_note(struct truth *t, struct cluster *c, uint32_t group,
                 const struct change *changes, unsigned n);
 /* The first event with at least this version. */
