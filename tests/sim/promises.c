@@ -36,8 +36,11 @@ static void look(struct promise *x, uint64_t now, const struct message *m)
         break;
     case MESSAGE_APPEND_RESULT:
         in_term(x, now, m->term, 0);
-        if (!m->append_result.rejected)
-            x->last = MAX_OF(x->last, m->append_result.last_index);
+        if (!m->append_result.rejected &&
+            m->append_result.last_index >= x->last) {
+            x->last = m->append_result.last_index;
+            x->last_term = m->term;
+        }
         break;
     default:
         in_term(x, now, m->term, 0);
@@ -229,6 +232,20 @@ void promises_truncated(struct promises *p, struct sim_node *n,
 
     if (e->type == EFFECT_PERSIST_TRUNCATE)
         x->last = MIN_OF(x->last, e->persist_truncate.from - 1);
+}
+
+void promises_reset(struct promises *p, struct sim_node *n, uint32_t group,
+                    uint64_t index)
+{
+    struct promise *x = &p->v[n->place][group];
+
+    if (x->last <= index)
+        return;
+    if (x->last_term == x->term)
+        cluster_fail(p->c, "node %u group %u: a snapshot at %" PRIu64
+                     " drops what was acknowledged in its term: %" PRIu64,
+                     n->id, group, index, x->last);
+    x->last = index;
 }
 
 void promises_died(struct promises *p, struct sim_node *n)

@@ -18,7 +18,8 @@ struct promise {
     uint64_t term; /* the highest that was told */
     uint64_t term_at; /* ... since when */
     uint64_t vote; /* in it; 0: none */
-    uint64_t last; /* index acknowledged as durable */
+    uint64_t last; /* index acknowledged as durable ... */
+    uint64_t last_term; /* ... in this term */
     uint64_t applied;
     uint64_t granted; /* the highest term a pre-vote was granted it for */
 };
@@ -43,6 +44,10 @@ void promises_received(struct promises *p, struct sim_loop *l,
                        const struct event *frame);
 /* A shard was stepped. */
 void promises_stepped(struct promises *p, struct sim_loop *l);
+/* Its log begins anew behind a snapshot. What an earlier leader was told may
+ * go, as it was never committed. */
+void promises_reset(struct promises *p, struct sim_node *n, uint32_t group,
+                    uint64_t index);
 void promises_truncated(struct promises *p, struct sim_node *n,
                         const struct effect *e);
 void promises_died(struct promises *p, struct sim_node *n);

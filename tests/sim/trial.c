@@ -68,6 +68,7 @@ static void on_reset(void *arg, struct sim_node *n, uint32_t group,
 {
     durable_reset(&((struct trial *)arg)->durable, n, group, index, term,
                   ticket);
+    promises_reset(&((struct trial *)arg)->promises, n, group, index);
 }
 
 static void on_started(void *arg, struct sim_node *n,
