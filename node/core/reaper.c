@@ -119,7 +119,9 @@ static bool propose_sweep(struct shard *s, struct replica *r,
             buf_release(&value);
             return false; /* the shell has looked at it */
         }
-        line.held = e->due.held[i];
+        /* Nothing is claimed for now: with claims, replicas came to differ in
+         * the simulator (seed 950004557), for a reason not yet known. */
+        line.held = SWEEP_UNKNOWN;
         sweep_add(&value, &line);
     }
     o.value = buf_slice(&value);
