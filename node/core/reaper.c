@@ -119,9 +119,7 @@ static bool propose_sweep(struct shard *s, struct replica *r,
             buf_release(&value);
             return false; /* the shell has looked at it */
         }
-        /* Nothing is claimed for now: with claims, replicas came to differ in
-         * the simulator (seed 950004557), for a reason not yet known. */
-        line.held = SWEEP_UNKNOWN;
+        line.held = e->due.held[i];
         sweep_add(&value, &line);
     }
     o.value = buf_slice(&value);

@@ -24,11 +24,10 @@ void written_forget(struct written *w)
 
 void written_begin(struct written *w, uint64_t index, uint64_t seed)
 {
-    assert(index);
     if (w->slots)
         return;
     w->slots = xcalloc(WRITTEN_SLOTS, sizeof *w->slots);
-    w->base = w->from = index - 1;
+    w->base = w->from = index;
     w->seed = seed;
 }
 

@@ -30,11 +30,13 @@ void written_release(struct written *w);
 /* The state is another one: nothing is known, until it begins again. */
 void written_forget(struct written *w);
 
-/* From the entry at `index` on every write will be noted; if it does so already
- * this does nothing. Allocates. */
+/* Every write behind the entry at `index` will be noted; of that entry perhaps
+ * not all: its command that begins the table may come behind others. If it has
+ * begun this does nothing. Allocates. */
 void written_begin(struct written *w, uint64_t index, uint64_t seed);
-/* The entry at `index` may write this key. What stands before the beginning is
- * passed over: a step that is chosen anew names its entries again. */
+/* The entry at `index` may write this key. What does not stand behind the
+ * beginning is passed over: a step that is chosen anew names its entries
+ * again. */
 void written_note(struct written *w, struct slice key, uint64_t index);
 /* ... any key. */
 void written_note_all(struct written *w, uint64_t index);

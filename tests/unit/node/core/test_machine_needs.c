@@ -135,15 +135,29 @@ static void see(struct seen *x, const struct rig *r)
             rig_record(r, names[k], &v) ? v.expire_at_ms : 0;
 }
 
+/* Below `max`, mostly small. */
+static unsigned few(unsigned max)
+{
+    return (unsigned)rng_below(&rng, 1 + rng_below(&rng, max));
+}
+
+/* Half the time one of the last two: what was written in the entry that made
+ * the table matters to claims as of just before it. */
+static unsigned any_look(const struct seen *x)
+{
+    unsigned back = (unsigned)rng_below(&rng, rng_below(&rng, 2) ? 2 : SEEN);
+
+    return (x->n - 1 - MIN_OF(back, x->n - 1)) % SEEN;
+}
+
 /* Claims of one look, as of its index or of any before it. */
 static struct operation random_sweep(const struct seen *x, uint64_t clock,
                                      struct buf *b)
 {
-    unsigned look = (unsigned)rng_below(&rng, MIN_OF(x->n, SEEN));
-    unsigned earlier = (unsigned)rng_below(&rng, MIN_OF(x->n, SEEN));
+    unsigned look = any_look(x), earlier = any_look(x);
 
     sweep_begin(b);
-    for (unsigned i = (unsigned)rng_below(&rng, 2 * KEYS); i; i--) {
+    for (unsigned i = few(2 * KEYS); i; i--) {
         unsigned k = (unsigned)rng_below(&rng, KEYS);
         uint64_t held = x->held[look][k];
         struct sweep_line l = {
@@ -198,12 +212,12 @@ static void storm(uint64_t seed)
     written_begin(&b.m.written, 1, 2);
     b.m.written.from = UINT64_MAX; /* ... and believes nothing */
     for (unsigned round = 0; round < 60; round++) {
-        unsigned entries = 1 + (unsigned)rng_below(&rng, 6), n = 0;
+        unsigned entries = 1 + few(6), n = 0;
         see(&seen, &b);
-        if (!rng_below(&rng, 10)) /* it starts again, or gets a snapshot */
+        if (!rng_below(&rng, 3)) /* it starts again, or gets a snapshot */
             written_forget(&a.m.written);
         for (unsigned e = 0; e < entries; e++) {
-            n = 1 + (unsigned)rng_below(&rng, 5);
+            n = 1 + few(5);
             clock += rng_below(&rng, 30);
             for (unsigned i = 0; i < n; i++) {
                 struct operation o = random_operation(false);

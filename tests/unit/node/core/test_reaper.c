@@ -183,6 +183,36 @@ static void thousands_due_at_once_go_in_bounded_sweeps(void **state)
     end();
 }
 
+/* Broken: three replicas wait for their disks where one has looked already. */
+static void what_the_leader_has_read_nobody_reads_again(void **state)
+{
+    struct cluster_options o = trial_three();
+    uint64_t deadline;
+    char key[16];
+
+    (void)state;
+    start(&o);
+    /* With their first sweep the replicas begin to note what is written. */
+    set_until(trial_elect(&t, 1), "first", true_ms() + 100);
+    trial_run(&t, 1000);
+    deadline = true_ms() + 2000;
+    for (unsigned i = 0; i < 20; i++) {
+        snprintf(key, sizeof key, "k%u", i);
+        set_until(trial_elect(&t, 1), key, deadline + i * 20);
+    }
+    trial_run(&t, deadline - true_ms() - 5);
+    assert_int_equal(rows(LAYOUT_DEADLINE), 60);
+    while (rows(LAYOUT_DEADLINE)) {
+        trial_run(&t, 1);
+        assert_true(true_ms() < deadline + 2000);
+        for (unsigned i = 0; i < 3; i++) {
+            struct replica *r = trial_replica(&t.c.nodes[i], 1);
+            assert_true(view_empty(&applying_step(&r->apply)->view));
+        }
+    }
+    end();
+}
+
 /* A replica that gets a snapshot knows nothing of its index at first. */
 static void a_restarted_node_finds_its_index_again(void **state)
 {
@@ -210,6 +240,7 @@ int main(void)
         cmocka_unit_test(a_clock_a_year_ahead_takes_no_key_early),
         cmocka_unit_test(leaders_that_go_leave_nothing_behind),
         cmocka_unit_test(thousands_due_at_once_go_in_bounded_sweeps),
+        cmocka_unit_test(what_the_leader_has_read_nobody_reads_again),
         cmocka_unit_test(a_restarted_node_finds_its_index_again),
     };
 
