@@ -102,7 +102,7 @@ static bool wanted(struct scan_run *r, struct slice key,
 {
     if (v->expire_at_ms && v->expire_at_ms <= r->record.clock_ms)
         return false;
-    if (!slots_own(r->slots, slot_of(key)))
+    if (!slots_own(r->slots, slot_of(key)) && !PLANTED(SCAN_NOT_OWNED))
         return false;
     if (!r->scan.pattern.size)
         return true;

@@ -367,20 +367,6 @@ void loop_begin(struct loop *l)
 
 /* ---- the turn ---- */
 
-static void on_idle(uv_idle_t *i)
-{
-    (void)i;
-}
-
-static void on_timer(uv_timer_t *t)
-{
-    struct loop *l = t->data;
-
-    /* Not here: sockets first (L22). The turn follows the poll, which must not
-     * wait now. */
-    uv_idle_start(&l->idle, on_idle);
-}
-
 static void arm(struct loop *l)
 {
     struct wal *wal = l->index == 0 ? l->node->journal.wal : NULL;
@@ -392,22 +378,19 @@ static void arm(struct loop *l)
     if (log.us != WAL_NEVER.us)
         wake = instant_min(wake, (instant){(log.us + 999) / 1000});
     if (wake.ms == UINT64_MAX) {
-        uv_timer_stop(&l->timer);
+        turns_unset(&l->turns);
         return;
     }
-    uv_update_time(l->uv);
-    uv_timer_start(&l->timer, on_timer, instant_since(wake, node_now()).ms,
-                   0);
+    turns_within(&l->turns, instant_since(wake, node_now()).ms);
 }
 
-static void turn(uv_check_t *c)
+static void turn(void *loop)
 {
-    struct loop *l = c->data;
+    struct loop *l = loop;
     struct node *n = l->node;
     struct event e = {.type = EVENT_TURN, .now = node_now(),
                       .wall_ms = node_wall_ms()};
 
-    uv_idle_stop(&l->idle);
     post_tell_full(l);
     loop_step(l, &e);
     if (l->index == 0) {
@@ -460,13 +443,7 @@ void loop_init(struct loop *l, struct node *n, unsigned index)
     l->watch_door = watch_door_new();
     l->stores = stores_new(l);
     l->checkpoints = checkpoints_new(l);
-    uv_check_init(l->uv, &l->check);
-    l->check.data = l;
-    uv_check_start(&l->check, turn);
-    uv_timer_init(l->uv, &l->timer);
-    l->timer.data = l;
-    uv_idle_init(l->uv, &l->idle);
-    l->idle.data = l;
+    turns_init(&l->turns, l->uv, turn, l);
     uv_timer_init(l->uv, &l->tick);
     l->tick.data = l;
     uv_timer_start(&l->tick, on_tick, TICK_MS, TICK_MS);

@@ -29,6 +29,7 @@
 #include "node/core/journal.h"
 #include "node/core/shard.h"
 #include "node/shell/datadir.h"
+#include "node/shell/turns.h"
 #include "node/store/store_view.h"
 #include "rpc/conn.h"
 #include "rpc/listener.h"
@@ -86,9 +87,7 @@ struct loop {
     struct checkpoints *checkpoints;
     struct conn_set *conns;       /* of clients */
 
-    uv_check_t check;
-    uv_timer_t timer;
-    uv_idle_t idle;               /* makes the poll after a timer not wait */
+    struct turns turns;
     uv_timer_t tick;              /* every 100 ms */
     unsigned ticks;
     unsigned statuses;            /* being asked for by its clients */

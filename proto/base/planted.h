@@ -57,6 +57,7 @@
     X(L20_MOVED, "L20: a snapshot that moved on is not sent again")            \
     X(L20_INDEX, "L20: truncation beyond a snapshot that is sent")             \
     X(L21_SILENT, "L21: a leader that is silent is remembered")                \
+    X(L22_TIMER, "L22: a timer that fires has its turn before the sockets")    \
     X(L23_ANCHOR, "L23: an append from before the log goes to its end")        \
     X(L24_FIRST, "L24: a snapshot at the first entry")                         \
     X(L25_REFUSAL, "L25: a refused pre-vote does not tell the term")           \
@@ -74,6 +75,7 @@
     X(ORIGIN_WITHOUT_BOOT, "an answer goes to a node's next life")             \
     X(OWNED_AT_DOOR, "nobody but the door asks whose a slot is")               \
     X(READ_NOT_OWNED, "a read does not ask whose its slot is")                 \
+    X(SCAN_NOT_OWNED, "a page does not ask whose the slots were in its view")  \
     X(LEADERS_CLOCK, "the group record has the leader's own clock")            \
     /* the data API */                                                         \
     X(RETRY_RUNS_AGAIN, "a write that is sent again runs again")               \
