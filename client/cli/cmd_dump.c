@@ -186,14 +186,15 @@ static int dump_run(struct dump *d)
                        "keys");
         rv = entries_write(d, scan, rv, first);
         progress_end(&d->progress, d->count);
-        if (fflush(d->out) || ferror(d->out))
+        /* What standard output lost is told at the end of the program. */
+        if (d->out != d->cli->out && (fflush(d->out) || ferror(d->out)))
             code = cli_error(d->cli, EXIT_REFUSED, "dump: cannot write %s: %s",
                              d->args->path, strerror(errno));
     }
     coat_scan_close(scan);
     if (!code && rv == COAT_BAD_CURSOR)
         code = misfit(d);
-    else if (!code && rv != COAT_NOT_FOUND)
+    else if (!code && rv && rv != COAT_NOT_FOUND)
         code = cli_fail(d->cli, "dump", rv, coat_session_detail(k.session));
     if (!code && d->out != d->cli->out)
         beside_drop(d->args->path, "dumped");

@@ -2,8 +2,9 @@
 import json
 import os
 import socket
+import subprocess
 
-from cluster import Cluster, expect
+from cluster import Cluster, expect, program
 from harness import shared_cluster, test
 
 
@@ -21,6 +22,20 @@ def get_raw_writes_exactly_the_values_bytes():
     done = c.cli("set", "from-file", "--file", path)
     expect(done.code == 0, f"set --file: {done.err}")
     expect(c.get("from-file") == bytes(range(256)) * 100, "--file")
+
+
+@test
+def a_value_that_is_lost_on_its_way_out_is_an_error():
+    """Breaks if a large value that a full disk took nothing of, as it is
+    written at once and nothing is left for the stream's end, looks written."""
+    c = shared_cluster()
+    c.set("lost", os.urandom(300_000))
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [program("coatcheck"), "-e", c.endpoints, "get", "lost"],
+            stdout=full, stderr=subprocess.PIPE, timeout=30)
+    expect(done.returncode == 4, f"exit {done.returncode}")
+    expect(b"cannot write" in done.stderr, done.stderr)
 
 
 @test
