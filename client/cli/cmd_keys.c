@@ -4,6 +4,8 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "client/cli/keys.h"
 #include "client/cli/range_options.h"
@@ -181,25 +183,57 @@ static void get_print(struct cli *cli, const char *key,
     json_print(j, cli->out);
 }
 
-/* The value becomes the file as a whole or not at all. */
-static int get_into_file(struct cli *cli, const char *path,
-                         const struct coat_value *value)
+static bool write_all(const char *path, const struct coat_value *value,
+                      const struct stat *like)
 {
-    char other[4096];
-    FILE *f;
+    FILE *f = fopen(path, "wb");
     bool ok;
 
-    if ((size_t)snprintf(other, sizeof other, "%s.new", path) >= sizeof other)
-        return cli_error(cli, EXIT_USAGE, "get: the path is too long");
-    f = fopen(other, "wb");
-    ok = f && fwrite(value->data ? value->data : "", 1, value->size, f) ==
-                  value->size;
-    if (f)
-        ok = !fclose(f) && ok;
-    if (ok && !rename(other, path))
-        return EXIT_DONE;
-    return cli_error(cli, EXIT_REFUSED, "get: cannot write %s: %s", path,
-                     strerror(errno));
+    if (!f)
+        return false;
+    ok = !like || !fchmod(fileno(f), like->st_mode & 07777);
+    ok = ok && fwrite(value->data ? value->data : "", 1, value->size, f) ==
+                   value->size;
+    return !fclose(f) && ok;
+}
+
+static bool file_replace(const char *path, const struct coat_value *value,
+                         const struct stat *like)
+{
+    struct buf other = {0};
+    bool ok;
+    int error;
+
+    buf_append(&other, path, strlen(path));
+    buf_append(&other, ".new", sizeof ".new");
+    ok = write_all((char *)other.data, value, like);
+    if (ok)
+        ok = !rename((char *)other.data, path);
+    if (!ok) {
+        error = errno;
+        (void)unlink((char *)other.data);
+        errno = error;
+    }
+    buf_release(&other);
+    return ok;
+}
+
+/* A file becomes the value as a whole or not at all, and keeps its mode. What
+ * is no file (a pipe, /dev/stdout) is written to, never replaced. */
+static bool value_write(const char *path, const struct coat_value *value)
+{
+    struct stat st;
+    char *target;
+    bool ok;
+
+    if (stat(path, &st))
+        return file_replace(path, value, NULL);
+    if (!S_ISREG(st.st_mode))
+        return write_all(path, value, NULL);
+    target = realpath(path, NULL); /* links stay links */
+    ok = target && file_replace(target, value, &st);
+    free(target);
+    return ok;
 }
 
 int cmd_get(struct cli *cli, int argc, char **argv)
@@ -218,7 +252,10 @@ int cmd_get(struct cli *cli, int argc, char **argv)
     if (rv)
         code = keys_fail(&k, "get", slice_str(a.key), rv);
     else if (a.file)
-        code = get_into_file(cli, a.file, &value);
+        code = value_write(a.file, &value)
+                   ? EXIT_DONE
+                   : cli_error(cli, EXIT_REFUSED, "get: cannot write %s: %s",
+                               a.file, strerror(errno));
     else
         get_print(cli, a.key, &value);
     coat_value_release(&value);

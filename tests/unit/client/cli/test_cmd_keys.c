@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <sys/stat.h>
 
 #include <jansson.h>
 
@@ -142,6 +143,47 @@ static void a_value_can_go_into_a_file(void **state)
     nodes_stop(t);
 }
 
+/* Broken: `--file /dev/null` would put a plain file in the device's place, and
+ * a file behind a link would stay as it was. */
+static void only_files_are_replaced_and_keep_what_they_are(void **state)
+{
+    struct nodes *t = nodes_start(1);
+    char folder[] = "test_get_file.XXXXXX", fifo[64], file[64], link[64],
+         got[16] = "";
+    struct stat st;
+    int fd;
+
+    (void)state;
+    e = t->f.endpoints;
+    assert_non_null(mkdtemp(folder));
+    snprintf(fifo, sizeof fifo, "%s/fifo", folder);
+    snprintf(file, sizeof file, "%s/file", folder);
+    snprintf(link, sizeof link, "%s/link", folder);
+    assert_int_equal(mkfifo(fifo, 0600), 0);
+    assert_int_equal(symlink("file", link), 0);
+    fd = open(file, O_WRONLY | O_CREAT, 0640);
+    assert_int_equal(fchmod(fd, 0640), 0);
+    close(fd);
+    RUN_CODE(0, "-e", e, "set", "k", "value");
+    fd = open(fifo, O_RDWR);
+    RUN_CODE(0, "-e", e, "get", "k", "--file", fifo);
+    assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+    assert_int_equal(read(fd, got, sizeof got), 5);
+    assert_string_equal(got, "value");
+    close(fd);
+    RUN_CODE(0, "-e", e, "get", "k", "--file", link);
+    assert_int_equal(lstat(link, &st), 0);
+    assert_true(S_ISLNK(st.st_mode));
+    assert_int_equal(lstat(file, &st), 0);
+    assert_int_equal(st.st_size, 5);
+    assert_int_equal(st.st_mode & 0777, 0640);
+    assert_int_equal(unlink(fifo), 0);
+    assert_int_equal(unlink(link), 0);
+    assert_int_equal(unlink(file), 0);
+    assert_int_equal(rmdir(folder), 0);
+    nodes_stop(t);
+}
+
 /* Broken: files would be cut, or a missing one stored as nothing. */
 static void a_value_can_come_from_a_file(void **state)
 {
@@ -211,6 +253,7 @@ int main(void)
         cmocka_unit_test(json_has_key_status_version_and_value),
         cmocka_unit_test(missing_keys_exit_with_1),
         cmocka_unit_test(a_value_can_go_into_a_file),
+        cmocka_unit_test(only_files_are_replaced_and_keep_what_they_are),
         cmocka_unit_test(a_value_can_come_from_a_file),
         cmocka_unit_test(an_unknown_outcome_exits_with_5),
         cmocka_unit_test(a_refusal_exits_with_4_and_an_absence_with_3),
