@@ -73,6 +73,24 @@ def up_starts_a_cluster_and_shows_the_tour():
 
 
 @test
+def what_up_has_built_can_be_installed():
+    """Breaks if up leaves out what no daemon needs: the manual page and the
+    completions, without which nothing behind them is installed."""
+    with deployment() as d:
+        build = cluster.build_folder()
+        shutil.rmtree(os.path.join(build, "client", "cli", "texts"))
+        d.good("up", "--base-port", str(d.port), "--nodes", "1", "--no-tour")
+        prefix = os.path.join(d.run, "prefix")
+        done = subprocess.run(
+            ["cmake", "--install", build, "--prefix", prefix], text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60)
+        expect(done.returncode == 0, done.stdout[-1500:])
+        for part in ("sbin/coatcheckd", "bin/coatcheck", "share/man",
+                     "include/coatcheck.h"):
+            expect(os.path.exists(os.path.join(prefix, part)), part)
+
+
+@test
 def up_refuses_by_name_what_does_not_fit_the_data():
     """Breaks if a changed number is half applied to existing data."""
     with deployment() as d:
