@@ -111,7 +111,8 @@ static const char *advice(enum coat_status status)
         [COAT_NO_KEYSPACE] = "check -k and `coatcheck keyspace list`",
         [COAT_DISK_FULL] = "nothing was done: delete keys or add disk space",
         [COAT_NOT_A_NUMBER] =
-            "nothing was changed: `coatcheck get` shows what is there",
+            "nothing was changed: `coatcheck get` shows what is there; with a "
+            "point in DELTA (1.0) fractions are numbers, too",
         [COAT_OVERFLOW] = "nothing was changed: whole numbers have 64 bits, "
                           "others stay finite",
         [COAT_WRONG_TYPE] = "nothing was changed: delete it, or use another "
@@ -259,6 +260,9 @@ static error_t take_common(struct cli *cli, int key, char *arg,
         cli->endpoints = arg;
         return 0;
     case 'k':
+        /* An empty variable of a script: not the default one's keys. */
+        if (!*arg)
+            argp_error(state, "-k is empty (leave it out for 'default')");
         cli->keyspace = arg;
         return 0;
     case 'o':

@@ -7,6 +7,7 @@
 
 #include "client/cli/keys.h"
 #include "client/cli/parse.h"
+#include "client/cli/range_options.h"
 
 enum { KEY_PREFIX = 300, KEY_FROM, KEY_TO, KEY_TAG, KEY_CURSOR, KEY_AFTER,
        KEY_PREVIOUS };
@@ -31,26 +32,47 @@ static const struct argp_option options[] = {
     {0},
 };
 
-/* "user:*" is a prefix, too. */
+/* The first * ? or [ that is not escaped; the end, if there is none. */
+static const char *wildcard(const char *at)
+{
+    for (; *at && !strchr("*?[", *at); at++)
+        if (*at == '\\' && at[1])
+            at++;
+    return at;
+}
+
+/* As in a scan \* stands for the * itself where there are * ? or [; but of
+ * patterns only PREFIX* can be watched. */
 static void take_key(struct watch_args *a, char *arg,
                      const struct argp_state *state)
 {
-    size_t n = strlen(arg);
+    const char *wild = wildcard(arg);
+    bool prefix = *wild, escapes = strpbrk(arg, "*?[");
+    char *to = arg;
 
-    if (!n)
+    if (!*arg)
         argp_error(state, "the key is empty; '*' is all keys");
-    if (n && arg[n - 1] == '*') {
-        arg[n - 1] = 0;
-        a->prefix = arg;
-    } else {
-        a->key = arg;
+    if (prefix && strcmp(wild, "*") != 0)
+        argp_error(state, "'%s': only a KEY or PREFIX* can be watched, no "
+                          "other pattern; \\%c is the %c itself",
+                   arg, *wild, *wild);
+    for (const char *at = arg; at < wild; at++) {
+        if (escapes && *at == '\\' && at + 1 < wild)
+            at++;
+        *to++ = *at;
     }
+    *to = 0;
+    if (prefix)
+        a->prefix = arg;
+    else
+        a->key = arg;
 }
 
 static error_t take(int key, char *arg, struct argp_state *state)
 {
     struct watch_args *a = state->input;
 
+    range_refuse_empty(options, "'*'", key, arg, state);
     switch (key) {
     case KEY_PREFIX:
         a->prefix = arg;
@@ -81,6 +103,8 @@ static error_t take(int key, char *arg, struct argp_state *state)
     case ARGP_KEY_ARG:
         if (state->arg_num)
             argp_error(state, "one key, or a prefix with * behind it, please");
+        if (a->prefix)
+            argp_error(state, "'%s' or --prefix, not both", arg);
         take_key(a, arg, state);
         return 0;
     case ARGP_KEY_END:
@@ -102,7 +126,8 @@ static const struct argp argp = {
     options, take, "[KEY|PREFIX*]",
     "Print each change of KEY, of the keys that begin with PREFIX, or of all "
     "keys, from now on: EVENT TAB KEY TAB VERSION TAB VALUE, where EVENT is "
-    "put, delete or expire. With --previous the value before stands behind, "
+    "put, delete or expire. \\* stands for the * of a key itself. With "
+    "--previous the value before stands behind, "
     "unless there was none; \\... if it is larger than 1 MiB. "
     "-o json writes one object per line.\v"
     "When it ends, also by Ctrl-C, it tells on standard error the cursor with "

@@ -76,7 +76,7 @@ bool parse_duration(const char *text, uint64_t *ms)
 
 bool parse_moment(const char *text, uint64_t *ms)
 {
-    struct tm tm = {0};
+    struct tm tm = {0}, given;
     const char *end;
     double fraction = 0;
     time_t t;
@@ -91,9 +91,10 @@ bool parse_moment(const char *text, uint64_t *ms)
     }
     if (!end || strcmp(end, "Z") != 0)
         return false;
-    t = timegm(&tm);
+    given = tm;
+    t = timegm(&tm); /* makes March 2nd of February 30th */
     *ms = (uint64_t)t * 1000 + (uint64_t)(fraction * 1000 + 0.5);
-    return t > 0;
+    return t > 0 && tm.tm_mday == given.tm_mday;
 }
 
 bool parse_size(const char *text, uint64_t *bytes)

@@ -20,14 +20,13 @@ static const struct argp_option options[] = {
     {0},
 };
 
-/* An empty variable of a script must not stand for all keys: del would take
- * them. */
-static void refuse_empty(int key, const char *arg, struct argp_state *state)
+void range_refuse_empty(const struct argp_option *list, const char *all,
+                        int key, const char *arg, struct argp_state *state)
 {
-    for (unsigned i = 0; options[i].name; i++)
-        if (options[i].key == key && options[i].arg && !*arg)
-            argp_error(state, "--%s is empty (all keys are --match '*')",
-                       options[i].name);
+    for (unsigned i = 0; list[i].name; i++)
+        if (list[i].key == key && list[i].arg && !*arg)
+            argp_error(state, "--%s is empty (all keys are %s)", list[i].name,
+                       all);
 }
 
 static void refuse_malformed(const char *pattern, struct argp_state *state)
@@ -42,7 +41,7 @@ static error_t take(int key, char *arg, struct argp_state *state)
 {
     struct range_options *r = state->input;
 
-    refuse_empty(key, arg, state);
+    range_refuse_empty(options, "--match '*'", key, arg, state);
     switch (key) {
     case KEY_PREFIX:
         r->prefix = arg;

@@ -16,6 +16,11 @@ struct range_options {
 /* A child parser; its input is a struct range_options, set at ARGP_KEY_INIT. */
 extern const struct argp range_argp;
 
+/* Refuse an option of `options` whose argument is empty: an empty variable of a
+ * script must not stand for all keys. `all` is how to ask for those. */
+void range_refuse_empty(const struct argp_option *options, const char *all,
+                        int key, const char *arg, struct argp_state *state);
+
 /* Was anything said about which keys? */
 bool range_given(const struct range_options *r);
 /* KEYS as an argument: with * ? or [ in it a pattern, else a prefix. */

@@ -84,10 +84,22 @@ static void run(struct shell *sh)
                                  : 128 + WTERMSIG(status);
 }
 
+/* A command takes its arguments as main() does: up to a NUL. */
+static const char *line_split(struct words *w, const char *line)
+{
+    const char *why = words_split(w, slice_str(line));
+
+    for (unsigned i = 0; !why && i < w->n; i++)
+        if (memchr(word(w, i).data, 0, word(w, i).size))
+            why = "no argument holds a NUL: a value with one comes from a "
+                  "--file, such keys by load";
+    return why;
+}
+
 /* False: the shell is to end. */
 static bool line_run(struct shell *sh, const char *line)
 {
-    const char *why = words_split(&sh->words, slice_str(line));
+    const char *why = line_split(&sh->words, line);
     const struct words *w = &sh->words;
 
     if (why) {

@@ -36,6 +36,7 @@ static void mistakes_of_usage_exit_with_2_and_say_what(void **state)
         {"cluster", "nonsense"}, {"map", "x"}, {"status", "x"},
         {"bench", "--op", "x"}, {"-e", "a:b:c", "get", "k"},
         {"-k", "a b", "get", "k"}, {"-e", "", "status"},
+        {"-k", "", "get", "k"}, {"get", "k", "-k", ""},
     };
 
     (void)state;

@@ -164,6 +164,45 @@ static void an_interrupt_ends_it_with_a_cursor(void **state)
     nodes_stop(t);
 }
 
+/* Broken: a pattern that a scan finds keys with would watch the one key that is
+ * named so, for ever and in silence; or a key with a * could not be watched. */
+static void of_patterns_only_a_prefix_can_be_watched(void **state)
+{
+    static const char *const patterns[] = {"a?b", "*a", "a*b*", "a[bc]",
+                                           "a**"};
+    struct nodes *t = nodes_start(3);
+    struct coat_watch_options o = COAT_WATCH_OPTIONS;
+    char *cursor;
+    struct run *r;
+
+    (void)state;
+    e = t->f.endpoints;
+    for (size_t i = 0; i < ARRAY_LEN(patterns); i++) {
+        r = RUN("-e", e, "watch", patterns[i]);
+        assert_int_equal(r->code, 2);
+        assert_has(r->err, patterns[i]);
+        free(r);
+    }
+    o.key = COAT_STR("a*[b");
+    cursor = cursor_now(&o);
+    RUN_CODE(0, "-e", e, "set", "a*[b", "v");
+    RUN_CODE(0, "-e", e, "watch", "a\\*\\[b", "-n", "1", "--cursor", cursor);
+    free(cursor);
+    o = (struct coat_watch_options)COAT_WATCH_OPTIONS;
+    o.prefix = COAT_STR("a*");
+    cursor = cursor_now(&o);
+    RUN_CODE(0, "-e", e, "set", "a*[b", "w");
+    RUN_CODE(0, "-e", e, "watch", "a\\**", "-n", "1", "--cursor", cursor);
+    free(cursor);
+    o = (struct coat_watch_options)COAT_WATCH_OPTIONS;
+    o.key = COAT_STR("c:\\d"); /* no pattern: no escape */
+    cursor = cursor_now(&o);
+    RUN_CODE(0, "-e", e, "set", "c:\\d", "v");
+    RUN_CODE(0, "-e", e, "watch", "c:\\d", "-n", "1", "--cursor", cursor);
+    free(cursor);
+    nodes_stop(t);
+}
+
 static void wrong_options_are_refused(void **state)
 {
     (void)state;
@@ -172,7 +211,11 @@ static void wrong_options_are_refused(void **state)
     RUN_CODE(2, "-e", e, "watch", "");
     RUN_CODE(2, "-e", e, "watch", "a", "--prefix", "b");
     RUN_CODE(2, "-e", e, "watch", "a*", "--from", "b");
+    RUN_CODE(2, "-e", e, "watch", "a*", "--prefix", "b");
     RUN_CODE(2, "-e", e, "watch", "-n", "0");
+    /* An empty variable of a script: not all keys. */
+    RUN_CODE(2, "-e", e, "watch", "--prefix", "");
+    RUN_CODE(2, "-e", e, "watch", "--tag", "");
 }
 
 int main(void)
@@ -182,6 +225,7 @@ int main(void)
         cmocka_unit_test(a_version_says_behind_what_to_begin),
         cmocka_unit_test(a_cursor_goes_on_where_a_watch_ended),
         cmocka_unit_test(an_interrupt_ends_it_with_a_cursor),
+        cmocka_unit_test(of_patterns_only_a_prefix_can_be_watched),
         cmocka_unit_test(wrong_options_are_refused),
     };
 

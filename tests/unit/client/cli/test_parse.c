@@ -80,6 +80,9 @@ static void moments_are_milliseconds_or_dates(void **state)
     assert_false(parse_moment("1970-01-02", &ms));
     assert_false(parse_moment("0", &ms));
     assert_false(parse_moment("tomorrow", &ms));
+    assert_true(parse_moment("2028-02-29T00:00:00Z", &ms));
+    assert_false(parse_moment("2027-02-29T00:00:00Z", &ms));
+    assert_false(parse_moment("2030-04-31T00:00:00Z", &ms));
 }
 
 /* Broken: 3G would be three bytes, or an overflow a small number. */

@@ -68,6 +68,22 @@ static void a_negative_number_is_a_value_here_too(void **state)
     nodes_stop(t);
 }
 
+/* Broken: `set "a\x00b" v` would write the key a. */
+static void a_word_with_a_nul_is_refused_and_not_cut(void **state)
+{
+    struct nodes *t = nodes_start(3);
+    struct run *r;
+
+    (void)state;
+    e = t->f.endpoints;
+    r = shell("set \"a\\x00b\" v\n", false);
+    assert_int_equal(r->code, 2);
+    assert_has(r->err, "NUL");
+    free(r);
+    RUN_CODE(1, "-e", e, "get", "a");
+    nodes_stop(t);
+}
+
 /* Broken: a keyspace would stick to the next session, or not to this one. */
 static void use_names_a_keyspace(void **state)
 {
@@ -92,6 +108,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lines_are_commands),
         cmocka_unit_test(a_negative_number_is_a_value_here_too),
+        cmocka_unit_test(a_word_with_a_nul_is_refused_and_not_cut),
         cmocka_unit_test(use_names_a_keyspace),
         cmocka_unit_test(no_command_and_no_terminal_is_a_mistake),
     };
