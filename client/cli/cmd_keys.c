@@ -398,25 +398,31 @@ static void delete_all(struct keys *k, const struct del_args *a,
     }
 }
 
+static void deleted_json(struct cli *cli, const char *key,
+                         const struct deleted *d)
+{
+    json_t *j = key_object(slice_str(key), d->status, d->version);
+
+    if (d->has_previous)
+        json_set_bytes(j, "previous", buf_slice(&d->previous));
+    json_print_line(j, cli->out);
+}
+
 /* One line on stderr for each that was not deleted; the worst exit code. */
 static int deleted_print(struct keys *k, const struct del_args *a,
                          struct deleted *d)
 {
     struct cli *cli = k->cli;
-    json_t *list = json_array();
     unsigned deleted = 0;
     int code = EXIT_DONE;
 
     for (size_t i = 0; i < a->n; i++) {
-        json_t *j = key_object(slice_str(a->keys[i]), d[i].status,
-                               d[i].version);
         char what[128];
         deleted += d[i].status == COAT_OK;
-        if (d[i].has_previous)
-            json_set_bytes(j, "previous", buf_slice(&d[i].previous));
-        if (d[i].has_previous && cli->output != OUTPUT_JSON)
+        if (cli->output == OUTPUT_JSON)
+            deleted_json(cli, a->keys[i], &d[i]);
+        else if (d[i].has_previous)
             keys_print_value(cli, buf_slice(&d[i].previous));
-        json_array_append_new(list, j);
         if (!d[i].status)
             continue;
         snprintf(what, sizeof what, "del %.100s", a->keys[i]);
@@ -425,11 +431,8 @@ static int deleted_print(struct keys *k, const struct del_args *a,
                                         ? (const char *)d[i].detail.data
                                         : ""));
     }
-    if (cli->output == OUTPUT_JSON)
-        json_print(json_incref(list), cli->out);
-    else if (cli->output == OUTPUT_TABLE && !(a->with.flags & COAT_PREVIOUS))
+    if (cli->output == OUTPUT_TABLE && !(a->with.flags & COAT_PREVIOUS))
         fprintf(cli->out, "%u deleted\n", deleted);
-    json_decref(list);
     return code;
 }
 

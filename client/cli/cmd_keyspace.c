@@ -139,14 +139,14 @@ static void list_one(const char *name, const struct coat_keyspace *k,
 {
     struct listing *l = user;
     json_t *j = json_object();
-    char keys[24] = "", bytes[24] = "", ttl[24] = "";
+    char keys[24] = "", bytes[24] = "", ttl[32] = "";
 
     if (k->keys_max)
         snprintf(keys, sizeof keys, "%" PRIu64, k->keys_max);
     if (k->bytes_max)
         size_format(k->bytes_max, bytes);
     if (k->default_ttl)
-        snprintf(ttl, sizeof ttl, "%" PRIu64 " ms", k->default_ttl);
+        duration_format(k->default_ttl, ttl);
     report_row(&l->report, (const char *const[]){
                                name, keys, bytes, ttl,
                                k->dropping ? "being removed" : ""});

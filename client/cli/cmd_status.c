@@ -108,8 +108,10 @@ static void group_row(struct report *r, const struct survey *s, unsigned i)
     snprintf(lag, sizeof lag, "%" PRIu64, v.lag);
     size_format(v.bytes, bytes);
     snprintf(keys, sizeof keys, "%" PRIu64, v.keys);
-    if (!v.leader)
+    if (!v.leader) {
         cells[2] = "none";
+        cells[4] = cells[5] = cells[7] = "-"; /* what only a leader knows */
+    }
     report_row(r, cells);
 }
 
@@ -118,7 +120,7 @@ static void print_groups(struct cli *cli, const struct survey *s)
     static const struct report_column columns[] = {
         {"GROUP", true}, {"SLOTS", true}, {"LEADER", true},
         {"REPLICAS", false}, {"TERM", true}, {"COMMITTED", true},
-        {"APPLIED", true}, {"LAG", true}, {"SIZE", true}, {"KEYS", true}};
+        {"APPLIED", true}, {"LAG", true}, {"SIZE", true}, {"~KEYS", true}};
     struct report r;
 
     report_init(&r, columns, ARRAY_LEN(columns));
@@ -126,6 +128,31 @@ static void print_groups(struct cli *cli, const struct survey *s)
         group_row(&r, s, i);
     report_print(&r, cli->out);
     report_release(&r);
+}
+
+/* A line per node that does not answer, and per note of one that does. */
+static void print_troubles(struct cli *cli, const struct survey *s)
+{
+    const char *gap = "\n";
+
+    for (unsigned i = 0; i < s->n_nodes; i++) {
+        const struct survey_node *n = &s->nodes[i];
+        char name[sizeof n->text];
+        if (n->in_map)
+            snprintf(name, sizeof name, "%" PRIu32, n->in_map->id);
+        else
+            snprintf(name, sizeof name, "%s", n->text);
+        if (!n->answered) {
+            fprintf(cli->out, "%snode %s: %s\n", gap, name, n->trouble);
+            gap = "";
+        }
+        for (unsigned k = 0; n->answered && k < n->status.n_notes; k++) {
+            fprintf(cli->out, "%snode %s: %.*s\n", gap, name,
+                    (int)n->status.notes[k].size,
+                    (const char *)n->status.notes[k].data);
+            gap = "";
+        }
+    }
 }
 
 static void print_tables(struct cli *cli, const struct survey *s)
@@ -144,17 +171,7 @@ static void print_tables(struct cli *cli, const struct survey *s)
         fputc('\n', cli->out);
         print_groups(cli, s);
     }
-    for (unsigned i = 0; i < s->n_nodes; i++) {
-        const struct survey_node *n = &s->nodes[i];
-        if (!n->answered)
-            fprintf(cli->out, "\nnode %s: %s", n->text, n->trouble);
-        for (unsigned k = 0; n->answered && k < n->status.n_notes; k++)
-            fprintf(cli->out, "\nnode %s: %.*s", n->text,
-                    (int)n->status.notes[k].size,
-                    (const char *)n->status.notes[k].data);
-        if (!n->answered || n->status.n_notes)
-            fputc('\n', cli->out);
-    }
+    print_troubles(cli, s);
 }
 
 /* ---- JSON ---- */

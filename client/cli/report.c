@@ -150,3 +150,17 @@ void time_format(uint64_t ms, char *text)
         snprintf(text, 32, "%" PRIu64 " d %" PRIu64 " h", s / 86400,
                  s % 86400 / 3600);
 }
+
+void duration_format(uint64_t ms, char *text)
+{
+    static const struct {
+        const char *name;
+        uint64_t ms;
+    } units[] = {{"d", 86400000}, {"h", 3600000}, {"m", 60000}, {"s", 1000},
+                 {"ms", 1}};
+    unsigned u = 0;
+
+    while (ms % units[u].ms)
+        u++;
+    snprintf(text, 32, "%" PRIu64 "%s", ms / units[u].ms, units[u].name);
+}

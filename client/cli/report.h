@@ -44,7 +44,9 @@ void json_print_line(json_t *j, FILE *out);
 void id_format(const uint8_t *id, char *text);
 /* "1.2 GiB", "17 B" into text[16]. */
 void size_format(uint64_t bytes, char *text);
-/* "3 d 4 h", "12 s" into text[32]. */
+/* "3 d 4 h", "12 s" into text[32]: how long about. */
 void time_format(uint64_t ms, char *text);
+/* "7d", "90m", "1500ms" into text[32]: exactly, as options take it. */
+void duration_format(uint64_t ms, char *text);
 
 #endif

@@ -85,9 +85,12 @@ int survey_map(struct cli *cli, struct survey *s)
         if (rv == STATUS_OK || rv == STATUS_NOT_INITIALISED)
             answered = STATUS_OK;
     }
-    if (answered)
-        code = cli_fail(cli, cli->endpoints,
-                        (enum coat_status)asks[0].status, asks[0].detail);
+    if (answered) {
+        char what[256];
+        snprintf(what, sizeof what, "nobody answers at %s", cli->endpoints);
+        code = cli_fail(cli, what, (enum coat_status)asks[0].status,
+                        asks[0].detail);
+    }
     s->nodes = xcalloc(s->map ? s->map->n_nodes : n, sizeof *s->nodes);
     for (unsigned i = 0; s->map && i < s->map->n_nodes; i++)
         add_node(s, s->map->nodes[i].client_address, &s->map->nodes[i]);

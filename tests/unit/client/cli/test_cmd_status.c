@@ -70,6 +70,32 @@ static void a_dead_node_makes_it_unhealthy_not_invisible(void **state)
     nodes_stop(t);
 }
 
+/* Broken: what nobody knows would look like a term or an index of 0, or each
+ * node's trouble would stand in a paragraph of its own. */
+static void what_only_a_leader_knows_is_not_made_up(void **state)
+{
+    struct nodes *t = nodes_prepare(3);
+    struct run *r;
+    const char *meta, *end;
+
+    (void)state;
+    fake_stop(&t->f.nodes[0]); /* leads the meta group */
+    fake_stop(&t->f.nodes[1]);
+    fake_thread_start(&t->f);
+    r = RUN("-e", t->f.endpoints, "status");
+    meta = strstr(r->out, "\n meta ");
+    assert_non_null(meta);
+    end = strchr(meta + 1, '\n');
+    assert_non_null(strstr(meta, "none"));
+    assert_non_null(strstr(meta, " - "));
+    assert_true(strstr(meta, "none") < end && strstr(meta, " - ") < end);
+    assert_has(r->out, "\n\nnode 1: cannot connect to ");
+    assert_has(r->out, "\nnode 2: cannot connect to ");
+    assert_null(strstr(r->out, "\n\nnode 2"));
+    free(r);
+    nodes_stop(t);
+}
+
 /* Broken: a fresh installation would not say what comes next. */
 static void blank_nodes_are_shown_with_what_to_do(void **state)
 {
@@ -110,6 +136,7 @@ int main(void)
         cmocka_unit_test(tables_show_every_node_and_group),
         cmocka_unit_test(json_has_nodes_replicas_and_groups),
         cmocka_unit_test(a_dead_node_makes_it_unhealthy_not_invisible),
+        cmocka_unit_test(what_only_a_leader_knows_is_not_made_up),
         cmocka_unit_test(blank_nodes_are_shown_with_what_to_do),
         cmocka_unit_test(nobody_there_exits_with_3),
     };

@@ -95,6 +95,12 @@ static void texts_are_short_and_right(void **state)
     assert_string_equal(t, "1 h 1 min");
     time_format(90061000, t);
     assert_string_equal(t, "1 d 1 h");
+    duration_format(7 * 86400000, t);
+    assert_string_equal(t, "7d");
+    duration_format(5400000, t);
+    assert_string_equal(t, "90m");
+    duration_format(1500, t);
+    assert_string_equal(t, "1500ms");
     id_format(id, t);
     assert_string_equal(t, "01ab0000000000000000000000000000");
 }
