@@ -228,8 +228,16 @@ static void prompt_format(const struct shell *sh, char *text, size_t size)
              sh->keyspace);
 }
 
+static volatile sig_atomic_t interrupted;
+
+static void on_interrupt(int signal UNUSED)
+{
+    interrupted = 1;
+}
+
 static void talk(struct shell *sh)
 {
+    struct sigaction action = {.sa_handler = on_interrupt};
     char path[4096], prompt[128], *line;
 
     rl_readline_name = "coatcheck";
@@ -239,9 +247,15 @@ static void talk(struct shell *sh)
     history_path(path, sizeof path);
     if (path[0])
         (void)read_history(path);
+    sigaction(SIGINT, &action, NULL);
     for (bool go_on = true; go_on;) {
         prompt_format(sh, prompt, sizeof prompt);
+        interrupted = 0;
         line = readline(prompt);
+        if (!line && interrupted) { /* drops the line, not the shell */
+            fputc('\n', sh->cli->out);
+            continue;
+        }
         if (!line) {
             fputc('\n', sh->cli->out);
             break;
