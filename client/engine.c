@@ -323,17 +323,27 @@ void engine_lost(struct coat_client *c, struct request *r, struct slice why)
 
 /* ---- time ---- */
 
+/* `r` was sent to a node that says nothing: a stopped one, or none of ours. */
+static void note_silence(struct coat_client *c, const struct request *r)
+{
+    snprintf(c->trouble, sizeof c->trouble, "%.200s does not answer",
+             r->link->peer->text);
+}
+
 /* What a request that has run out of time ends with. */
 static void on_deadline(void *context, uint64_t id UNUSED, void *user)
 {
     struct coat_client *c = context;
-    struct request *r = user;
-    struct outcome o = {.status = STATUS_TIMEOUT,
-                        .detail = slice_str(c->trouble)};
+    struct request *r = user, *map = c->map_fetch.pending;
+    struct outcome o = {.status = STATUS_TIMEOUT};
 
+    if (r->place == REQUEST_SENT)
+        note_silence(c, r);
+    else if (!c->trouble[0] && map && map->place == REQUEST_SENT)
+        note_silence(c, map);
+    o.detail = slice_str(c->trouble);
     if (r->place == REQUEST_SENT) {
         peer_suspect(c, r->link->peer, 1000);
-        o.detail = slice_str("no answer came in time");
         if (r->op == REQUEST_MAP) {
             map_fetch_failed(c, &o);
             return;

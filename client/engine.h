@@ -73,7 +73,7 @@ struct coat_client {
     unsigned outstanding; /* the caller's */
     size_t bytes;         /* their payloads */
     struct coat_counters counters;
-    char trouble[COAT_ERROR_MAX]; /* the last failure to connect */
+    char trouble[COAT_ERROR_MAX]; /* the last failure to reach a node */
     char denied[COAT_ERROR_MAX];  /* why nobody will give us a map */
     const char *why;              /* ... the last submission was refused */
 

@@ -325,6 +325,32 @@ static void nobody_there_is_a_timeout_that_says_where(void **state)
     stop(t);
 }
 
+/* Broken: who named a port of something else, or a stopped process, would be
+ * told that time is over and nothing more. */
+static void a_silent_node_is_named_when_time_runs_out(void **state)
+{
+    struct coat_options o = COAT_OPTIONS;
+    struct fixture *t = calloc(1, sizeof *t);
+    struct answer a;
+
+    (void)state;
+    o.timeout = 200;
+    start(t, 1, o);
+    t->f.nodes[0].map_silent = true;
+    a = get(t, "k");
+    assert_int_equal(a.status, COAT_TIMEOUT);
+    assert_int_equal(a.attempts, 0);
+    assert_non_null(strstr(a.detail, t->f.endpoints));
+    t->f.nodes[0].map_silent = false;
+    t->f.nodes[0].mode = FAKE_SILENT;
+    do /* until it is asked for the key itself, knowing the map */
+        a = set(t, "k", "v");
+    while (a.status == COAT_TIMEOUT);
+    assert_int_equal(a.status, COAT_UNKNOWN);
+    assert_non_null(strstr(a.detail, t->f.endpoints));
+    stop(t);
+}
+
 /* Broken: before cluster init every command would hang until its timeout. */
 static void a_node_without_a_cluster_says_so_at_once(void **state)
 {
@@ -418,6 +444,7 @@ int main(void)
         cmocka_unit_test(time_runs_out_as_unknown_for_writes_only),
         cmocka_unit_test(a_silent_node_is_left_for_another_by_reads),
         cmocka_unit_test(nobody_there_is_a_timeout_that_says_where),
+        cmocka_unit_test(a_silent_node_is_named_when_time_runs_out),
         cmocka_unit_test(a_node_without_a_cluster_says_so_at_once),
         cmocka_unit_test(any_endpoint_will_do),
         cmocka_unit_test(stale_reads_are_spread_over_the_replicas),
