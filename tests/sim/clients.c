@@ -2,6 +2,7 @@
 #include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "proto/slot.h"
@@ -60,6 +61,8 @@ void clients_died(struct clients *l, struct sim_node *n)
     for (unsigned i = 0; i < l->n; i++)
         if (l->v[i].conn && l->v[i].place == n->place)
             hang_up(l, &l->v[i]);
+    if (l->doubter[n->place].conn)
+        hang_up(l, &l->doubter[n->place]);
     for (unsigned i = 0; i < l->n_callers; i++)
         caller_died(&l->caller[i], n);
 }
@@ -70,6 +73,8 @@ unsigned clients_waiting(const struct clients *l)
 
     for (unsigned i = 0; i < l->n; i++)
         sum += l->v[i].outstanding;
+    for (unsigned i = 0; i < CLUSTER_NODES_MAX; i++)
+        sum += l->doubter[i].outstanding;
     for (unsigned i = 0; i < l->n_callers; i++)
         sum += caller_waiting(&l->caller[i]);
     return sum;
@@ -113,6 +118,80 @@ void clients_count(struct clients *l, enum status st)
         l->refused++;
 }
 
+/* ---- doubting ---- */
+
+struct doubt {
+    struct clients *of;
+    size_t number;
+};
+
+/* In its socket the request has waited for the end of a pause. */
+static void ask_doubted(struct cluster *c, struct sim_loop *l, void *arg,
+                        bool dropped)
+{
+    enum { PATIENCE_MS = 2000 };
+    struct doubt *d = arg;
+    struct history *h = &d->of->h;
+    struct request q =
+        workload_request(OP_GET, READ_LINEARIZABLE,
+                         slice_str(d->of->keys[h->v[d->number].key]));
+
+    q.from = (struct origin){.conn = h->v[d->number].conn, .id = d->number};
+    if (!dropped) {
+        q.deadline = instant_add(cluster_clock(c, l->node), MS(PATIENCE_MS));
+        loop_request(c, l, &q);
+    }
+    free(d);
+}
+
+static void doubt(struct clients *l, struct sim_node *n, unsigned key)
+{
+    struct client *x = &l->doubter[n->place];
+    struct doubt *d;
+
+    if (x->outstanding == CLIENT_DEPTH_MAX)
+        return;
+    if (!x->conn)
+        x->conn = (uint64_t)++x->generation << 32 | (DOUBTER_PLACE + n->place);
+    d = xmalloc(sizeof *d);
+    *d = (struct doubt){l, history_ask(&l->h, OP_GET, READ_LINEARIZABLE, key,
+                                       x->conn)};
+    x->place = n->place;
+    x->asked[x->outstanding++] = d->number;
+    cluster_later(l->c, loop_of(n, key / KEYS_PER_GROUP + 1), 0, ask_doubted,
+                  d);
+}
+
+/* The term in which a node takes itself for the group's leader, or 0. */
+static uint64_t leads_in(struct sim_node *n, uint32_t group)
+{
+    const struct replica *r =
+        n->up && n->map ? shard_find(loop_of(n, group)->shard, group) : NULL;
+
+    return r && r->raft && r->role == GROUP_LEADER ? r->term : 0;
+}
+
+/* A write is done: who was the leader before must know that, or give no answer.
+ */
+static void doubt_others(struct clients *l, unsigned key)
+{
+    uint32_t group = key / KEYS_PER_GROUP + 1;
+    uint64_t newest = 0;
+
+    for (unsigned i = 0; i < l->c->o.nodes; i++)
+        newest = MAX_OF(newest, leads_in(&l->c->nodes[i], group));
+    for (unsigned i = 0; i < l->c->o.nodes; i++) {
+        uint64_t term = leads_in(&l->c->nodes[i], group);
+        if (term && term < newest)
+            doubt(l, &l->c->nodes[i], key);
+    }
+}
+
+static struct client *of_conn(struct clients *l, uint32_t at)
+{
+    return at >= DOUBTER_PLACE ? &l->doubter[at - DOUBTER_PLACE] : &l->v[at];
+}
+
 void clients_replied(struct clients *l, const struct effect *e)
 {
     const struct reply *r = &e->reply.reply;
@@ -123,7 +202,7 @@ void clients_replied(struct clients *l, const struct effect *e)
     for (unsigned i = 0; i < l->n_callers; i++)
         if (caller_replied(&l->caller[i], e))
             return;
-    x = &l->v[(uint32_t)e->reply.to.conn];
+    x = of_conn(l, (uint32_t)e->reply.to.conn);
     if (number >= l->h.n || l->h.v[number].conn != e->reply.to.conn ||
         l->h.v[number].op != e->reply.op)
         cluster_fail(l->c, "an answer to nobody's request");
@@ -138,6 +217,8 @@ void clients_replied(struct clients *l, const struct effect *e)
     if (x->conn == e->reply.to.conn)
         forget(x, number);
     clients_count(l, r->status);
+    if (e->reply.op != OP_GET && r->status == STATUS_OK)
+        doubt_others(l, l->h.v[number].key);
 }
 
 /* ---- load ---- */

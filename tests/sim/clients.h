@@ -2,8 +2,9 @@
  *
  * Each has a connection to one node and asks there, several requests at once;
  * when the node dies it goes to another. Others (callers.h) route as the client
- * library does. Owners wire the judge's hooks to clients_replied and
- * clients_died. */
+ * library does. While two nodes take themselves for a group's leader a doubter
+ * asks the older one for what was just written through the other. Owners wire
+ * the judge's hooks to clients_replied and clients_died. */
 #ifndef TESTS_SIM_CLIENTS_H
 #define TESTS_SIM_CLIENTS_H
 
@@ -18,6 +19,7 @@ enum {
     KEYS_PER_GROUP = 3,
     /* `conn` of reads of callers: each its own. */
     CALLER_READS = 1 << 20,
+    DOUBTER_PLACE = 100, /* the first one's connections */
     CLIENT_KEYS_MAX = KEYS_PER_GROUP * CLUSTER_GROUPS_MAX,
 };
 
@@ -39,6 +41,7 @@ struct clients {
     unsigned n, depth;
     struct caller caller[CALLERS_MAX];
     unsigned n_callers;
+    struct client doubter[CLUSTER_NODES_MAX]; /* one at each node */
     unsigned pause_max;      /* ms between bursts */
     uint64_t deadline_ms;    /* 0: at random */
     bool running;
