@@ -31,14 +31,16 @@ static void take_back(struct doing *d, const struct mark *m)
     struct machine_step *s = d->s;
     struct group_keyspace *g = keyspaces_find(&d->m->keyspaces, d->keyspace);
 
-    if (g) {
+    if (g && !PLANTED(COUNTED_ALL_THE_SAME)) {
         g->keys = m->keys;
         g->bytes = m->bytes;
     }
-    while (s->n_saved) { /* backwards: a row may have been saved twice */
-        const struct saved_row *x = &s->saved[--s->n_saved];
-        s->view.rows[x->row].now = x->state;
+    /* Backwards: a row may have been saved twice. */
+    for (unsigned i = 0, n = s->n_saved; i < n; i++) {
+        unsigned at = PLANTED(TAKEN_BACK_FORWARDS) ? i : n - 1 - i;
+        s->view.rows[s->saved[at].row].now = s->saved[at].state;
     }
+    s->n_saved = 0;
     s->set.records.size = m->records;
     s->set.count = m->count;
     s->out.size = m->out;

@@ -4,6 +4,8 @@
 
 #include <assert.h>
 
+#include "proto/base/planted.h"
+
 /* The present value, for an operation that asked for what was before. */
 static void give_previous(const struct operation *o, const struct current *c,
                           struct result *r)
@@ -36,9 +38,9 @@ uint8_t *machine_store(struct doing *d, const struct operation *o,
                        const struct current *c, size_t size, struct result *r)
 {
     uint64_t old = c->present ? c->v.expire_at_ms : 0;
-    uint64_t kept = o->op == OP_SET && !(o->flags & OPERATION_KEEP_TTL)
-                        ? 0
-                        : old;
+    bool fresh = (o->op == OP_SET || PLANTED(DEADLINE_LOST)) &&
+                 !(o->flags & OPERATION_KEEP_TTL);
+    uint64_t kept = fresh ? 0 : old;
     struct piece value;
     uint8_t *at;
 

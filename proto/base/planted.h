@@ -92,7 +92,11 @@
     X(WATCH_SKIPS, "a watch that goes on begins at what is applied")           \
     X(EXPIRY_UNTOLD, "what is due is removed without an event")                \
     X(CLAIM_BELIEVED_LATE, "a sweep is believed about what was written since") \
-    X(EMPTY_VOTER, "a wiped directory is let in under its old identity")
+    X(EMPTY_VOTER, "a wiped directory is let in under its old identity")       \
+    X(DEADLINE_LOST, "what an operation makes of a value forgets its deadline")\
+    X(TAKEN_BACK_FORWARDS, "what changed twice is taken back by half")         \
+    X(COUNTED_ALL_THE_SAME, "a failed transaction stays counted")              \
+    X(PURGED_BY_HALF, "a purge leaves the fences of what it removes")
 
 #ifdef COAT_PLANT
 enum planted {

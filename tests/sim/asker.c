@@ -113,6 +113,12 @@ static void new_sequence(struct asker *x)
 
 void asker_ask(struct asker *x, uint32_t group, const struct operation *o)
 {
+    asker_ask_in(x, slice_of(NULL, 0), true, group, o);
+}
+
+void asker_ask_in(struct asker *x, struct slice keyspace, bool exists,
+                  uint32_t group, const struct operation *o)
+{
     size_t key = o->key.size, value = o->value.size;
 
     buf_clear(&x->bytes);
@@ -123,11 +129,14 @@ void asker_ask(struct asker *x, uint32_t group, const struct operation *o)
     x->o.key = keep(x, 0, o->key);
     x->o.value = keep(x, key, o->value);
     x->o.if_value = keep(x, key + value, o->if_value);
+    x->keyspace = keyspace;
+    x->exists = exists;
     x->group = group;
     x->id++;
     x->busy = true;
     x->open = false;
     x->attempts = 0;
+    x->last = STATUS_OK;
     x->first.known = false;
     x->floor_clock = x->of->heard[group].clock;
     x->floor_index = x->of->heard[group].index;
@@ -164,7 +173,7 @@ static void stamp(struct asker *x, const struct sim_node *n)
 static void go(struct cluster *c, struct asker *x)
 {
     struct sim_node *n = choose(x);
-    struct request q = {.operation = x->o};
+    struct request q = {.keyspace = x->keyspace, .operation = x->o};
     uint64_t ms = 300 + asker_below(x, 1500);
 
     x->attempts++;
@@ -234,7 +243,8 @@ static void not_before_it_was_asked(struct asker *x, const struct reply *r)
         bad(x, r, "the group clock went back");
     if (write && r->clock > x->session.not_after)
         bad(x, r, "executed after its not_after");
-    if (write && x->o.op != OP_EXPIRE && r->status == STATUS_OK &&
+    if (write && x->o.op != OP_EXPIRE && x->o.op != OP_KEYSPACE &&
+        r->status == STATUS_OK &&
         r->version && r->version >> 10 <= x->floor_index)
         bad(x, r, "ordered before what was heard when it was asked");
 }
@@ -243,7 +253,7 @@ static void finish(struct asker *x, const struct reply *r)
 {
     struct heard *h = &x->of->heard[x->group];
 
-    if (r->status != STATUS_EXPIRED) {
+    if (r->status != STATUS_EXPIRED && r->status != STATUS_NO_KEYSPACE) {
         not_before_it_was_asked(x, r);
         rows_heard(x->of, x->group, r);
         if (x->o.op != OP_SCAN)
@@ -272,6 +282,7 @@ static void too_late(struct asker *x, const struct reply *r)
 
 static void refused(struct asker *x, const struct reply *r)
 {
+    x->last = r->status;
     switch (r->status) {
     case STATUS_UNKNOWN:
         x->open = true;
@@ -282,6 +293,7 @@ static void refused(struct asker *x, const struct reply *r)
     case STATUS_TIMEOUT:
     case STATUS_DISK_FULL:
     case STATUS_MOVED: /* a door had a wrong map */
+    case STATUS_NO_KEYSPACE: /* ... or an old one */
         break;
     default:
         bad(x, r, "that is no answer to this");
@@ -291,8 +303,10 @@ static void refused(struct asker *x, const struct reply *r)
     again(x, 5 + asker_below(x, MIN_OF(x->attempts, 8u) * 40));
 }
 
-static bool outcome(enum status st)
+static bool outcome(const struct asker *x, enum status st)
 {
+    if (st == STATUS_NO_KEYSPACE && x->keyspace.size)
+        return false; /* any node may say so, of a request that is executed */
     return status_retry(st) == RETRY_NO && st != STATUS_INVALID;
 }
 
@@ -306,12 +320,12 @@ void asker_replied(struct asker *x, struct sim_node *n, const struct effect *e)
         return; /* to one that has been answered */
     if (e->reply.op != x->o.op)
         bad(x, r, "an answer to something else");
-    if (!current && (!write || !outcome(r->status)))
+    if (!current && (!write || !outcome(x, r->status)))
         return;
     x->out = false;
     if (r->status == STATUS_STALE_REQUEST)
         bad(x, r, "it never said that it had the answer");
-    if (write && outcome(r->status)) {
+    if (write && outcome(x, r->status)) {
         same_as_first(x, r);
         if (!asker_below(x, 25)) { /* the answer gets lost */
             x->open = true;
@@ -322,7 +336,8 @@ void asker_replied(struct asker *x, struct sim_node *n, const struct effect *e)
     }
     if (current)
         x->at = n->place;
-    if (outcome(r->status))
+    if (outcome(x, r->status) ||
+        (r->status == STATUS_NO_KEYSPACE && !x->exists))
         finish(x, r);
     else if (write && (r->status == STATUS_EXPIRED ||
                        r->status == STATUS_INVALID))

@@ -42,6 +42,8 @@ struct asker {
     bool busy, out;        /* asks something; waits for an answer */
     uint64_t id;           /* of what is asked */
     uint32_t group;
+    struct slice keyspace; /* its row's; empty: "default" */
+    bool exists;           /* the keyspace does: who denies it is behind */
     struct operation o;
     struct buf bytes;      /* what `o` points to */
     struct asker *process; /* whose session it shares; may be itself */
@@ -55,6 +57,7 @@ struct asker {
     uint64_t patience;     /* until then, world time */
     uint64_t wake_at;      /* the wake that counts */
     uint64_t rest;         /* ms before the next one; 0: at random */
+    enum status last;      /* the refusal of the latest attempt */
     struct first_answer first;
     uint64_t floor_clock, floor_index; /* heard of the group before */
 };
@@ -69,6 +72,10 @@ void asker_release(struct asker *x);
 void asker_run(struct asker *x);
 /* Ask a group; copies `o`. Only from next() or told(). */
 void asker_ask(struct asker *x, uint32_t group, const struct operation *o);
+/* In this keyspace, a borrowed name. If it `exists`, NO_KEYSPACE comes of nodes
+ * that have not heard of it yet, and is no outcome. */
+void asker_ask_in(struct asker *x, struct slice keyspace, bool exists,
+                  uint32_t group, const struct operation *o);
 /* For the judge's hooks. */
 void asker_replied(struct asker *x, struct sim_node *n,
                    const struct effect *e);

@@ -15,6 +15,18 @@ enum {
 
 /* ---- what a seed means ---- */
 
+/* What was added later has draws of its own, and is not in every trial: so most
+ * seeds still mean what they meant. */
+static void draw_more(struct course *x, uint64_t seed)
+{
+    struct rng rng;
+
+    rng_init(&rng, seed * 0xd1342543de82ef95u + 6);
+    if (!rng_below(&rng, 4))
+        x->askers[ROW_tenants] = 1 + (unsigned)rng_below(
+                                         &rng, ASKERS_OF_ROW_MAX);
+}
+
 struct course course_of(uint64_t seed)
 {
     static const unsigned nodes[] = {3, 3, 5, 3, 1, 5, 3, 5};
@@ -51,9 +63,10 @@ struct course course_of(uint64_t seed)
     x.every_ms = 100u << rng_below(&rng, 5);
     x.registers = rng_below(&rng, 2);
     x.asker_pause_max = 10 + (unsigned)rng_below(&rng, 100);
-    for (unsigned i = 0; i < ROW_KINDS; i++)
+    for (unsigned i = 0; i < ROW_tenants; i++)
         x.askers[i] = (unsigned)rng_below(&rng, ASKERS_OF_ROW_MAX + 1);
     o->recent_bytes = rng_below(&rng, 2) ? 0 : 200 << 10;
+    draw_more(&x, seed);
     return x;
 }
 
@@ -171,9 +184,15 @@ static void converge(struct trial *t)
     }
 }
 
-static bool askers_answered(struct trial *t, void *arg UNUSED)
+static void answer_askers(struct trial *t)
 {
-    return !rows_waiting(&t->rows);
+    uint64_t end = t->c.now + AGAIN_MS;
+
+    while (rows_waiting(&t->rows)) {
+        if (t->c.now >= end)
+            rows_waited(&t->rows);
+        trial_run(t, 1);
+    }
 }
 
 static void calm(struct trial *t)
@@ -186,7 +205,7 @@ static void calm(struct trial *t)
     if (clients_waiting(&t->clients))
         cluster_fail(&t->c, "%u requests were never answered",
                      clients_waiting(&t->clients));
-    trial_wait(t, AGAIN_MS, askers_answered, NULL, "answers to all askers");
+    answer_askers(t);
     converge(t);
     rows_quiet(&t->rows);
 }

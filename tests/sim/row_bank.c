@@ -14,6 +14,7 @@ enum what { TRANSFER, COMPARED, BROKEN, LOOK };
 struct banking {
     enum what what;
     uint64_t floor;
+    uint64_t fails_at; /* place of what does, if it is BROKEN */
     uint64_t known; /* version of the first account when it was looked at */
     struct buf value;
 };
@@ -85,6 +86,7 @@ static void next(struct asker *x)
     struct banking *k = &s->of[x->number];
     uint32_t group = x->group && k->what == LOOK ? x->group : rows_group(x);
     struct operation o = {.op = OP_TRANSACT};
+    bool twice = x->of->c->o.seed % 4 == 3; /* what is taken back */
 
     buf_clear(&k->value);
     k->what = (enum what)asker_below(x, 4);
@@ -100,8 +102,11 @@ static void next(struct asker *x)
         add_look(x, k, group);
         break;
     case BROKEN:
-        transaction_begin(&k->value, 0, 5, 0);
+        k->fails_at = twice ? 5 : 4;
+        transaction_begin(&k->value, 0, (unsigned)k->fails_at + 1, 0);
         add_transfer(x, k, group);
+        if (twice)
+            add(k, account(x->of, group, BANK_ACCOUNTS), 1);
         add_failure(x, k, group);
         break;
     case LOOK:
@@ -167,7 +172,7 @@ static void told(struct asker *x, const struct reply *r)
         return;
     }
     if (k->what == BROKEN) {
-        if (r->status != STATUS_NOT_A_NUMBER || r->argument != 4)
+        if (r->status != STATUS_NOT_A_NUMBER || r->argument != k->fails_at)
             rows_fail(x, "a transaction that cannot succeed: %s at %" PRIu64,
                       status_name(r->status), r->argument);
         return;

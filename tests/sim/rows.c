@@ -81,6 +81,18 @@ unsigned rows_waiting(const struct rows *r)
     return n;
 }
 
+void rows_waited(const struct rows *r)
+{
+    const struct asker *x = r->asker;
+
+    while (!x->busy)
+        x++;
+    rows_fail(x, "waited in vain for an answer to op %d, key %.*s: %u times, "
+              "the last refusal was %s",
+              (int)x->o.op, (int)MIN_OF(x->o.key.size, (size_t)40),
+              (const char *)x->o.key.data, x->attempts, status_name(x->last));
+}
+
 void rows_quiet(struct rows *r)
 {
     for (unsigned k = 0; k < ROW_KINDS; k++)
@@ -240,11 +252,17 @@ const struct mem_table *rows_table(struct rows *r, uint32_t group)
 bool rows_stored(struct rows *r, uint32_t group, struct slice key,
                  struct layout_value *out)
 {
+    return rows_stored_in(r, group, 0, key, out);
+}
+
+bool rows_stored_in(struct rows *r, uint32_t group, uint32_t keyspace,
+                    struct slice key, struct layout_value *out)
+{
     const struct mem_table *t = rows_table(r, group);
     const struct mem_row *row;
     struct buf k = {0};
 
-    layout_data_key_append(&k, 0, key);
+    layout_data_key_append(&k, keyspace, key);
     row = mem_table_get(t, buf_slice(&k));
     buf_release(&k);
     *out = (struct layout_value){0};

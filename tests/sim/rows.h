@@ -7,6 +7,7 @@
  *   locks       tokens only grow, one holder, fences hold       row_lock.c
  *   scans       in order, complete, each page of one moment     row_scan.c
  *   watches     each change once, in order                      row_watch.c
+ *   tenants     keyspaces: counted, limited, dropped whole      row_tenant.c
  *
  * A row says what its askers (asker.h) ask, judges every answer at once, and
  * whenever the cluster is quiet compares what it knows with what the stores
@@ -24,7 +25,8 @@
     X(expiry)                                                                  \
     X(locks)                                                                   \
     X(scans)                                                                   \
-    X(watches)
+    X(watches)                                                                 \
+    X(tenants)
 
 enum row_number {
 #define X(name) ROW_##name,
@@ -95,6 +97,8 @@ void rows_run(struct rows *r);
 /* Nothing new; what is under way goes on until it is answered. */
 void rows_stop(struct rows *r);
 unsigned rows_waiting(const struct rows *r);
+/* It was too long: fail with what the first of them waits for. */
+_Noreturn void rows_waited(const struct rows *r);
 /* Nobody waits, replicas are equal: what do the stores hold? */
 void rows_quiet(struct rows *r);
 
@@ -119,6 +123,8 @@ uint32_t rows_group(struct asker *x); /* any */
  * group's clock. */
 bool rows_stored(struct rows *r, uint32_t group, struct slice key,
                  struct layout_value *out);
+bool rows_stored_in(struct rows *r, uint32_t group, uint32_t keyspace,
+                    struct slice key, struct layout_value *out);
 const struct mem_table *rows_table(struct rows *r, uint32_t group);
 /* A decimal number, empty is 0; fails on anything else. */
 int64_t rows_number(const struct rows *r, struct slice text);
