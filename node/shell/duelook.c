@@ -2,7 +2,8 @@
  *
  * Behind what was swept lie the marks of what was deleted; the shard says where
  * the index begins, so a look walks over few of them, but nobody knows how few:
- * never on the loop.
+ * never on the loop; and it may take milliseconds, so the loops go first
+ * (patient.h).
  *
  * The records that the lines are about are read here, too, so that no replica
  * has to when the sweep is applied (node/core/expiry.h). If they will have to
@@ -12,6 +13,7 @@
 
 #include "node/core/expiry.h"
 #include "node/shell/node.h"
+#include "node/store/patient.h"
 #include "node/store/row_cache.h"
 #include "node/store/store_iter.h"
 
@@ -138,6 +140,7 @@ static void look_work(uv_work_t *w)
     struct store_iter_options o = {.lower = buf_slice(&j->from),
                                    .upper = slice_of(behind, 1),
                                    .tier = STORE_ANY};
+    bool patient = patient_begin();
     struct store_iter *it = store_iter_new(j->view, &o);
 
     store_iter_first(it);
@@ -148,6 +151,8 @@ static void look_work(uv_work_t *w)
     store_iter_free(it);
     if (j->n)
         read_records(j);
+    if (patient)
+        patient_end();
 }
 
 static void look_done(uv_work_t *w, int canceled)

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
+#include "node/store/patient.h"
 #include "node/store/store_private.h"
 #include "proto/base/bytes.h"
 #include "proto/base/log.h"
@@ -173,6 +174,20 @@ static rocksdb_options_t *make_flush_options(struct store_env *e)
     return o;
 }
 
+/* A thread is like the one that makes it: RocksDB's compact. */
+static void set_threads(struct store_env *e)
+{
+    bool patient = patient_begin();
+
+    rocksdb_env_set_high_priority_background_threads(
+        e->env, (int)e->options.flush_threads);
+    rocksdb_env_set_background_threads(
+        e->env,
+        e->options.no_compaction ? 0 : (int)e->options.compaction_threads);
+    if (patient)
+        patient_end();
+}
+
 struct store_env *store_env_new(const struct store_env_options *options)
 {
     struct store_env *e = xcalloc(1, sizeof *e);
@@ -183,6 +198,7 @@ struct store_env *store_env_new(const struct store_env_options *options)
     if (e->options.write_rate_bytes)
         e->limiter = rocksdb_ratelimiter_create(
             (int64_t)e->options.write_rate_bytes, 100 * 1000, 10);
+    set_threads(e); /* before a store that is opened does */
     e->base = make_options(e);
 
     e->read_any = rocksdb_readoptions_create();
@@ -249,11 +265,7 @@ void store_env_add(struct store_env *e, struct store *s)
     pthread_mutex_unlock(&e->mutex);
     /* Opening a store raises the pools to what that store may use alone; this
      * sets what all stores share, and lowers it for tests. */
-    rocksdb_env_set_high_priority_background_threads(
-        e->env, (int)e->options.flush_threads);
-    rocksdb_env_set_background_threads(
-        e->env,
-        e->options.no_compaction ? 0 : (int)e->options.compaction_threads);
+    set_threads(e);
 }
 
 void store_env_remove(struct store_env *e, struct store *s)

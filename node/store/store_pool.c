@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdlib.h>
 
+#include "node/store/patient.h"
 #include "node/store/store_private.h"
 #include "proto/base/log.h"
 
@@ -20,6 +21,7 @@ static void *thread_main(void *arg)
     struct store_env *e = arg;
     struct store_pool *p = &e->pool;
 
+    (void)patient_begin();
     pthread_mutex_lock(&e->mutex);
     for (;;) {
         struct store *s = p->first;

@@ -1,7 +1,11 @@
 /* test_store_env.c - several stores share one budget and one account. */
 #include "tests/unit/node/store/fixture.h"
 
+#include <dirent.h>
+#include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 /* A shutdown frees the env when no store is open: a wrong count frees it under
  * a running one, or waits for ever. */
@@ -90,12 +94,58 @@ static void a_held_value_is_pinned(void **state)
     fixture_release(&f);
 }
 
+/* The policy of the process's threads with this name; -1: they differ, or there
+ * is none. */
+static int policy_of(const char *name)
+{
+    DIR *d = opendir("/proc/self/task");
+    struct dirent *e;
+    int found = -1, n = 0;
+
+    assert_non_null(d);
+    while ((e = readdir(d))) {
+        char path[300], is[32] = "";
+        FILE *f;
+        int policy;
+        if (e->d_name[0] == '.')
+            continue;
+        snprintf(path, sizeof path, "/proc/self/task/%s/comm", e->d_name);
+        f = fopen(path, "r");
+        if (f && !fgets(is, sizeof is, f))
+            is[0] = 0;
+        if (f)
+            fclose(f);
+        if (strncmp(is, name, strlen(name)) != 0)
+            continue;
+        policy = sched_getscheduler((int)strtol(e->d_name, NULL, 10));
+        found = n++ && policy != found ? -1 : policy;
+    }
+    closedir(d);
+    return found;
+}
+
+/* Would break: compactions keep the loops from the processors, until the next
+ * tick. */
+static void compactions_are_patient_and_who_opens_a_store_is_not(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    fixture_init(&f, NULL);
+    fixture_open(&f);
+    assert_int_equal(policy_of("rocksdb:low"), SCHED_BATCH);
+    assert_int_equal(sched_getscheduler(0), SCHED_OTHER);
+    fixture_release(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_count_follows_opens_and_closes),
         cmocka_unit_test(the_block_cache_keeps_its_budget),
         cmocka_unit_test(a_held_value_is_pinned),
+        cmocka_unit_test(
+            compactions_are_patient_and_who_opens_a_store_is_not),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,6 +2,7 @@
 #include "tests/unit/node/store/fixture.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <semaphore.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -144,12 +145,40 @@ static void closing_gives_a_running_flush_up(void **state)
     sem_destroy(&gate.open);
 }
 
+static void note_policy(enum store_flush_step step, void *arg)
+{
+    atomic_int *policy = arg;
+
+    if (step == STORE_FLUSH_WRITING)
+        *policy = sched_getscheduler(0);
+}
+
+/* Would break: a flush of tens of MiB keeps the loops from the processors,
+ * until the next tick. */
+static void flushes_are_patient(void **state)
+{
+    atomic_int policy = -1;
+    struct store_env_options options = {.on_flush_step = note_policy,
+                                        .flush_step_arg = &policy};
+    struct fixture f;
+
+    (void)state;
+    fixture_init(&f, &options);
+    fixture_open(&f);
+    put(f.store, "k", "v");
+    assert_int_equal(store_flush_wait(f.store), STATUS_OK);
+    assert_int_equal(policy, SCHED_BATCH);
+    assert_int_equal(sched_getscheduler(0), SCHED_OTHER);
+    fixture_release(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(flushes_are_carried_out_one_after_the_other),
         cmocka_unit_test(closing_takes_a_waiting_flush_back),
         cmocka_unit_test(closing_gives_a_running_flush_up),
+        cmocka_unit_test(flushes_are_patient),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
