@@ -18,6 +18,7 @@
 
 enum {
     GRID_MS = 50,
+    RAISE_EVERY_MS = 200, /* the bound of who does not lead */
     LOOK_AHEAD_MS = 5000, /* clocks may change their mind meanwhile */
     PURGE_EVERY_MS = 500,
 };
@@ -78,9 +79,15 @@ static void reap(struct shard *s, struct replica *r, struct effects *fx)
             look(r, true, clock_ms, fx);
         return; /* or when a sweep is applied */
     }
-    if (x->next_due <= r->applied_clock_ms &&
-        (!x->next_due || x->looked_at != r->applied))
-        look(r, false, 0, fx);
+    if (x->next_due > r->applied_clock_ms ||
+        (x->next_due && x->looked_at == r->applied))
+        return;
+    if (x->next_due && !instant_reached(s->now, r->reap_at)) {
+        shard_wake_by(&s->next_reap, r->reap_at);
+        return;
+    }
+    r->reap_at = instant_add(s->now, MS(RAISE_EVERY_MS));
+    look(r, false, 0, fx);
 }
 
 void reaper_applied(struct shard *s, struct replica *r)
@@ -151,7 +158,8 @@ void reaper_on_due(struct shard *s, const struct event *e, struct effects *fx)
                propose_sweep(s, r, e, fx);
     /* More of it at once; on the grid what is not due yet, or for what there
      * was no room. */
-    r->reap_at = s->now;
+    if (r->sweeping)
+        r->reap_at = s->now;
     if (proposed && (e->due.n == SWEEP_LINES_MAX ||
                      e->due.keys.size >= SWEEP_BYTES_MAX)) {
         shard_wake_by(&s->next_reap, s->now);
@@ -176,6 +184,7 @@ void reaper_swept(struct shard *s, uint32_t group, bool ok)
 void reaper_role(struct shard *s, struct replica *r)
 {
     expiry_deposed(&r->machine.expiry);
+    r->reap_at = s->now;
     shard_wake_by(&s->next_reap, s->now);
 }
 

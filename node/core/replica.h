@@ -110,7 +110,7 @@ struct replica {
 
     struct machine machine;
     struct keyspaces told;     /* as leader: limits that were proposed */
-    instant reap_at;           /* as leader: no look for a sweep before */
+    instant reap_at;           /* no look before */
     bool sweeping;             /* the look that is out is for a sweep */
     struct applying apply;
     struct group_clock clock;

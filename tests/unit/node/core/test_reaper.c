@@ -213,6 +213,44 @@ static void what_the_leader_has_read_nobody_reads_again(void **state)
     end();
 }
 
+/* Would break: beside a stream of expiries each follower would look into its
+ * index behind each entry, for a bound that helps nobody then. But when that is
+ * over it has to know it soon. */
+static void who_does_not_lead_looks_seldom(void **state)
+{
+    enum { RUN_MS = 4000 };
+    struct cluster_options o = trial_three();
+    uint64_t looked_at[3] = {0}, deadline;
+    unsigned looks[3] = {0};
+    char key[16];
+
+    (void)state;
+    start(&o);
+    deadline = true_ms() + 4000;
+    for (unsigned i = 0; i < RUN_MS / 10; i++) {
+        snprintf(key, sizeof key, "k%u", i);
+        set_until(trial_elect(&t, 1), key, deadline + i * 10);
+    }
+    trial_run(&t, deadline - true_ms());
+    for (unsigned ms = 0; ms < RUN_MS; ms++) {
+        trial_run(&t, 1);
+        for (unsigned i = 0; i < 3; i++) {
+            struct replica *r = trial_replica(&t.c.nodes[i], 1);
+            looks[i] += r->role != GROUP_LEADER &&
+                        r->machine.expiry.looked_at != looked_at[i];
+            looked_at[i] = r->machine.expiry.looked_at;
+        }
+    }
+    for (unsigned i = 0; i < 3; i++)
+        assert_true(looks[i] <= RUN_MS / 150);
+    trial_run(&t, 500);
+    for (unsigned i = 0; i < 3; i++)
+        assert_int_equal(
+            trial_replica(&t.c.nodes[i], 1)->machine.expiry.next_due,
+            UINT64_MAX);
+    end();
+}
+
 /* A replica that gets a snapshot knows nothing of its index at first. */
 static void a_restarted_node_finds_its_index_again(void **state)
 {
@@ -241,6 +279,7 @@ int main(void)
         cmocka_unit_test(leaders_that_go_leave_nothing_behind),
         cmocka_unit_test(thousands_due_at_once_go_in_bounded_sweeps),
         cmocka_unit_test(what_the_leader_has_read_nobody_reads_again),
+        cmocka_unit_test(who_does_not_lead_looks_seldom),
         cmocka_unit_test(a_restarted_node_finds_its_index_again),
     };
 
