@@ -3,7 +3,8 @@
  * Where a write is carried out is one decision (`inline_now`): on the loop's
  * thread while syncs are fast and this is the machine's habit, which saves two
  * wake-ups; on the disk thread otherwise, so that a slow disk does not stop the
- * loop. Segment files are made and removed on libuv's workers, one by one.
+ * loop. Segment files are made and removed on libuv's workers, one by one, and
+ * in no hurry while the reserve is whole.
  *
  * Other loops' persists come by letter, with references to their payloads; what
  * is durable goes back by letter. */
@@ -18,6 +19,7 @@
 #include <unistd.h>
 
 #include "node/shell/failpoint.h"
+#include "node/store/patient.h"
 #include "proto/base/log.h"
 #include "rpc/mailbox.h"
 
@@ -25,6 +27,8 @@ enum { PATH_SIZE = 4300, LETTERS_MAX = 16 };
 
 /* Inline syncs are for disks that answer within this. */
 enum { INLINE_US_MAX = 1000, SLOW_US = 100000 };
+
+enum { FILL_REST_US = 20000 };
 
 struct write_job {
     struct letter letter;
@@ -44,6 +48,7 @@ struct disk {
     int fd;
     struct write_job job;
     bool writing; /* on the thread */
+    atomic_uint_fast64_t position; /* in bytes of all segments; 0: unknown */
     double sync_us; /* how long syncs take, smoothed */
     uint64_t syncs;
     uv_thread_t thread;
@@ -204,6 +209,11 @@ static bool inline_now(const struct disk *d, uint32_t size)
     return d->sync_us < INLINE_US_MAX && size <= 256 * 1024;
 }
 
+static uint32_t segment_bytes(const struct node *n)
+{
+    return n->o.segment_bytes ? n->o.segment_bytes : 64u << 20;
+}
+
 /* True when it is done already. */
 static bool start_write(struct node *n, const struct wal_effect *e)
 {
@@ -219,6 +229,7 @@ static bool start_write(struct node *n, const struct wal_effect *e)
     }
     d->job = (struct write_job){.fd = d->fd, .data = e->data,
                                 .size = e->size, .offset = e->offset};
+    d->position = e->segment * segment_bytes(n) + e->offset + e->size;
     if (inline_now(d, e->size)) {
         write_and_sync(&d->job);
         written(n, &d->job);
@@ -242,15 +253,39 @@ struct file_job {
     enum status status;
 };
 
+/* Not for the first ones, which somebody waits for; then the reserve is whole
+ * until the log leaves the segment that it is in. */
+bool disk_has_time(const struct node *n, uint64_t segment)
+{
+    uint64_t bytes = segment_bytes(n), position = n->disk->position;
+
+    return !n->hurry && position &&
+           segment * bytes >= position + n->wal_options.reserve * bytes;
+}
+
+static bool file_rest(void *arg)
+{
+    const struct file_job *j = arg;
+
+    if (!disk_has_time(j->n, j->effect.segment))
+        return false;
+    usleep(FILL_REST_US);
+    return true;
+}
+
 static void file_work(uv_work_t *w)
 {
     struct file_job *j = w->data;
+    bool patient = patient_begin();
 
     if (j->effect.kind == WAL_CREATE)
-        j->status = walfiles_create(j->dir, j->effect.segment,
-                                    j->effect.recycle_from, j->bytes);
+        j->status =
+            walfiles_create(j->dir, j->effect.segment, j->effect.recycle_from,
+                            j->bytes, file_rest, j);
     else
         j->status = walfiles_remove(j->dir, j->effect.segment);
+    if (patient)
+        patient_end();
 }
 
 static void file_done(uv_work_t *w, int canceled)
@@ -275,7 +310,7 @@ static struct file_job *file_job_new(struct node *n,
     j->work.data = j;
     j->n = n;
     j->effect = *e;
-    j->bytes = n->o.segment_bytes ? n->o.segment_bytes : 64u << 20;
+    j->bytes = segment_bytes(n);
     snprintf(j->dir, sizeof j->dir, "%s", n->disk->dir);
     return j;
 }
@@ -342,6 +377,7 @@ static enum status settle_one(struct node *n, const struct wal_effect *e)
 enum status disk_settle(struct node *n, bool files)
 {
     struct wal *w = n->journal.wal;
+    bool hurry = atomic_exchange(&n->hurry, true);
     enum status st = STATUS_OK;
     struct wal_effect e;
 
@@ -356,6 +392,7 @@ enum status disk_settle(struct node *n, bool files)
             break;
         usleep(1000); /* the log paces itself */
     }
+    n->hurry = hurry;
     return st;
 }
 

@@ -210,6 +210,7 @@ static void make_loops(struct node *n)
 /* Everything is left in order: replicas have handed over. */
 static void shut_down(struct node *n)
 {
+    n->hurry = true;
     links_stop(n);
     join_loops(n);
     if (n->journal.wal && disk_settle(n, false) != STATUS_OK)

@@ -114,6 +114,8 @@ struct node {
     uv_signal_t sigterm, sigint;
     unsigned stopped_loops;
     bool stopping, disk_low;
+
+    atomic_bool hurry; /* somebody waits for workers: they shall not rest */
 };
 
 /* ---- loop.c ---- */
@@ -200,9 +202,12 @@ typedef void walfiles_each(void *arg, const struct wal_recovered *found,
 MUST_CHECK enum status walfiles_open(struct node *n, walfiles_each *each,
                                      void *arg, bool *lost_unnamed,
                                      char *error);
-/* Any thread. */
+/* Any thread. `rest` (or NULL) is called before each piece of a new file: it
+ * rests if there is time for that, and says whether there was. */
+typedef bool walfiles_rest(void *arg);
 MUST_CHECK enum status walfiles_create(const char *dir, uint64_t segment,
-                                       uint64_t recycle_from, uint32_t bytes);
+                                       uint64_t recycle_from, uint32_t bytes,
+                                       walfiles_rest *rest, void *arg);
 MUST_CHECK enum status walfiles_remove(const char *dir, uint64_t segment);
 /* An open descriptor for reading (and writing) a segment, or -1. */
 int walfiles_descriptor(const char *dir, uint64_t segment, bool write);
@@ -226,6 +231,9 @@ bool disk_pump(struct node *n);
 /* Wait until everything appended is durable, and with `files` until the log has
  * made all segments it wants ahead (not while serving). */
 MUST_CHECK enum status disk_settle(struct node *n, bool files);
+/* While the file of `segment` is made: is the log's reserve whole without it,
+ * and nobody waits? Any thread. */
+bool disk_has_time(const struct node *n, uint64_t segment);
 void disk_stop(struct node *n);
 uint64_t disk_syncs(const struct disk *d);
 

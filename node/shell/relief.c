@@ -8,6 +8,7 @@
  * checked; damage is told in the status and made to go by flushing everything,
  * while the entries still are in memory or in the stores. */
 #include "node/shell/node.h"
+#include "node/store/patient.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -20,6 +21,8 @@
 enum {
     SEGMENTS_MANY = 8,
     SCRUB_EVERY_TICKS = 300, /* of 100 ms: one segment in 30 s */
+    SCRUB_PIECE_BYTES = 64 << 10,
+    SCRUB_REST_US = 5000, /* between pieces */
     REWRITE_BYTES = 1 << 20,
 };
 
@@ -113,24 +116,36 @@ static void shorten(struct node *n)
 
 /* ---- scrubbing ---- */
 
-static void scrub_work(uv_work_t *w)
+/* In pieces with rests between them: there is time, and replicas of equal age
+ * do it at the same moment. */
+static size_t read_segment(const struct scrub_job *j, int fd, uint8_t *bytes)
 {
-    struct scrub_job *j = w->data;
+    size_t done = 0;
+
+    while (done < j->segment.end) {
+        size_t piece = MIN_OF(j->segment.end - done, SCRUB_PIECE_BYTES);
+        ssize_t got = pread(fd, bytes + done, piece, (off_t)done);
+        if (got <= 0)
+            break;
+        done += (size_t)got;
+        if (!j->n->hurry)
+            usleep(SCRUB_REST_US);
+    }
+    return done;
+}
+
+static void scrub_segment(struct scrub_job *j)
+{
     int fd = walfiles_descriptor(j->dir, j->segment.segment, false);
     uint8_t *bytes;
-    size_t done = 0;
-    ssize_t got = 1;
+    size_t done;
 
     if (fd < 0) /* freed meanwhile, or scrub_done() finds that it is not */
         return;
     /* What the disk has, not what memory remembers. */
     posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
     bytes = xmalloc(j->segment.end);
-    while (done < j->segment.end && got > 0) {
-        got = pread(fd, bytes + done, j->segment.end - done, (off_t)done);
-        if (got > 0)
-            done += (size_t)got;
-    }
+    done = read_segment(j, fd, bytes);
     j->bad = (uint32_t)done;
     j->status = done < j->segment.end
                     ? STATUS_CORRUPT
@@ -138,6 +153,15 @@ static void scrub_work(uv_work_t *w)
                                         slice_of(bytes, done), &j->bad);
     free(bytes);
     close(fd);
+}
+
+static void scrub_work(uv_work_t *w)
+{
+    bool patient = patient_begin();
+
+    scrub_segment(w->data);
+    if (patient)
+        patient_end();
 }
 
 static bool still_there(const struct node *n, uint64_t segment)

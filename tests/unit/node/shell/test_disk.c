@@ -76,6 +76,31 @@ static void settled_records_are_on_disk_and_readable(void **state)
     bare_settle(b); /* nothing to do is no reason to wait */
 }
 
+/* Would break: without time, the log would wait for a file whose maker rests;
+ * with it, the syncs of a node's log would feel 64 MiB of zeros beside them. */
+static void there_is_time_for_a_segment_while_the_reserve_is_whole(
+    void **state)
+{
+    struct bare *b = *state;
+    unsigned reserve = b->n.wal_options.reserve;
+    uint64_t now;
+
+    assert_false(disk_has_time(&b->n, 100)); /* nothing is written yet */
+    bare_reset(b, 1, 1);
+    while (wal_pending_bytes(b->n.journal.wal)) {
+        disk_pump(&b->n);
+        uv_run(b->n.loops[0].uv, UV_RUN_ONCE);
+    }
+    now = wal_bytes(b->n.journal.wal) / BARE_SEGMENT_BYTES;
+    assert_int_equal(now, 1); /* the log is in segment 1 */
+    for (unsigned i = 1; i <= now + reserve; i++)
+        assert_false(disk_has_time(&b->n, i));
+    assert_true(disk_has_time(&b->n, now + reserve + 1));
+    b->n.hurry = true;
+    assert_false(disk_has_time(&b->n, now + reserve + 1));
+    b->n.hurry = false;
+}
+
 /* Would break: an acknowledgement of what no disk holds. The daemon's files may
  * not grow or be written beyond one block any more: the next write of the log
  * fails, nobody is answered, and the process ends. What was answered before is
@@ -114,6 +139,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
         T(settled_records_are_on_disk_and_readable),
+        T(there_is_time_for_a_segment_while_the_reserve_is_whole),
         cmocka_unit_test(failed_log_write_ends_the_daemon_without_an_answer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -45,6 +45,12 @@ static ino_t inode_of(const char *path)
 
 /* ---- making and removing ---- */
 
+static enum status create(const char *dir, uint64_t segment,
+                          uint64_t recycle_from, uint32_t bytes)
+{
+    return walfiles_create(dir, segment, recycle_from, bytes, NULL, NULL);
+}
+
 /* Would break: a segment that is not zeros to its end could hold old batches
  * of another file; a sparse one could meet a full disk in the middle. */
 static void new_segments_are_zeros_to_their_end(void **state)
@@ -54,11 +60,42 @@ static void new_segments_are_zeros_to_their_end(void **state)
 
     /* what an interrupted try left, larger than what is wanted */
     file_put(path_of(*state, "000000000000001f.seg.new"), slice_str("old"));
-    assert_int_equal(walfiles_create(*state, 0x1f, 0, BYTES), STATUS_OK);
+    assert_int_equal(create(*state, 0x1f, 0, BYTES), STATUS_OK);
     must_be_zeros(path, BYTES);
     assert_int_equal(stat(path, &st), 0);
     assert_true((long)st.st_blocks * 512 >= BYTES);
     assert_int_equal(dir_count(*state, ""), 1);
+}
+
+struct resting {
+    bool has_time;
+    unsigned asked;
+};
+
+static bool rest(void *arg)
+{
+    struct resting *r = arg;
+
+    r->asked++;
+    return r->has_time;
+}
+
+/* Would break: whoever is told that there is time fills 4 MiB at once, and
+ * whoever has none stops for each of many pieces. */
+static void a_segment_is_made_in_smaller_pieces_when_there_is_time(
+    void **state)
+{
+    struct resting r = {.has_time = true};
+
+    assert_int_equal(walfiles_create(*state, 1, 0, BYTES, rest, &r),
+                     STATUS_OK);
+    must_be_zeros(segment_of(*state, 1), BYTES);
+    assert_int_equal(r.asked, 7); /* of 512 KiB */
+    r = (struct resting){.has_time = false};
+    assert_int_equal(walfiles_create(*state, 2, 0, BYTES, rest, &r),
+                     STATUS_OK);
+    must_be_zeros(segment_of(*state, 2), BYTES);
+    assert_int_equal(r.asked, 1);
 }
 
 /* Would break: on a full disk nothing could be made of what is there. */
@@ -67,10 +104,10 @@ static void recycled_segments_are_renamed_not_copied(void **state)
     const char *old = segment_of(*state, 1), *path = segment_of(*state, 9);
     ino_t inode;
 
-    assert_int_equal(walfiles_create(*state, 1, 0, BYTES), STATUS_OK);
+    assert_int_equal(create(*state, 1, 0, BYTES), STATUS_OK);
     file_flip(old, 5000);
     inode = inode_of(old);
-    assert_int_equal(walfiles_create(*state, 9, 1, BYTES), STATUS_OK);
+    assert_int_equal(create(*state, 9, 1, BYTES), STATUS_OK);
     assert_false(file_exists(old));
     assert_int_equal(inode_of(path), inode);
     assert_int_equal(file_size(path), BYTES);
@@ -82,13 +119,13 @@ static void segments_of_another_size_are_made_anew(void **state)
 {
     const char *old = segment_of(*state, 1);
 
-    assert_int_equal(walfiles_create(*state, 1, 0, BYTES - 4096), STATUS_OK);
+    assert_int_equal(create(*state, 1, 0, BYTES - 4096), STATUS_OK);
     file_flip(old, 5000);
-    assert_int_equal(walfiles_create(*state, 2, 1, BYTES), STATUS_OK);
+    assert_int_equal(create(*state, 2, 1, BYTES), STATUS_OK);
     assert_false(file_exists(old));
     must_be_zeros(segment_of(*state, 2), BYTES);
     /* and what should be recycled may be gone altogether */
-    assert_int_equal(walfiles_create(*state, 3, 1, BYTES), STATUS_OK);
+    assert_int_equal(create(*state, 3, 1, BYTES), STATUS_OK);
     must_be_zeros(segment_of(*state, 3), BYTES);
     assert_int_equal(dir_count(*state, ""), 2);
 }
@@ -101,14 +138,14 @@ static void failed_creation_leaves_nothing(void **state)
     pid_t pid;
     int how;
 
-    assert_int_equal(walfiles_create(path_of(*state, "no"), 1, 0, BYTES),
+    assert_int_equal(create(path_of(*state, "no"), 1, 0, BYTES),
                      STATUS_IO_ERROR);
     pid = fork();
     assert_true(pid >= 0);
     if (!pid) {
         signal(SIGXFSZ, SIG_IGN);
         setrlimit(RLIMIT_FSIZE, &l);
-        _exit(walfiles_create(*state, 1, 0, BYTES));
+        _exit(create(*state, 1, 0, BYTES));
     }
     assert_int_equal(waitpid(pid, &how, 0), pid);
     assert_true(WIFEXITED(how));
@@ -119,8 +156,8 @@ static void failed_creation_leaves_nothing(void **state)
 /* Would break: removing again, after a stop that came in between. */
 static void removing_is_repeatable(void **state)
 {
-    assert_int_equal(walfiles_create(*state, 7, 0, 65536), STATUS_OK);
-    assert_int_equal(walfiles_create(*state, 8, 0, 65536), STATUS_OK);
+    assert_int_equal(create(*state, 7, 0, 65536), STATUS_OK);
+    assert_int_equal(create(*state, 8, 0, 65536), STATUS_OK);
     assert_int_equal(walfiles_remove(*state, 7), STATUS_OK);
     assert_int_equal(walfiles_remove(*state, 7), STATUS_OK);
     assert_false(file_exists(segment_of(*state, 7)));
@@ -135,7 +172,7 @@ static void descriptors_are_for_what_was_asked(void **state)
     int fd;
 
     assert_int_equal(walfiles_descriptor(*state, 1, true), -1);
-    assert_int_equal(walfiles_create(*state, 1, 0, 65536), STATUS_OK);
+    assert_int_equal(create(*state, 1, 0, 65536), STATUS_OK);
     fd = walfiles_descriptor(*state, 1, false);
     assert_true(fd >= 0);
     assert_int_equal(pwrite(fd, "x", 1, 0), -1);
@@ -398,6 +435,7 @@ int main(void)
 #define T(name)                                                                \
     cmocka_unit_test_setup_teardown(name, scratch_setup, scratch_teardown)
         T(new_segments_are_zeros_to_their_end),
+        T(a_segment_is_made_in_smaller_pieces_when_there_is_time),
         T(recycled_segments_are_renamed_not_copied),
         T(segments_of_another_size_are_made_anew),
         T(failed_creation_leaves_nothing),
