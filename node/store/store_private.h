@@ -35,6 +35,8 @@ struct store_env {
     atomic_uint_fast64_t active_bytes;
     atomic_uint_fast64_t flushing_bytes;
 
+    atomic_uint hurry; /* who waits for a flush: store_flush_wait */
+
     pthread_mutex_t mutex; /* guards the list, its count, and the pool */
     struct store *stores;
     unsigned store_count;
@@ -125,6 +127,10 @@ MUST_CHECK enum status store_budget_status(struct store *s);
 /* The error that a failed compaction left behind, if any: OK, STALLED,
  * DISK_FULL, CORRUPT or IO_ERROR. Any thread; takes RocksDB's mutex. */
 MUST_CHECK enum status store_background_status(struct store *s);
+
+/* How long a flush of `s` rests between two pieces of its file, in
+ * microseconds: store_flush.c. Any thread. */
+unsigned store_flush_rest_us(struct store *s);
 
 /* Write a table as a file of RocksDB's and put it there: store_ingest.c. On OK
  * RocksDB holds it, and will after a crash. WAITS for the disk.

@@ -2,7 +2,10 @@
 #include "tests/unit/node/store/fixture.h"
 
 #include <sched.h>
+#include <stdatomic.h>
 #include <stdio.h>
+
+#include "node/store/store_private.h"
 
 static uint64_t flushed_index(struct store *s)
 {
@@ -260,6 +263,72 @@ static void a_closed_store_leaves_the_account(void **state)
 #define WITH_STORE(t)                                                          \
     cmocka_unit_test_setup_teardown(t, fixture_setup, fixture_teardown)
 
+/* Would break: a flush at full speed beside every load, or one that is slower
+ * than what comes in, until writes stall. */
+static void a_flush_rests_the_less_the_more_comes_in_meanwhile(void **state)
+{
+    struct store_env_options group = {.group_flush_bytes = 4 * 1024 * 1024};
+    struct store_env_options node = {.node_flush_bytes = 1024 * 1024};
+    struct fixture f;
+    unsigned most, less;
+
+    (void)state;
+    fixture_init(&f, &group);
+    fixture_open(&f);
+    most = store_flush_rest_us(f.store);
+    put_many(f.store, "a", 1000);
+    less = store_flush_rest_us(f.store);
+    assert_true(less < most);
+    assert_true(less > 0);
+    put_many(f.store, "b", 2000);
+    assert_int_equal(store_flush_rest_us(f.store), 0);
+    fixture_release(&f);
+
+    fixture_init(&f, &node);
+    fixture_open(&f);
+    assert_int_equal(store_flush_rest_us(f.store), most);
+    put_many(f.store, "a", 1200);
+    assert_int_equal(store_flush_rest_us(f.store), 0);
+    fixture_release(&f);
+}
+
+struct rested {
+    struct store *store;
+    atomic_uint us;
+};
+
+static void note_rest(enum store_flush_step step, void *arg)
+{
+    struct rested *r = arg;
+
+    if (step == STORE_FLUSH_WRITING)
+        r->us = store_flush_rest_us(r->store);
+}
+
+/* Would break: a checkpoint or a stop would wait for rests. */
+static void a_flush_that_somebody_waits_for_does_not_rest(void **state)
+{
+    struct rested r = {.us = 1};
+    struct store_env_options options = {.on_flush_step = note_rest,
+                                        .flush_step_arg = &r};
+    struct fixture f;
+
+    (void)state;
+    fixture_init(&f, &options);
+    fixture_open(&f);
+    r.store = f.store;
+    put(f.store, "k", "v");
+    assert_int_equal(store_flush_begin(f.store), STATUS_OK);
+    while (store_flush_busy(f.store))
+        sched_yield();
+    assert_true(r.us > 0);
+    put(f.store, "k", "v");
+    assert_int_equal(store_flush_wait(f.store), STATUS_OK);
+    assert_int_equal(r.us, 0);
+    assert_true(store_flush_rest_us(f.store) > 0); /* nobody does now */
+    fixture_release(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -272,6 +341,9 @@ int main(void)
         cmocka_unit_test(a_table_that_does_not_grow_is_flushed_for_the_log),
         cmocka_unit_test(too_many_tables_stall_flushes_and_then_writes),
         WITH_STORE(a_closed_store_leaves_the_account),
+        cmocka_unit_test(
+            a_flush_rests_the_less_the_more_comes_in_meanwhile),
+        cmocka_unit_test(a_flush_that_somebody_waits_for_does_not_rest),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
