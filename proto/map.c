@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/base/sorted.h"
 #include "proto/codec.h"
 
 static void *copy_of(const void *data, size_t n, size_t size)
@@ -196,17 +197,7 @@ enum status map_check(const struct cluster_map *map, const char **why)
 const struct map_node *map_node_find(const struct cluster_map *map,
                                      uint32_t node)
 {
-    unsigned lo = 0, hi = map->n_nodes;
-
-    while (lo < hi) {
-        unsigned mid = lo + (hi - lo) / 2;
-        if (map->nodes[mid].id < node)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    return lo < map->n_nodes && map->nodes[lo].id == node ? &map->nodes[lo]
-                                                          : NULL;
+    return SORTED_FIND(map->nodes, map->n_nodes, id, node);
 }
 
 const struct map_node *map_node_of_directory(const struct cluster_map *map,
@@ -230,17 +221,7 @@ const struct map_node *map_node_at_client_address(
 const struct map_group *map_group_find(const struct cluster_map *map,
                                        uint32_t group)
 {
-    unsigned lo = 0, hi = map->n_groups;
-
-    while (lo < hi) {
-        unsigned mid = lo + (hi - lo) / 2;
-        if (map->groups[mid].id < group)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    return lo < map->n_groups && map->groups[lo].id == group ? &map->groups[lo]
-                                                             : NULL;
+    return SORTED_FIND(map->groups, map->n_groups, id, group);
 }
 
 const struct map_replica *map_replica_on(const struct map_group *group,
@@ -276,18 +257,7 @@ const struct map_keyspace *map_keyspace_named(const struct cluster_map *map,
 const struct map_keyspace *map_keyspace_find(const struct cluster_map *map,
                                              uint32_t keyspace)
 {
-    unsigned lo = 0, hi = map->n_keyspaces;
-
-    while (lo < hi) {
-        unsigned mid = lo + (hi - lo) / 2;
-        if (map->keyspaces[mid].id < keyspace)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    return lo < map->n_keyspaces && map->keyspaces[lo].id == keyspace
-               ? &map->keyspaces[lo]
-               : NULL;
+    return SORTED_FIND(map->keyspaces, map->n_keyspaces, id, keyspace);
 }
 
 unsigned map_slots_of(const struct cluster_map *map, uint32_t group)

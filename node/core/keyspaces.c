@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "node/store/layout.h"
+#include "proto/base/sorted.h"
 
 enum { RECORD_FORMAT = 1, RECORD_BYTES = 64, RECORD_SHORT_BYTES = 48 };
 
@@ -19,30 +20,14 @@ void keyspaces_release(struct keyspaces *k)
     keyspaces_clear(k);
 }
 
-static unsigned lower(const struct keyspaces *k, uint32_t id)
-{
-    unsigned lo = 0, hi = k->n;
-
-    while (lo < hi) {
-        unsigned mid = lo + (hi - lo) / 2;
-        if (k->v[mid].id < id)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    return lo;
-}
-
 struct group_keyspace *keyspaces_find(const struct keyspaces *k, uint32_t id)
 {
-    unsigned at = lower(k, id);
-
-    return at < k->n && k->v[at].id == id ? &k->v[at] : NULL;
+    return SORTED_FIND(k->v, k->n, id, id);
 }
 
 static struct group_keyspace *find_or_add(struct keyspaces *k, uint32_t id)
 {
-    unsigned at = lower(k, id);
+    unsigned at = SORTED_PLACE(k->v, k->n, id, id);
 
     if (at < k->n && k->v[at].id == id)
         return &k->v[at];

@@ -4,6 +4,8 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "proto/base/sorted.h"
+
 enum { USE_ROW_BYTES = 32 };
 
 void quotas_release(struct quotas *q)
@@ -17,44 +19,17 @@ void quotas_release(struct quotas *q)
 /* Where this keyspace is, or belongs. */
 static unsigned place_of(const struct quotas *q, uint32_t keyspace)
 {
-    unsigned lo = 0, hi = q->n;
-
-    while (lo < hi) {
-        unsigned mid = lo + (hi - lo) / 2;
-        if (q->v[mid].keyspace < keyspace)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    return lo;
-}
-
-static unsigned row_of(const struct quota *q, uint32_t group)
-{
-    unsigned lo = 0, hi = q->n;
-
-    while (lo < hi) {
-        unsigned mid = lo + (hi - lo) / 2;
-        if (q->v[mid].group < group)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    return lo;
+    return SORTED_PLACE(q->v, q->n, keyspace, keyspace);
 }
 
 const struct quota *quotas_find(const struct quotas *q, uint32_t keyspace)
 {
-    unsigned at = place_of(q, keyspace);
-
-    return at < q->n && q->v[at].keyspace == keyspace ? &q->v[at] : NULL;
+    return SORTED_FIND(q->v, q->n, keyspace, keyspace);
 }
 
 const struct quota_use *quota_of(const struct quota *q, uint32_t group)
 {
-    unsigned at = row_of(q, group);
-
-    return at < q->n && q->v[at].group == group ? &q->v[at] : NULL;
+    return SORTED_FIND(q->v, q->n, group, group);
 }
 
 bool quota_is_new(const struct quota *q, instant now)
@@ -93,7 +68,7 @@ static struct quota *find_or_add(struct quotas *q, uint32_t keyspace,
 void quotas_heard(struct quotas *all, const struct quota_use *use)
 {
     struct quota *q = find_or_add(all, use->keyspace, use->heard);
-    unsigned at = row_of(q, use->group);
+    unsigned at = SORTED_PLACE(q->v, q->n, group, use->group);
     struct quota_use *u;
 
     if (at == q->n || q->v[at].group != use->group) {

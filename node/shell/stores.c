@@ -12,6 +12,7 @@
 #include "node/shell/failpoint.h"
 #include "node/store/memory.h"
 #include "proto/base/log.h"
+#include "proto/base/sorted.h"
 
 enum { CURRENT_LEVEL = 1, PATH_SIZE = 4300 };
 
@@ -39,16 +40,7 @@ struct stores *stores_new(struct loop *l)
 
 static struct slot *slot_of_group(const struct stores *s, uint32_t group)
 {
-    unsigned lo = 0, hi = s->n_slots;
-
-    while (lo < hi) {
-        unsigned mid = lo + (hi - lo) / 2;
-        if (s->v[mid].group < group)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    return lo < s->n_slots && s->v[lo].group == group ? &s->v[lo] : NULL;
+    return SORTED_FIND(s->v, s->n_slots, group, group);
 }
 
 struct store *stores_find(const struct loop *l, uint32_t group)
