@@ -21,11 +21,11 @@
  *
  * Uses nothing but the public library: what it proves, a client can rely on. */
 #include <assert.h>
+#include <err.h>
 #include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -82,19 +82,6 @@ struct hammer {
     char value[VALUE_SIZE_MAX];
 };
 
-__attribute__((format(printf, 1, 2), noreturn)) static void
-die(const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    fputs("hammer: ", stderr);
-    vfprintf(stderr, format, args);
-    fputc('\n', stderr);
-    va_end(args);
-    exit(1);
-}
-
 /* ---- keys and values ---- */
 
 static struct coat_bytes key_text(uint64_t key, char out[32])
@@ -131,7 +118,7 @@ static void journal_flush(struct hammer *h)
     while (left) {
         ssize_t n = write(h->journal, p, left);
         if (n <= 0)
-            die("cannot write the journal %s", h->o.journal);
+            errx(1, "cannot write the journal %s", h->o.journal);
         p += n;
         left -= (size_t)n;
     }
@@ -151,13 +138,13 @@ static void journal_load(struct hammer *h)
     size_t capacity = 0;
 
     if (!f)
-        die("cannot read the journal %s", h->o.journal);
+        errx(1, "cannot read the journal %s", h->o.journal);
     for (;;) {
         if (h->n_records == capacity) {
             capacity = capacity ? 2 * capacity : 4096;
             h->records = realloc(h->records, capacity * sizeof h->records[0]);
             if (!h->records)
-                die("out of memory");
+                errx(1, "out of memory");
         }
         if (fread(&h->records[h->n_records], sizeof h->records[0], 1, f) != 1)
             break;
@@ -165,7 +152,7 @@ static void journal_load(struct hammer *h)
     }
     fclose(f);
     if (!h->n_records)
-        die("the journal %s is empty", h->o.journal);
+        errx(1, "the journal %s is empty", h->o.journal);
 }
 
 /* ---- running ---- */
@@ -236,8 +223,8 @@ static void write_ended(const struct coat_reply *r, void *user)
         return;
     }
     if (coat_status_retry(r->status) == COAT_RETRY_NO)
-        die("key %" PRIu64 ": %s %s", t->key, coat_status_text(r->status),
-            r->detail);
+        errx(1, "key %" PRIu64 ": %s %s", t->key, coat_status_text(r->status),
+             r->detail);
     if (coat_status_retry(r->status) == COAT_RETRY_UNSAFE) {
         t->unknown |= 1u << t->attempt++;
         h->unknowns++;
@@ -248,8 +235,8 @@ static void write_ended(const struct coat_reply *r, void *user)
         return;
     }
     if (now - t->since > h->o.give_up * 1000000000u)
-        die("key %" PRIu64 " was not acknowledged for %" PRIu64 " s: %s %s",
-            t->key, h->o.give_up, coat_status_text(r->status), r->detail);
+        errx(1, "key %" PRIu64 " was not acknowledged for %" PRIu64 " s: %s %s",
+             t->key, h->o.give_up, coat_status_text(r->status), r->detail);
     write_submit(t);
 }
 
@@ -263,7 +250,7 @@ static void write_submit(struct task *t)
                  write_ended, t);
 
     if (rv)
-        die("key %" PRIu64 ": %s", t->key, coat_status_text(rv));
+        errx(1, "key %" PRIu64 ": %s", t->key, coat_status_text(rv));
 }
 
 /* ---- verify ---- */
@@ -323,8 +310,8 @@ static void verify_ended(const struct coat_reply *reply, void *user)
         verify_submit(t);
         return;
     } else {
-        die("key %" PRIu64 ": %s %s", r->key, coat_status_text(reply->status),
-            reply->detail);
+        errx(1, "key %" PRIu64 ": %s %s", r->key,
+             coat_status_text(reply->status), reply->detail);
     }
     h->done++;
     verify_next(t);
@@ -341,7 +328,7 @@ static void verify_submit(struct task *t)
                  verify_ended, t);
 
     if (rv)
-        die("get: %s", coat_status_text(rv));
+        errx(1, "get: %s", coat_status_text(rv));
 }
 
 /* ---- pulse ---- */
@@ -379,12 +366,12 @@ static void pulse(uv_timer_t *timer)
             struct coat_bytes value =
                 value_of(h->sent, i, h->o.value_size, h->value);
             if (!t)
-                die("out of memory");
+                errx(1, "out of memory");
             *t = (struct task){.h = h, .key = i, .since = now};
             h->running++;
             if (coat_set(h->client, COAT_STR(h->o.names[i]), value, NULL,
                          pulse_ended, t))
-                die("too many writes are outstanding");
+                errx(1, "too many writes are outstanding");
         }
     }
 }
@@ -397,7 +384,7 @@ static uint64_t number(const char *option, const char *text)
     unsigned long long n = strtoull(text, &end, 10);
 
     if (*end || !*text || n > UINT32_MAX)
-        die("--%s takes a number, not '%s'", option, text);
+        errx(1, "--%s takes a number, not '%s'", option, text);
     return n;
 }
 
@@ -434,11 +421,11 @@ static void parse(struct options *o, int argc, char **argv)
     o->names = argv + optind + 1;
     o->n_names = optind < argc ? (unsigned)(argc - optind - 1) : 0;
     if (o->value_size < 40 || o->value_size >= VALUE_SIZE_MAX)
-        die("--value-size takes 40 to %d", VALUE_SIZE_MAX - 1);
+        errx(1, "--value-size takes 40 to %d", VALUE_SIZE_MAX - 1);
     if (!o->concurrency || o->concurrency > 4096)
-        die("--concurrency takes 1 to 4096");
+        errx(1, "--concurrency takes 1 to 4096");
     if (strcmp(o->mode, "pulse") != 0 && !o->journal)
-        die("--journal FILE is needed");
+        errx(1, "--journal FILE is needed");
 }
 
 static void start(struct hammer *h)
@@ -452,7 +439,7 @@ static void start(struct hammer *h)
     }
     h->tasks = calloc(h->o.concurrency, sizeof *h->tasks);
     if (!h->tasks)
-        die("out of memory");
+        errx(1, "out of memory");
     h->running = h->o.concurrency;
     for (unsigned i = 0; i < h->o.concurrency; i++) {
         h->tasks[i].h = h;
@@ -488,13 +475,13 @@ int main(int argc, char **argv)
     } else if (strcmp(h.o.mode, "write") == 0) {
         h.journal = open(h.o.journal, O_WRONLY | O_CREAT | O_APPEND, 0644);
         if (h.journal < 0)
-            die("cannot open the journal %s", h.o.journal);
+            errx(1, "cannot open the journal %s", h.o.journal);
     } else if (strcmp(h.o.mode, "pulse") != 0) {
-        die("use write, verify or pulse, not '%s'", h.o.mode);
+        errx(1, "use write, verify or pulse, not '%s'", h.o.mode);
     }
     if (uv_loop_init(&h.loop) || uv_prepare_init(&h.loop, &h.before_poll) ||
         uv_timer_init(&h.loop, &h.tick) || uv_signal_init(&h.loop, &h.on_term))
-        die("cannot make an event loop");
+        errx(1, "cannot make an event loop");
     h.before_poll.data = h.tick.data = h.on_term.data = &h;
     uv_prepare_start(&h.before_poll, before_poll);
     uv_signal_start(&h.on_term, stop, SIGTERM);
@@ -502,7 +489,7 @@ int main(int argc, char **argv)
                                      : getenv("COATCHECK_ENDPOINTS");
     h.client = coat_client_new(&h.loop, &options, error, sizeof error);
     if (!h.client)
-        die("%s", error);
+        errx(1, "%s", error);
     start(&h);
     uv_run(&h.loop, UV_RUN_DEFAULT);
     assert(h.closed && !h.running);

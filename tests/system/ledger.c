@@ -22,10 +22,10 @@
  *
  * Exits with 1 and says what was wrong as soon as anything is. Uses nothing but
  * the public library. */
+#include <err.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -65,19 +65,6 @@ struct ledger {
     bool stopping;
 };
 
-__attribute__((format(printf, 1, 2), noreturn)) static void
-die(const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    fputs("ledger: ", stderr);
-    vfprintf(stderr, format, args);
-    fputc('\n', stderr);
-    va_end(args);
-    exit(1);
-}
-
 static unsigned below(struct ledger *l, unsigned bound)
 {
     l->random = l->random * 6364136223846793005u + 1442695040888963407u;
@@ -104,12 +91,12 @@ static int64_t number_of(struct coat_bytes value)
     int64_t n;
 
     if (!value.size || value.size >= sizeof text)
-        die("a number of %zu bytes", value.size);
+        errx(1, "a number of %zu bytes", value.size);
     memcpy(text, value.data, value.size);
     text[value.size] = 0;
     n = strtoll(text, &end, 10);
     if (*end)
-        die("'%s' is not a number", text);
+        errx(1, "'%s' is not a number", text);
     return n;
 }
 
@@ -121,7 +108,7 @@ static struct coat_call call_of(const struct ledger *l)
 static void submitted(enum coat_status rv)
 {
     if (rv)
-        die("cannot ask: %s", coat_status_text(rv));
+        errx(1, "cannot ask: %s", coat_status_text(rv));
 }
 
 /* ---- what came back ---- */
@@ -151,7 +138,7 @@ static void refused(struct client *c, const struct coat_reply *r)
     case COAT_RETRY_SAFE:
         break;
     default:
-        die("%s %s", coat_status_text(r->status), r->detail);
+        errx(1, "%s %s", coat_status_text(r->status), r->detail);
     }
     if (c->kind == LOOK || c->kind == EXCHANGE)
         c->kind = AUDIT; /* look anew, some time */
@@ -168,16 +155,18 @@ static void check_books(const struct ledger *l, struct coat_bytes results,
     int64_t sum = 0, done;
 
     if (n != (int)l->accounts + 1)
-        die("an audit has %d results", n);
+        errx(1, "an audit has %d results", n);
     for (unsigned i = 0; i < l->accounts; i++)
         sum += number_of(out[i].value);
     if (sum != (int64_t)l->accounts * OPENING)
-        die("the accounts hold %" PRId64 ", not %" PRId64, sum,
-            (int64_t)l->accounts * OPENING);
+        errx(1, "the accounts hold %" PRId64 ", not %" PRId64, sum,
+             (int64_t)l->accounts * OPENING);
     done = number_of(out[l->accounts].value);
     if ((uint64_t)done < ended_before || (uint64_t)done > begun)
-        die("%" PRId64 " transfers are told, %" PRIu64 " had ended, %" PRIu64
-            " were begun", done, ended_before, begun);
+        errx(1,
+             "%" PRId64 " transfers are told, %" PRIu64 " had ended, %" PRIu64
+             " were begun",
+             done, ended_before, begun);
 }
 
 static void on_audit(const struct coat_reply *r, void *user)
@@ -204,7 +193,7 @@ static void on_transfer(const struct coat_reply *r, void *user)
         return;
     }
     if (coat_transaction_results(r->value, &first, NULL, 0) < 0)
-        die("a transfer has no results");
+        errx(1, "a transfer has no results");
     if (first || c->kind == ADD)
         c->l->transfers++;
     else
@@ -223,8 +212,8 @@ static void on_count(const struct coat_reply *r, void *user)
         return;
     }
     if (r->number <= *seen)
-        die("counter %u went from %" PRId64 " to %" PRId64, c->counter, *seen,
-            r->number);
+        errx(1, "counter %u went from %" PRId64 " to %" PRId64, c->counter,
+             *seen, r->number);
     *seen = r->number;
     c->l->counts++;
     ask_again(c, 0);
@@ -302,7 +291,7 @@ static void on_look(const struct coat_reply *r, void *user)
         return;
     }
     if (coat_transaction_results(r->value, NULL, out, 2) != 2)
-        die("a look at two accounts has not two results");
+        errx(1, "a look at two accounts has not two results");
     c->from_has = number_of(out[0].value);
     c->to_has = number_of(out[1].value);
     exchange_submit(c);
@@ -365,8 +354,8 @@ static void on_opened(const struct coat_reply *r, void *user)
     struct ledger *l = user;
 
     if (r->status)
-        die("opening the accounts: %s %s", coat_status_text(r->status),
-            r->detail);
+        errx(1, "opening the accounts: %s %s", coat_status_text(r->status),
+             r->detail);
     for (unsigned i = 0; i < l->concurrency; i++)
         ask(&l->clients[i]);
 }
@@ -411,7 +400,7 @@ static void on_last_counter(size_t place, const struct coat_reply *r,
     if (r->status == COAT_OK)
         end->sum += number_of(r->value);
     else if (r->status != COAT_NOT_FOUND)
-        die("reading a counter: %s", coat_status_text(r->status));
+        errx(1, "reading a counter: %s", coat_status_text(r->status));
 }
 
 static void on_last_counters(void *user)
@@ -421,8 +410,10 @@ static void on_last_counters(void *user)
 
     if ((uint64_t)end->sum < l->counts ||
         (uint64_t)end->sum > l->counts + l->unknown_counts)
-        die("%" PRIu64 " counts (and %" PRIu64 " unknown), the sum is %"
-            PRId64, l->counts, l->unknown_counts, end->sum);
+        errx(1,
+             "%" PRIu64 " counts (and %" PRIu64
+             " unknown), the sum is %" PRId64,
+             l->counts, l->unknown_counts, end->sum);
     coat_client_close(l->library, on_close, end->l);
 }
 
@@ -435,7 +426,8 @@ static void on_last_audit(const struct coat_reply *r, void *user)
     struct coat_call how = call_of(l);
 
     if (r->status)
-        die("the last audit: %s %s", coat_status_text(r->status), r->detail);
+        errx(1, "the last audit: %s %s", coat_status_text(r->status),
+             r->detail);
     check_books(l, r->value, l->transfers,
                 l->transfers + l->unknown_transfers);
     for (unsigned i = 0; i < COUNTERS; i++)
@@ -485,7 +477,7 @@ static unsigned number(const char *option, const char *text, unsigned long min,
     unsigned long n = strtoul(text, &rest, 10);
 
     if (*rest || !*text || n < min || n > max)
-        die("--%s takes %lu to %lu, not '%s'", option, min, max, text);
+        errx(1, "--%s takes %lu to %lu, not '%s'", option, min, max, text);
     return (unsigned)n;
 }
 
@@ -517,7 +509,7 @@ static void begin(struct ledger *l)
 
     if (uv_loop_init(&l->loop) || uv_signal_init(&l->loop, &l->on_term) ||
         uv_timer_init(&l->loop, &l->log_timer))
-        die("cannot make an event loop");
+        errx(1, "cannot make an event loop");
     l->on_term.data = l->log_timer.data = l;
     l->running = l->concurrency;
     for (unsigned i = 0; i < l->concurrency; i++) {
@@ -532,7 +524,7 @@ static void begin(struct ledger *l)
     options.attempts_max = 100000; /* replies are lost all the time */
     l->library = coat_client_new(&l->loop, &options, error, sizeof error);
     if (!l->library)
-        die("%s", error);
+        errx(1, "%s", error);
     open_accounts(l);
 }
 
@@ -545,7 +537,7 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     l.random = uv_hrtime();
     if (l.log_path && !(l.log = fopen(l.log_path, "w")))
-        die("cannot open %s", l.log_path);
+        errx(1, "cannot open %s", l.log_path);
     begin(&l);
     uv_run(&l.loop, UV_RUN_DEFAULT);
     figures(&l, stdout);

@@ -16,10 +16,10 @@
  *
  * Uses nothing but the public library: what is proved here, a client can rely
  * on. */
+#include <err.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -65,19 +65,6 @@ struct recorder {
     uint64_t seen[KEYS_MAX]; /* a value that the key had some time */
     char value[VALUE_SIZE_MAX + 1], other[VALUE_SIZE_MAX + 1];
 };
-
-__attribute__((format(printf, 1, 2), noreturn)) static void
-die(const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    fputs("recorder: ", stderr);
-    vfprintf(stderr, format, args);
-    fputc('\n', stderr);
-    va_end(args);
-    exit(1);
-}
 
 static unsigned below(struct recorder *r, unsigned bound)
 {
@@ -161,7 +148,7 @@ static void write_down(const struct client *c, const char *outcome,
                 c->kind == GET ? "last" : "0");
     fputc('\n', r->history);
     if (ferror(r->history))
-        die("cannot write %s", r->o.history);
+        errx(1, "cannot write %s", r->o.history);
 }
 
 /* ---- asking ---- */
@@ -179,8 +166,8 @@ static void check_value(const struct client *c, const struct coat_bytes *got)
     if (c->key >= c->r->o.keys)
         return;
     if (got->size != c->r->o.value_size || !memchr(got->data, ' ', got->size))
-        die("key %u holds %zu bytes that nobody here wrote", c->key,
-            got->size);
+        errx(1, "key %u holds %zu bytes that nobody here wrote", c->key,
+             got->size);
 }
 
 static void answered(const struct coat_reply *reply, void *user)
@@ -213,8 +200,8 @@ static void answered(const struct coat_reply *reply, void *user)
         r->refused++;
         pause += PAUSE_MS;
     } else {
-        die("key %u: %s %s", c->key, coat_status_text(reply->status),
-            reply->detail);
+        errx(1, "key %u: %s %s", c->key, coat_status_text(reply->status),
+             reply->detail);
     }
     if (r->stopping)
         one_less(r);
@@ -301,7 +288,7 @@ static void ask(struct client *c)
     c->called = uv_hrtime();
     rv = submit(c, COAT_STR(name), &how);
     if (rv)
-        die("cannot ask: %s", coat_status_text(rv));
+        errx(1, "cannot ask: %s", coat_status_text(rv));
 }
 
 /* ---- main ---- */
@@ -313,7 +300,7 @@ static unsigned number(const char *option, const char *text, unsigned long min,
     unsigned long n = strtoul(text, &end, 10);
 
     if (*end || !*text || n < min || n > max)
-        die("--%s takes %lu to %lu, not '%s'", option, min, max, text);
+        errx(1, "--%s takes %lu to %lu, not '%s'", option, min, max, text);
     return (unsigned)n;
 }
 
@@ -347,14 +334,14 @@ static void parse(struct options *o, int argc, char **argv)
         }
     }
     if (!o->history)
-        die("--history FILE is needed");
+        errx(1, "--history FILE is needed");
 }
 
 static void begin(struct recorder *r)
 {
     r->clients = calloc(r->o.concurrency, sizeof *r->clients);
     if (!r->clients)
-        die("out of memory");
+        errx(1, "out of memory");
     r->running = r->o.concurrency;
     for (unsigned i = 0; i < r->o.concurrency; i++) {
         struct client *c = &r->clients[i];
@@ -377,21 +364,21 @@ int main(int argc, char **argv)
     r.random = uv_hrtime();
     r.history = fopen(r.o.history, "w");
     if (!r.history)
-        die("cannot open %s", r.o.history);
+        errx(1, "cannot open %s", r.o.history);
     fputs("places version\n", r.history);
     if (uv_loop_init(&r.loop) || uv_signal_init(&r.loop, &r.on_term))
-        die("cannot make an event loop");
+        errx(1, "cannot make an event loop");
     r.on_term.data = &r;
     uv_signal_start(&r.on_term, stop, SIGTERM);
     options.endpoints = r.o.endpoint;
     options.at_most_once = r.o.at_most_once;
     r.library = coat_client_new(&r.loop, &options, error, sizeof error);
     if (!r.library)
-        die("%s", error);
+        errx(1, "%s", error);
     begin(&r);
     uv_run(&r.loop, UV_RUN_DEFAULT);
     if (fclose(r.history))
-        die("cannot write %s", r.o.history);
+        errx(1, "cannot write %s", r.o.history);
     printf("recorded %" PRIu64 " requests, %" PRIu64 " of unknown outcome, %"
            PRIu64 " refused\n", r.done, r.unknown, r.refused);
     return 0;

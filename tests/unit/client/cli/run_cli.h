@@ -123,6 +123,17 @@ static inline struct run *run_cli_input(const char *input, size_t input_size,
         free(run_);                                                            \
     } while (0)
 
+/* Run against `e`, the file's endpoints; exit code and output have to be
+ * these. */
+#define EXPECT(want, output, ...)                                              \
+    do {                                                                       \
+        struct run *run_ = RUN("-e", e, __VA_ARGS__);                          \
+        if (run_->code != (want))                                              \
+            fail_msg("exit %d: %s", run_->code, run_->err);                    \
+        assert_string_equal(run_->out, output);                                \
+        free(run_);                                                            \
+    } while (0)
+
 static inline void assert_has(const char *text, const char *part)
 {
     if (!strstr(text, part))

@@ -11,15 +11,6 @@
 
 static const char *e; /* the endpoints */
 
-#define EXPECT(code_, out_, ...)                                               \
-    do {                                                                       \
-        struct run *r_ = RUN("-e", e, __VA_ARGS__);                            \
-        if (r_->code != (code_))                                               \
-            fail_msg("exit %d: %s", r_->code, r_->err);                        \
-        assert_string_equal(r_->out, out_);                                    \
-        free(r_);                                                              \
-    } while (0)
-
 static void keyspaces_come_and_go(void **state)
 {
     struct nodes *t = nodes_start(3);

@@ -12,19 +12,22 @@
 
 static const char *e; /* the endpoints */
 
-/* Where a watch with these options would go on from now; freed by the caller.
- * A library's cursor is good for the command. */
-static char *cursor_now(const struct coat_watch_options *o)
+/* Where a watch of this key or prefix, or of all keys, would go on from now;
+ * freed by the caller. A library's cursor is good for the command. */
+static char *cursor_now(const char *key, const char *prefix)
 {
     struct coat_options options = COAT_OPTIONS;
+    struct coat_watch_options o = COAT_WATCH_OPTIONS;
     char error[COAT_ERROR_MAX], *cursor;
     struct coat_session *s;
     struct coat_watch *w;
 
     options.endpoints = e;
+    o.key = key ? COAT_STR(key) : COAT_BYTES(NULL, 0);
+    o.prefix = prefix ? COAT_STR(prefix) : COAT_BYTES(NULL, 0);
     s = coat_connect(&options, error, sizeof error);
     assert_non_null(s);
-    assert_int_equal(coat_watch_open(s, o, &w), COAT_OK);
+    assert_int_equal(coat_watch_open(s, &o, &w), COAT_OK);
     cursor = coat_watch_cursor(w);
     coat_watch_close(w);
     coat_disconnect(s);
@@ -34,14 +37,12 @@ static char *cursor_now(const struct coat_watch_options *o)
 static void each_change_is_a_line(void **state)
 {
     struct nodes *t = nodes_start(3);
-    struct coat_watch_options o = COAT_WATCH_OPTIONS;
     char *cursor;
     struct run *r;
 
     (void)state;
     e = t->f.endpoints;
-    o.key = COAT_STR("k");
-    cursor = cursor_now(&o);
+    cursor = cursor_now("k", NULL);
     RUN_CODE(0, "-e", e, "set", "k", "a\tb");
     RUN_CODE(0, "-e", e, "set", "other", "1");
     RUN_CODE(0, "-e", e, "del", "k");
@@ -66,14 +67,12 @@ static void each_change_is_a_line(void **state)
 static void a_version_says_behind_what_to_begin(void **state)
 {
     struct nodes *t = nodes_start(3);
-    struct coat_watch_options o = COAT_WATCH_OPTIONS;
     char *cursor, version[24];
     struct run *r;
 
     (void)state;
     e = t->f.endpoints;
-    o.key = COAT_STR("k");
-    cursor = cursor_now(&o);
+    cursor = cursor_now("k", NULL);
     RUN_CODE(0, "-e", e, "set", "k", "1");
     RUN_CODE(0, "-e", e, "set", "k", "2");
     RUN_CODE(0, "-e", e, "del", "k");
@@ -98,14 +97,12 @@ static void a_version_says_behind_what_to_begin(void **state)
 static void a_cursor_goes_on_where_a_watch_ended(void **state)
 {
     struct nodes *t = nodes_start(3);
-    struct coat_watch_options o = COAT_WATCH_OPTIONS;
     char *first, second[512];
     struct run *r;
 
     (void)state;
     e = t->f.endpoints;
-    o.prefix = COAT_STR("u");
-    first = cursor_now(&o);
+    first = cursor_now(NULL, "u");
     RUN_CODE(0, "-e", e, "mset", "u{1}a", "1", "u{1}b", "2", "u{1}c", "3");
     r = RUN("-e", e, "watch", "u*", "--count", "1", "--cursor", first);
     assert_int_equal(r->code, 0);
@@ -136,7 +133,7 @@ static void an_interrupt_ends_it_with_a_cursor(void **state)
 
     (void)state;
     e = t->f.endpoints;
-    cursor = cursor_now(NULL);
+    cursor = cursor_now(NULL, NULL);
     RUN_CODE(0, "-e", e, "set", "k", "v");
     assert_int_equal(pipe(out), 0);
     child = fork();
@@ -171,7 +168,6 @@ static void of_patterns_only_a_prefix_can_be_watched(void **state)
     static const char *const patterns[] = {"a?b", "*a", "a*b*", "a[bc]",
                                            "a**"};
     struct nodes *t = nodes_start(3);
-    struct coat_watch_options o = COAT_WATCH_OPTIONS;
     char *cursor;
     struct run *r;
 
@@ -183,20 +179,15 @@ static void of_patterns_only_a_prefix_can_be_watched(void **state)
         assert_has(r->err, patterns[i]);
         free(r);
     }
-    o.key = COAT_STR("a*[b");
-    cursor = cursor_now(&o);
+    cursor = cursor_now("a*[b", NULL);
     RUN_CODE(0, "-e", e, "set", "a*[b", "v");
     RUN_CODE(0, "-e", e, "watch", "a\\*\\[b", "-n", "1", "--cursor", cursor);
     free(cursor);
-    o = (struct coat_watch_options)COAT_WATCH_OPTIONS;
-    o.prefix = COAT_STR("a*");
-    cursor = cursor_now(&o);
+    cursor = cursor_now(NULL, "a*");
     RUN_CODE(0, "-e", e, "set", "a*[b", "w");
     RUN_CODE(0, "-e", e, "watch", "a\\**", "-n", "1", "--cursor", cursor);
     free(cursor);
-    o = (struct coat_watch_options)COAT_WATCH_OPTIONS;
-    o.key = COAT_STR("c:\\d"); /* no pattern: no escape */
-    cursor = cursor_now(&o);
+    cursor = cursor_now("c:\\d", NULL); /* no pattern: no escape */
     RUN_CODE(0, "-e", e, "set", "c:\\d", "v");
     RUN_CODE(0, "-e", e, "watch", "c:\\d", "-n", "1", "--cursor", cursor);
     free(cursor);

@@ -11,16 +11,6 @@
 
 static const char *e; /* the endpoints */
 
-/* Run with these arguments; exit code and output have to be these. */
-#define EXPECT(code_, out_, ...)                                               \
-    do {                                                                       \
-        struct run *r_ = RUN("-e", e, __VA_ARGS__);                            \
-        if (r_->code != (code_))                                               \
-            fail_msg("exit %d: %s", r_->code, r_->err);                        \
-        assert_string_equal(r_->out, out_);                                    \
-        free(r_);                                                              \
-    } while (0)
-
 /* Broken: a person would have to read JSON on one line; or a pipe would get
  * other bytes than the value's. */
 static void json_is_indented_for_people_only(void **state)
