@@ -16,6 +16,7 @@
 #include <sys/queue.h>
 #include <sys/resource.h>
 
+#include "node/front/room.h"
 #include "node/front/translate.h"
 #include "proto/base/log.h"
 #include "proto/codec.h"
@@ -26,13 +27,9 @@ enum {
     CONN_WATCHES_MAX = 4096,
     DEADLINE_DEFAULT_MS = 10000,
     DEADLINE_MAX_MS = 300000,
-    HOLD_BYTES = 4 << 20,        /* wait to be sent to one client: no reads */
-    READING_MAX = 16,            /* on workers, for one client */
-    PENDING_MANY = 128 << 20,    /* for all: only who has taken everything */
-    PENDING_ALL_MAX = 256 << 20, /* nobody */
-    STUCK_TICKS = 300,           /* of 100 ms: took nothing for so long */
-    STUCK_LOOK_TICKS = 10,
-    VALUE_SMALL = 64, /* has room wherever its reply has */
+    HOLD_BYTES = 4 << 20, /* wait to be sent to one client: no reads */
+    READING_MAX = 16,     /* on workers, for one client */
+    VALUE_SMALL = 64,     /* has room wherever its reply has */
 };
 
 /* An EFFECT_READ whose client has no room for the value. */
@@ -54,10 +51,8 @@ struct client {
     TAILQ_ENTRY(client) in_holding; /* while `held` is not empty */
     unsigned reading;    /* on workers */
     size_t usual;        /* size of values it was sent lately */
-    uint64_t sent;       /* conn_sent() when it moved last ... */
-    unsigned moved;      /* ... and the tick of that */
+    struct room_taking taking;
 };
-
 
 struct native {
     struct loop *l;
@@ -269,8 +264,7 @@ static void on_accept(struct listener *l, struct stream *stream, void *user)
 
     (void)l;
     c->conn = conn_new(d->l->conns, stream, &callbacks, c);
-    c->sent = 0;
-    c->moved = d->l->ticks;
+    c->taking = (struct room_taking){.moved = d->l->ticks};
 }
 
 bool native_listen(struct loop *l, char *error)
@@ -348,7 +342,7 @@ static struct buf *begin_reply(struct client *c, uint64_t id, uint16_t type,
     struct frame_header h = {.id = id, .kind = FRAME_REPLY, .type = type};
 
     if (conn_pending(c->conn) > HOLD_BYTES && priority == CONN_NORMAL &&
-        conn_set_pending(c->native->l->conns) > PENDING_ALL_MAX)
+        conn_set_pending(c->native->l->conns) > ROOM_ALL_MAX)
         return NULL;
     return conn_begin(c->conn, &h, priority);
 }
@@ -441,7 +435,7 @@ static bool has_room(const struct client *c)
     size_t all = conn_set_pending(c->native->l->conns);
     size_t pending = conn_pending(c->conn);
 
-    if (all > PENDING_ALL_MAX || (all > PENDING_MANY && pending))
+    if (room_is_short(all, pending))
         return false;
     return c->reading < READING_MAX &&
            pending + c->reading * c->usual < HOLD_BYTES;
@@ -513,19 +507,15 @@ void native_tick(struct loop *l)
 {
     struct native *d = l->native;
 
-    if (l->ticks % STUCK_LOOK_TICKS)
+    if (l->ticks % ROOM_LOOK_TICKS)
         return;
     for (uint32_t i = 0; i < d->count; i++) {
         struct client *c = d->v[i];
         if (!c->conn || conn_closing(c->conn))
             continue;
-        if (!conn_pending(c->conn) || conn_sent(c->conn) != c->sent) {
-            c->sent = conn_sent(c->conn);
-            c->moved = l->ticks;
-        } else if (l->ticks - c->moved > STUCK_TICKS &&
-                   conn_set_pending(l->conns) > PENDING_MANY) {
+        if (room_is_stuck(&c->taking, l->ticks, conn_sent(c->conn),
+                          conn_pending(c->conn), conn_set_pending(l->conns)))
             cut_off(c);
-        }
     }
 }
 

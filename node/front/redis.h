@@ -30,6 +30,7 @@
 #include <sys/queue.h>
 
 #include "node/front/redis_keys.h"
+#include "node/front/room.h"
 #include "node/shell/node.h"
 #include "proto/base/rng.h"
 #include "proto/identity.h"
@@ -167,8 +168,7 @@ struct redis_client {
     unsigned fetching;      /* reads on workers */
     STAILQ_HEAD(, redis_held) held; /* reads there is no room for now */
     TAILQ_ENTRY(redis_client) in_holding; /* while `held` is not empty */
-    uint64_t sent;          /* conn_sent() when it moved last ... */
-    unsigned moved;         /* ... and the tick of that */
+    struct room_taking taking;
     uint16_t reading[64];   /* reads under way, by bucket */
     bool alone;             /* one under way wants to be alone */
     unsigned retrying;

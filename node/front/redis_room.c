@@ -14,12 +14,8 @@
 
 enum {
     USUAL_FIRST = 128 << 10,
-    FETCHING_MAX = 16,           /* on workers, for one client */
-    TAKEN_MAX = 32 << 20,        /* waits for one client, with what comes */
-    PENDING_MANY = 128 << 20,    /* for all: only who has taken everything */
-    PENDING_ALL_MAX = 256 << 20, /* nobody */
-    STUCK_TICKS = 300,           /* of 100 ms: took nothing for so long */
-    STUCK_LOOK_TICKS = 10,
+    FETCHING_MAX = 16,    /* on workers, for one client */
+    TAKEN_MAX = 32 << 20, /* waits for one client, with what comes */
 };
 
 void redis_room_init(struct redis_client *c)
@@ -27,8 +23,7 @@ void redis_room_init(struct redis_client *c)
     STAILQ_INIT(&c->held);
     c->usual = USUAL_FIRST;
     c->fetching = 0;
-    c->sent = 0;
-    c->moved = c->door->l->ticks;
+    c->taking = (struct room_taking){.moved = c->door->l->ticks};
 }
 
 static size_t waiting(const struct redis_client *c)
@@ -56,11 +51,11 @@ static bool has_room(const struct redis_client *c, const struct redis_cmd *cmd)
     size_t pending = conn_pending(c->conn);
     size_t all = conn_set_pending(d->l->conns);
 
-    if (all > PENDING_ALL_MAX || (all > PENDING_MANY && pending))
+    if (room_is_short(all, pending))
         return false;
     if (cmd && TAILQ_FIRST(&c->cmds) == cmd)
         return pending < REDIS_HOLD_BYTES;
-    return d->early < PENDING_MANY && c->fetching < FETCHING_MAX &&
+    return d->early < ROOM_MANY && c->fetching < FETCHING_MAX &&
            waiting(c) + c->fetching * c->usual < REDIS_HOLD_BYTES;
 }
 
@@ -152,18 +147,14 @@ void redis_tick(struct loop *l)
 {
     struct redis *d = l->redis;
 
-    if (l->ticks % STUCK_LOOK_TICKS)
+    if (l->ticks % ROOM_LOOK_TICKS)
         return;
     for (uint32_t i = 0; i < d->n_clients; i++) {
         struct redis_client *c = d->clients[i];
         if (!c->conn || conn_closing(c->conn))
             continue;
-        if (!conn_pending(c->conn) || conn_sent(c->conn) != c->sent) {
-            c->sent = conn_sent(c->conn);
-            c->moved = l->ticks;
-        } else if (l->ticks - c->moved > STUCK_TICKS &&
-                   conn_set_pending(l->conns) > PENDING_MANY) {
+        if (room_is_stuck(&c->taking, l->ticks, conn_sent(c->conn),
+                          conn_pending(c->conn), conn_set_pending(l->conns)))
             redis_cut_off(c);
-        }
     }
 }
