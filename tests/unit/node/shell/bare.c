@@ -35,6 +35,35 @@ void bare_release(struct bare *b)
     free(b->n.loops);
 }
 
+struct bare *bare_setup(void **state)
+{
+    struct bare *b = xcalloc(1, sizeof *b);
+
+    scratch_setup(state);
+    bare_init(b, *state);
+    free(*state);
+    *state = b;
+    return b;
+}
+
+int bare_log_setup(void **state)
+{
+    bare_must_open_log(bare_setup(state));
+    return 0;
+}
+
+int bare_teardown(void **state)
+{
+    struct bare *b = *state;
+    char root[SCRATCH_PATH];
+
+    snprintf(root, sizeof root, "%s", b->n.dir.path);
+    bare_release(b);
+    scratch_remove(root);
+    free(b);
+    return 0;
+}
+
 static void each(void *arg, const struct wal_recovered *found, unsigned i)
 {
     struct bare *b = arg;
@@ -97,6 +126,23 @@ void bare_append(struct bare *b, uint32_t group, const char *text)
 void bare_settle(struct bare *b)
 {
     assert_int_equal(disk_settle(&b->n, false), STATUS_OK);
+}
+
+void bare_must_read(struct bare *b, uint32_t group, uint64_t index,
+                    const char *text)
+{
+    struct wal_entry out[WAL_SPAN_ENTRIES];
+    struct wal_span span;
+    uint8_t *bytes;
+
+    assert_int_equal(wal_find(b->n.journal.wal, group, index, 1 << 20, &span),
+                     STATUS_OK);
+    bytes = xmalloc(span.bytes);
+    assert_true(logread_bytes(b->wal, &span, bytes));
+    assert_int_equal(wal_span_decode(&span, slice_of(bytes, span.bytes), out),
+                     STATUS_OK);
+    assert_true(slice_equal(out[0].data, slice_str(text)));
+    free(bytes);
 }
 
 const char *bare_segment(const struct bare *b, uint64_t segment)

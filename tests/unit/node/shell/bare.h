@@ -29,6 +29,12 @@ void bare_init(struct bare *b, const char *dir);
 /* Close everything. What is not settled is lost. */
 void bare_release(struct bare *b);
 
+/* For cmocka: one in a folder of its own, into *state; with its log open; and
+ * both gone. */
+struct bare *bare_setup(void **state);
+int bare_log_setup(void **state);
+int bare_teardown(void **state);
+
 /* walfiles_open(), filling groups, lost_unnamed and error. */
 enum status bare_open_log(struct bare *b);
 /* The same, which must work. */
@@ -44,6 +50,10 @@ void bare_reset(struct bare *b, uint32_t group, uint64_t index);
 void bare_append(struct bare *b, uint32_t group, const char *text);
 /* Make everything durable. */
 void bare_settle(struct bare *b);
+
+/* Entry `index` has this text, read from disk like for a slow follower. */
+void bare_must_read(struct bare *b, uint32_t group, uint64_t index,
+                    const char *text);
 
 /* DATA/wal/<segment>.seg */
 const char *bare_segment(const struct bare *b, uint64_t segment);

@@ -9,49 +9,6 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-static int setup(void **state)
-{
-    struct bare *b;
-
-    scratch_setup(state);
-    b = xcalloc(1, sizeof *b);
-    bare_init(b, *state);
-    free(*state);
-    *state = b;
-    bare_must_open_log(b);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct bare *b = *state;
-    char root[SCRATCH_PATH];
-
-    snprintf(root, sizeof root, "%s", b->n.dir.path);
-    bare_release(b);
-    scratch_remove(root);
-    free(b);
-    return 0;
-}
-
-/* The text of entry `index`, read from disk like for a slow follower. */
-static void must_read(struct bare *b, uint32_t group, uint64_t index,
-                      const char *text)
-{
-    struct wal_entry out[WAL_SPAN_ENTRIES];
-    struct wal_span span;
-    uint8_t *bytes;
-
-    assert_int_equal(wal_find(b->n.journal.wal, group, index, 1 << 20, &span),
-                     STATUS_OK);
-    bytes = xmalloc(span.bytes);
-    assert_true(logread_bytes(b->wal, &span, bytes));
-    assert_int_equal(wal_span_decode(&span, slice_of(bytes, span.bytes), out),
-                     STATUS_OK);
-    assert_true(slice_equal(out[0].data, slice_str(text)));
-    free(bytes);
-}
-
 /* Would break: settled is not durable: the steps of cluster init and a stop
  * depend on it. */
 static void settled_records_are_on_disk_and_readable(void **state)
@@ -71,8 +28,8 @@ static void settled_records_are_on_disk_and_readable(void **state)
     assert_true(wal_durable(b->n.journal.wal) < ticket);
     bare_settle(b);
     assert_true(wal_durable(b->n.journal.wal) >= ticket);
-    must_read(b, 1, 2, "first");
-    must_read(b, 1, 3, "second");
+    bare_must_read(b, 1, 2, "first");
+    bare_must_read(b, 1, 3, "second");
     bare_settle(b); /* nothing to do is no reason to wait */
 }
 
@@ -137,7 +94,8 @@ static void failed_log_write_ends_the_daemon_without_an_answer(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name)                                                                \
+    cmocka_unit_test_setup_teardown(name, bare_log_setup, bare_teardown)
         T(settled_records_are_on_disk_and_readable),
         T(there_is_time_for_a_segment_while_the_reserve_is_whole),
         cmocka_unit_test(failed_log_write_ends_the_daemon_without_an_answer),

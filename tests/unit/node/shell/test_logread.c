@@ -6,49 +6,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-static int setup(void **state)
-{
-    struct bare *b;
-
-    scratch_setup(state);
-    b = xcalloc(1, sizeof *b);
-    bare_init(b, *state);
-    free(*state);
-    *state = b;
-    bare_must_open_log(b);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct bare *b = *state;
-    char root[SCRATCH_PATH];
-
-    snprintf(root, sizeof root, "%s", b->n.dir.path);
-    bare_release(b);
-    scratch_remove(root);
-    free(b);
-    return 0;
-}
-
-/* The text of entry `index`, read from disk like for a slow follower. */
-static void must_read(struct bare *b, uint32_t group, uint64_t index,
-                      const char *text)
-{
-    struct wal_entry out[WAL_SPAN_ENTRIES];
-    struct wal_span span;
-    uint8_t *bytes;
-
-    assert_int_equal(wal_find(b->n.journal.wal, group, index, 1 << 20, &span),
-                     STATUS_OK);
-    bytes = xmalloc(span.bytes);
-    assert_true(logread_bytes(b->wal, &span, bytes));
-    assert_int_equal(wal_span_decode(&span, slice_of(bytes, span.bytes), out),
-                     STATUS_OK);
-    assert_true(slice_equal(out[0].data, slice_str(text)));
-    free(bytes);
-}
-
 /* Would break: entries that lie in several segments. */
 static void records_over_many_segments_are_read_back(void **state)
 {
@@ -66,7 +23,7 @@ static void records_over_many_segments_are_read_back(void **state)
                 COUNT * BIG / BARE_SEGMENT_BYTES);
     for (unsigned i = 0; i < COUNT; i++) {
         memset(text, 'a' + (int)i % 26, BIG);
-        must_read(b, 1, 2 + i, text);
+        bare_must_read(b, 1, 2 + i, text);
     }
     free(text);
 }
@@ -186,7 +143,8 @@ static void what_moved_meanwhile_is_told(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name)                                                                \
+    cmocka_unit_test_setup_teardown(name, bare_log_setup, bare_teardown)
         T(records_over_many_segments_are_read_back),
         T(span_of_a_missing_or_short_file_is_refused),
         T(spans_are_read_on_a_worker),

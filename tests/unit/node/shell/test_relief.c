@@ -14,35 +14,25 @@ static int setup(void **state)
                             .cluster = {1}};
     struct store_env_options env = {.cache_bytes = 1 << 20};
     struct cluster_map *map;
-    struct bare *b;
+    struct bare *b = bare_setup(state);
 
-    scratch_setup(state);
-    b = xcalloc(1, sizeof *b);
-    bare_init(b, *state);
-    free(*state);
     assert_int_equal(map_initial(&plan, &map, NULL), STATUS_OK);
     assert_int_equal(datadir_save_map(&b->n.dir, map), STATUS_OK);
     map_free(map);
     b->n.env = store_env_new(&env);
     b->n.loops[0].stores = stores_new(&b->n.loops[0]);
     bare_must_open_log(b);
-    *state = b;
     return 0;
 }
 
 static int teardown(void **state)
 {
     struct bare *b = *state;
-    char root[SCRATCH_PATH];
 
-    snprintf(root, sizeof root, "%s", b->n.dir.path);
     relief_stop(&b->n);
     stores_close(&b->n.loops[0]);
     store_env_free(b->n.env);
-    bare_release(b);
-    scratch_remove(root);
-    free(b);
-    return 0;
+    return bare_teardown(state);
 }
 
 /* Fill several segments with one group's entries. */

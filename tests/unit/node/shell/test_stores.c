@@ -11,31 +11,21 @@ static const uint8_t install[WAL_INSTALL_ID_BYTES] = {7, 7, 7};
 static int setup(void **state)
 {
     struct store_env_options o = {.cache_bytes = 1 << 20};
-    struct bare *b;
+    struct bare *b = bare_setup(state);
 
-    scratch_setup(state);
-    b = xcalloc(1, sizeof *b);
-    bare_init(b, *state);
-    free(*state);
     b->n.env = store_env_new(&o);
     b->n.loops[0].stores = stores_new(&b->n.loops[0]);
-    *state = b;
     return 0;
 }
 
 static int teardown(void **state)
 {
     struct bare *b = *state;
-    char root[SCRATCH_PATH];
 
-    snprintf(root, sizeof root, "%s", b->n.dir.path);
     if (b->n.loops[0].stores)
         stores_close(&b->n.loops[0]);
     store_env_free(b->n.env);
-    bare_release(b);
-    scratch_remove(root);
-    free(b);
-    return 0;
+    return bare_teardown(state);
 }
 
 static void create(struct bare *b, uint32_t group, const char *value)
