@@ -2,7 +2,6 @@
 #include "tests/sim/attempt.h"
 
 #include <assert.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -83,17 +82,15 @@ static void limit(unsigned seconds)
     setitimer(ITIMER_PROF, &t, NULL);
 }
 
-static void child(const struct course *x, const struct attempt_options *o)
+static void child(const struct course *x, const struct attempt_options *o,
+                  FILE *said)
 {
     struct course mine = *x;
 
     mine.o.verbose = o->verbose;
     log_set(o->verbose ? print_line : no_line, LOG_LEVEL_INFO);
-    if (o->quiet) {
-        int null = open("/dev/null", O_WRONLY);
-        if (null >= 0)
-            dup2(null, STDERR_FILENO);
-    }
+    if (said)
+        dup2(fileno(said), STDERR_FILENO);
     limit(o->seconds ? o->seconds : SECONDS);
     sim_on_fail(on_fail);
     course_run(&trial, &mine);
@@ -128,8 +125,10 @@ struct attempt_running attempt_start(const struct course *x,
     int fd[2];
 
     fflush(NULL);
-    if (pipe(fd)) {
-        perror("pipe");
+    if (o->quiet)
+        r.said = tmpfile();
+    if (pipe(fd) || (o->quiet && !r.said)) {
+        perror("sim: pipe and file");
         exit(2);
     }
     r.pid = fork();
@@ -140,30 +139,47 @@ struct attempt_running attempt_start(const struct course *x,
     if (r.pid == 0) {
         close(fd[0]);
         result_fd = fd[1];
-        child(x, o);
+        child(x, o, r.said);
     }
     close(fd[1]);
     r.fd = fd[0];
     return r;
 }
 
+/* The last line of what a child has said: of an assertion, of the C library
+ * about damaged memory. Closes it. */
+static void last_words(FILE *said, char *line, int size)
+{
+    *line = 0;
+    if (!said)
+        return;
+    rewind(said);
+    while (fgets(line, size, said))
+        ;
+    line[strcspn(line, "\n")] = 0;
+    fclose(said);
+}
+
 struct attempt attempt_end(const struct attempt_running *r)
 {
     struct attempt a = {0};
+    char words[400];
     int status = 0;
 
     if (!receive(r->fd, &a))
         a = (struct attempt){.failed = true};
     close(r->fd);
     waitpid(r->pid, &status, 0);
+    last_words(r->said, words, sizeof words);
     if (a.text[0])
         return a;
     if (WIFSIGNALED(status)) {
         a.failed = true;
-        snprintf(a.text, sizeof a.text, "seed %llu: %s",
+        snprintf(a.text, sizeof a.text, "seed %llu: %s%s%s",
                  (unsigned long long)r->seed,
                  WTERMSIG(status) == SIGPROF ? "does not end"
-                                             : strsignal(WTERMSIG(status)));
+                                             : strsignal(WTERMSIG(status)),
+                 *words ? ": " : "", words);
     } else if (WEXITSTATUS(status)) {
         a.failed = true;
         snprintf(a.text, sizeof a.text, "seed %llu: %s%d",
@@ -181,6 +197,8 @@ void attempt_drop(const struct attempt_running *r)
     kill(r->pid, SIGKILL);
     close(r->fd);
     waitpid(r->pid, NULL, 0);
+    if (r->said)
+        fclose(r->said);
 }
 
 unsigned attempt_first(const struct attempt_running *const *v, unsigned n)

@@ -3,6 +3,7 @@
 #ifndef TESTS_SIM_ATTEMPT_H
 #define TESTS_SIM_ATTEMPT_H
 
+#include <stdio.h>
 #include <sys/types.h>
 
 #include "tests/sim/course.h"
@@ -31,6 +32,7 @@ struct attempt_options {
 struct attempt_running {
     pid_t pid;
     int fd;
+    FILE *said;          /* the child's own output, if it is quiet */
     uint64_t seed;
 };
 

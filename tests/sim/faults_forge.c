@@ -24,24 +24,30 @@ static uint32_t node_of(const struct forgery *f)
     return map_replica_find(g, f->from)->node;
 }
 
-/* Takes `m`. */
-static void deliver(const struct forgery *f, struct message *m)
+/* Takes `m`. False: that node has never been connected, nobody listens. */
+static bool deliver(const struct forgery *f, struct message *m)
 {
     struct sim_loop *l = loop_of(f->n, f->r->group);
     struct buf items = {0};
     struct event e = {.type = EVENT_PEER_FRAME};
     size_t begun = item_begin(&items, ITEM_RAFT);
+    bool known = false;
 
     message_encode(m, &items);
     item_end(&items, begun);
     e.frame.node = node_of(f);
     e.frame.items = buf_slice(&items);
-    for (unsigned i = 0; i < l->shard->n_peers; i++)
-        if (l->shard->peers[i].node == e.frame.node)
-            e.frame.shard = l->shard->peers[i].shard;
-    loop_step(f->h->c, l, &e);
+    for (unsigned i = 0; i < l->shard->n_peers; i++) {
+        if (l->shard->peers[i].node != e.frame.node)
+            continue;
+        e.frame.shard = l->shard->peers[i].shard;
+        known = true;
+    }
+    if (known)
+        loop_step(f->h->c, l, &e);
     buf_release(&items);
     message_free(m);
+    return known;
 }
 
 /* An AppendEntries that fits behind its log. */
@@ -62,16 +68,25 @@ static struct message *append(const struct forgery *f, unsigned n_entries)
     return m;
 }
 
-/* L7: somebody else claims to lead its own term. */
+/* L7: somebody else claims to lead its own term. It has to stop at once:
+ * libraft would take the message, and damage its own memory. */
 static void second_leader(struct forgery *f)
 {
     const struct members *m = group_members(f->r->raft);
+    uint32_t group = f->r->group;
+    const struct replica *r;
 
     f->from = m->v[draw(f->h, m->n - 1)].replica;
     if (f->from == f->r->id)
         return;
-    cluster_replica(f->n, f->r->group)->accused = true;
-    deliver(f, append(f, (unsigned)draw(f->h, 1)));
+    cluster_replica(f->n, group)->accused = true;
+    if (!deliver(f, append(f, (unsigned)draw(f->h, 1))))
+        return;
+    r = f->n->up ? shard_find(loop_of(f->n, group)->shard, group) : NULL;
+    if (r && r->mode == REPLICA_SERVING)
+        cluster_fail(f->h->c, "node %u group %u: goes on with a second leader "
+                     "in its term",
+                     f->n->id, group);
 }
 
 /* L8: terms that decrease, or none. */
