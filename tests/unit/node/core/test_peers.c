@@ -42,6 +42,61 @@ static void a_lost_connection_answers_what_was_passed_on(void **state)
     trial_release(&t);
 }
 
+/* The last set that was passed on, and whether it was answered. */
+static uint64_t passed_on;
+static unsigned answered;
+
+static void watch_items(void *arg UNUSED, struct sim_node *n UNUSED,
+                        struct slice items)
+{
+    struct reader in = reader_of(items);
+    enum item_type type;
+    struct slice body;
+    struct forward f;
+    struct reply reply;
+    uint32_t refused;
+    uint64_t id;
+
+    while (item_next(&in, &type, &body)) {
+        if (type == ITEM_FORWARD && forward_decode(body, &f) &&
+            f.operation.op == OP_SET)
+            passed_on = f.id;
+        else if (type == ITEM_FORWARD_REPLY &&
+                 forward_reply_decode(body, &id, &refused, &reply))
+            answered += id == passed_on;
+    }
+}
+
+/* Its next life may ask something else under that number. */
+static void an_answer_does_not_go_to_a_nodes_next_life(void **state)
+{
+    struct cluster_options o = trial_three();
+    struct sim_node *leader, *other;
+
+    (void)state;
+    leader = settled_leader(&o);
+    other = trial_other(&t, leader);
+    t.clients.deadline_ms = 60000;
+    t.c.judge.sent = watch_items;
+    passed_on = answered = 0;
+    trial_ask(&t, other, OP_SET, 0);
+    trial_run(&t, 100);
+    assert_true(passed_on);
+    assert_int_equal(answered, 1);
+    leader->slow_disk_until = t.c.now + 400; /* it is decided only then */
+    trial_ask(&t, other, OP_SET, 0);
+    trial_run(&t, 20);
+    start_crash(&t.c, other);
+    start_node(&t.c, other);
+    trial_run(&t, 1000);
+    assert_ptr_equal(trial_elect(&t, 1), leader);
+    assert_int_equal(proposals_in_flight(&trial_replica(leader, 1)->proposals),
+                     0);
+    assert_int_equal(answered, 1);
+    trial_judge(&t);
+    trial_release(&t);
+}
+
 /* A lost control connection must not hang reads: their round is asked anew. */
 static void reads_survive_a_lost_control_connection(void **state)
 {
@@ -242,6 +297,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_lost_connection_answers_what_was_passed_on),
+        cmocka_unit_test(an_answer_does_not_go_to_a_nodes_next_life),
         cmocka_unit_test(reads_survive_a_lost_control_connection),
         cmocka_unit_test(damaged_frames_do_no_harm),
         cmocka_unit_test(a_malformed_item_ends_the_connections),
