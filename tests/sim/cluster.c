@@ -254,7 +254,7 @@ void cluster_heal(struct cluster *c)
     network_hurry(c);
     for (unsigned i = 0; i < c->o.nodes; i++) {
         struct sim_node *n = &c->nodes[i];
-        n->nearly_full = false;
+        n->nearly_full = n->deaf = false;
         n->disk.full = n->disk.sync_fails = false;
         if (n->stopping)
             start_leave(c, n);

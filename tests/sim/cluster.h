@@ -129,6 +129,7 @@ struct sim_node {
     uint64_t slow_disk_until; /* writes end only then */
     uint64_t lost_until;      /* its doors have a wrong map until then */
     bool nearly_full;
+    bool deaf;               /* what comes to it comes ever later */
     int64_t wall_skew_ms, wall_skew_max;
     int64_t drift_ppm;        /* of its clocks, monotonic and wall */
     uint64_t clock_world_ms, clock_own_ms; /* since when; what it was then */

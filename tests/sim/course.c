@@ -66,6 +66,8 @@ struct course course_of(uint64_t seed)
     for (unsigned i = 0; i < ROW_tenants; i++)
         x.askers[i] = (unsigned)rng_below(&rng, ASKERS_OF_ROW_MAX + 1);
     o->recent_bytes = rng_below(&rng, 2) ? 0 : 200 << 10;
+    if (o->nodes > 1)
+        x.finale_ms = 3000 + (unsigned)rng_below(&rng, 6000);
     draw_more(&x, seed);
     return x;
 }
@@ -262,6 +264,15 @@ static void read_everything(struct trial *t)
         cluster_fail(&t->c, "%u keys cannot be read in calm weather", left);
 }
 
+/* Everybody asks, and what was planned goes wrong; then all is well again. */
+static void storm(struct trial *t, unsigned ms)
+{
+    clients_run(&t->clients);
+    rows_run(&t->rows);
+    trial_run(t, ms);
+    calm(t);
+}
+
 void course_run(struct trial *t, const struct course *x)
 {
     t->faults.skip = x->skip;
@@ -276,11 +287,12 @@ void course_run(struct trial *t, const struct course *x)
     rows_init(&t->rows, &t->c, &t->clients, x->askers, x->asker_pause_max);
     trial_run(t, FIRST_MS);
     for (unsigned round = 0; round < x->rounds; round++) {
-        clients_run(&t->clients);
-        rows_run(&t->rows);
         faults_plan(&t->faults, x->storm_ms, x->every_ms);
-        trial_run(t, x->storm_ms);
-        calm(t);
+        storm(t, x->storm_ms);
+    }
+    if (x->finale_ms) {
+        faults_finale(&t->faults, x->finale_ms);
+        storm(t, x->finale_ms);
     }
     read_everything(t);
     trial_judge(t);

@@ -2,7 +2,8 @@
  *
  *   start, leaders -> [ storm: faults, clients -> heal: within ten election
  *   timeouts every group serves through every node -> all answered, replicas
- *   equal ] x rounds -> everything read, nothing left over, history true
+ *   equal ] x rounds, and once more with the faults of a finale (faults.h) ->
+ *   everything read, nothing left over, history true
  *
  * All follows from the seed; parts of it can be left out by hand to make a
  * failing run smaller. */
@@ -21,6 +22,7 @@ struct course {
     unsigned rounds;
     unsigned storm_ms;
     unsigned every_ms;       /* between two faults, on average */
+    unsigned finale_ms;      /* 0: none */
     uint64_t operations_max; /* of clients, in storms; 0: no limit */
     const uint8_t *skip;     /* faults left out; borrowed */
     unsigned n_skip;

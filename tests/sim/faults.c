@@ -191,6 +191,7 @@ void faults_init(struct faults *f, struct cluster *c)
     choose_weights(f);
     rng_init(&f->strange, c->o.seed * 0xd1342543de82ef95u + 55);
     f->with_strange = rng_below(&f->strange, 3) == 0;
+    rng_init(&f->last, c->o.seed * 0xd1342543de82ef95u + 99);
 }
 
 void faults_release(struct faults *f)
@@ -234,4 +235,23 @@ void faults_plan(struct faults *f, uint64_t ms, uint64_t every)
     plan_from(f, &f->rng, 0, FAULT_USUAL, ms, every);
     if (f->with_strange)
         plan_from(f, &f->strange, FAULT_USUAL, FAULT_KINDS, ms, 2 * every);
+}
+
+void faults_finale(struct faults *f, uint64_t ms)
+{
+    static const enum fault_kind slow[] = {
+        FAULT_alone,  FAULT_deaf,     FAULT_behind,
+        FAULT_change, FAULT_transfer, FAULT_hung_disk,
+    };
+    enum { EVERY_MS = 1500, OTHER = 5 };
+    enum fault_kind kind = slow[rng_below(&f->last, ARRAY_LEN(slow))];
+    uint64_t at = 0;
+
+    while ((at += 1 + rng_below(&f->last, 2 * EVERY_MS)) < ms &&
+           f->n < FAULTS_MAX) {
+        bool other = rng_below(&f->last, OTHER) == 0;
+        plan(f,
+             other ? any_kind(&f->last, weights, 0, FAULT_USUAL) : kind, at,
+             rng_next(&f->last));
+    }
 }

@@ -76,6 +76,7 @@ struct faults {
     struct cluster *c;
     struct rng rng; /* of the schedule */
     struct rng strange; /* of the one of strange kinds */
+    struct rng last;    /* of finales */
     bool with_strange;
     unsigned weights[FAULT_KINDS]; /* of this seed */
     struct fault *v[FAULTS_MAX];
@@ -89,5 +90,9 @@ void faults_init(struct faults *f, struct cluster *c);
 void faults_release(struct faults *f);
 /* Some faults between now and `ms` later, one in about `every` ms. */
 void faults_plan(struct faults *f, uint64_t ms, uint64_t every);
+/* In the next `ms` one kind of those that take several steps and a while to do
+ * harm, and seldom another: in a storm most are undone half-way by the next
+ * fault. */
+void faults_finale(struct faults *f, uint64_t ms);
 
 #endif

@@ -19,19 +19,16 @@ static void mend(struct cluster *c, struct sim_loop *none UNUSED, void *arg,
     free(cut);
 }
 
-/* `now`: connections break at once; else what is on its way still comes. */
-static void cut_as(struct happening *h, struct cut *cut, uint64_t ms, bool now)
+/* Connections break at once, or what is on its way still comes. */
+static void cut_for(struct happening *h, struct cut *cut, uint64_t ms)
 {
+    bool now = draw(h, 1);
+
     for (unsigned i = 0; i < h->c->o.nodes; i++)
         for (unsigned j = 0; j < h->c->o.nodes; j++)
             if (cut->pair[i][j])
                 network_block(h->c, i, j, true, now);
     cluster_later(h->c, NULL, ms, mend, cut);
-}
-
-static void cut_for(struct happening *h, struct cut *cut, uint64_t ms)
-{
-    cut_as(h, cut, ms, draw(h, 1));
 }
 
 void cut_off(struct happening *h, struct sim_node *n, uint64_t ms)
@@ -107,48 +104,65 @@ void fault_alone(struct happening *h)
 }
 
 /* What others tell `to` comes later and later, but keeps coming; then nobody
- * hears it any more: it still takes itself for the leader when there is
- * another one. */
+ * hears it for a while: it takes itself for the leader long after there is
+ * another one, and what was said to it before keeps arriving. What it says
+ * comes when that is over, all at once: no connection breaks, as that would
+ * take with it what is still on its way. It takes no new data, so that reads
+ * do not wait behind writes that nobody else has. */
 struct deafness {
-    unsigned to, lag, until;
+    struct sim_node *to;
+    unsigned lag, until;
+    uint64_t mute_until;
     struct happening h;
 };
 
-static void hears_again(struct cluster *c, struct sim_loop *none UNUSED,
-                        void *arg, bool dropped)
+enum { DEAF_STEP_MS = 100 };
+
+static void hears_after(struct deafness *d, unsigned lag)
+{
+    for (unsigned i = 0; i < d->h.c->o.nodes; i++)
+        network_lag(d->h.c, i, d->to->place, lag);
+}
+
+static void stay_mute(struct cluster *c, struct sim_loop *none UNUSED,
+                      void *arg, bool dropped)
 {
     struct deafness *d = arg;
+    uint64_t left = d->mute_until - MIN_OF(c->now, d->mute_until);
 
-    for (unsigned i = 0; !dropped && i < c->o.nodes; i++)
-        network_lag(c, i, d->to, 0);
+    if (dropped || over(&d->h)) {
+        free(d);
+        return;
+    }
+    for (unsigned i = 0; i < c->o.nodes; i++)
+        network_lag(c, d->to->place, i, (unsigned)left);
+    if (left) {
+        cluster_later(c, NULL, MIN_OF(left, (uint64_t)DEAF_STEP_MS),
+                      stay_mute, d);
+        return;
+    }
+    hears_after(d, 0);
+    d->to->deaf = d->to->nearly_full = false;
     free(d);
 }
 
 static void grow_deaf(struct cluster *c, struct sim_loop *none UNUSED,
                       void *arg, bool dropped)
 {
-    enum { STEP_MS = 100 };
     struct deafness *d = arg;
-    struct cut *cut;
-    uint64_t ms;
 
     if (dropped || over(&d->h)) {
         free(d);
         return;
     }
-    d->lag += STEP_MS;
-    for (unsigned i = 0; i < c->o.nodes; i++)
-        network_lag(c, i, d->to, d->lag);
+    d->lag += 2 * DEAF_STEP_MS;
+    hears_after(d, d->lag);
     if (d->lag < d->until) {
-        cluster_later(c, NULL, STEP_MS, grow_deaf, d);
+        cluster_later(c, NULL, DEAF_STEP_MS, grow_deaf, d);
         return;
     }
-    cut = xcalloc(1, sizeof *cut);
-    for (unsigned i = 0; i < c->o.nodes; i++)
-        cut->pair[d->to][i] = i != d->to;
-    ms = 800 + draw(&d->h, 2500);
-    cut_as(&d->h, cut, ms, false);
-    cluster_later(c, NULL, ms, hears_again, d);
+    d->mute_until = c->now + 800 + draw(&d->h, 2500);
+    stay_mute(c, NULL, d, false);
 }
 
 void fault_deaf(struct happening *h)
@@ -157,13 +171,14 @@ void fault_deaf(struct happening *h)
     struct sim_node *n = any_leader(h, &group);
     struct deafness *d;
 
-    if (!n)
+    if (!n || n->deaf)
         return;
     cluster_say(h->c, "the leader of group %u, node %u, grows deaf", group,
                 n->id);
+    n->deaf = n->nearly_full = true;
     d = xcalloc(1, sizeof *d);
-    d->to = n->place;
-    d->until = 500 + (unsigned)draw(h, 2500);
+    d->to = n;
+    d->until = 1000 + (unsigned)draw(h, 2000);
     d->h = *h;
     grow_deaf(h->c, NULL, d, false);
 }

@@ -97,6 +97,31 @@ static void stepped_from_outside(struct happening *h, struct sim_node *n,
     loop_step(h->c, l, &none);
 }
 
+/* Its connections break: the offer may be lost on its way. */
+struct unheard {
+    struct happening h;
+    struct sim_node *node;
+};
+
+static void unhear(struct cluster *c, struct sim_loop *none UNUSED, void *arg,
+                   bool dropped)
+{
+    struct unheard *u = arg;
+
+    for (unsigned i = 0; !dropped && !over(&u->h) && i < c->o.nodes; i++)
+        if (&c->nodes[i] != u->node)
+            network_break(c, u->node->place, i, CHANNEL_CONTROL);
+    free(u);
+}
+
+static void unheard_soon(struct happening *h, struct sim_node *n)
+{
+    struct unheard *u = xcalloc(1, sizeof *u);
+
+    *u = (struct unheard){*h, n};
+    cluster_later(h->c, NULL, draw(h, 8), unhear, u);
+}
+
 void fault_transfer(struct happening *h)
 {
     uint32_t group;
@@ -110,8 +135,9 @@ void fault_transfer(struct happening *h)
     cluster_say(h->c, "transfer group %u from node %u", group, n->id);
     h->c->count.transfers++;
     stepped_from_outside(h, n, r);
+    if (draw(h, 1))
+        unheard_soon(h, n);
 }
-
 
 struct doomed {
     struct happening h;
@@ -202,43 +228,63 @@ static void ask_for_the_impossible(struct happening *h, struct sim_node *n,
     stepped_from_outside(h, n, r);
 }
 
-/* A voter becomes a standby, or a standby a voter. Not where disks may be
- * damaged: a minority would not be one any more. */
-static void change(struct happening *h, uint32_t group, struct sim_node *n)
+/* One after the other, each as soon as the leader takes it. */
+struct changing {
+    struct happening h;
+    uint32_t group;
+    unsigned left;
+    uint64_t needed; /* a new voter that others make way for; 0: none */
+};
+
+/* The next list: a voter becomes a standby, or a standby a voter; gives whom
+ * that is about. */
+static struct member *any_change(struct changing *k, struct members *to,
+                                 uint64_t self)
 {
-    struct replica *r = leader_on(n, group);
+    struct member *m = &to->v[draw(&k->h, to->n - 1)];
+
+    for (unsigned i = 0; k->needed && i < to->n; i++)
+        if (to->v[i].role == MEMBER_VOTER && to->v[i].replica != self &&
+            to->v[i].replica != k->needed)
+            m = &to->v[i];
+    if (m->role == MEMBER_STANDBY)
+        m->role = MEMBER_VOTER;
+    else if (m->replica != self && members_voters(to) > 2)
+        m->role = MEMBER_STANDBY;
+    return m;
+}
+
+/* Not where disks may be damaged: a minority would not be one any more. */
+static void change(struct changing *k, struct sim_node *n)
+{
+    struct happening *h = &k->h;
+    struct replica *r = leader_on(n, k->group);
     struct members to;
     struct member *m;
 
     if (!r || n->paused_until > h->c->now)
         return;
     ask_for_the_impossible(h, n, r);
-    r = leader_on(n, group);
+    r = leader_on(n, k->group);
     if (!r || h->c->o.victims)
         return;
     to = *group_members(r->raft);
-    m = &to.v[draw(h, to.n - 1)];
-    if (m->role == MEMBER_STANDBY)
-        m->role = MEMBER_VOTER;
-    else if (m->replica != r->id && members_voters(&to) > 2)
-        m->role = MEMBER_STANDBY;
+    m = any_change(k, &to, r->id);
     if (group_change(r->raft, cluster_clock(h->c, n), &to,
-                     &loop_of(n, group)->shard->raft_fx) != STATUS_OK)
+                     &loop_of(n, k->group)->shard->raft_fx) != STATUS_OK)
         return;
-    cluster_say(h->c, "members of group %u: %u voters", group,
+    cluster_say(h->c, "members of group %u: %u voters", k->group,
                 members_voters(&to));
     h->c->count.changes++;
     stepped_from_outside(h, n, r);
-    if (m->role == MEMBER_VOTER && draw(h, 2) == 0)
-        only_it_knows(h, group, m->replica, n);
+    if (m->role != MEMBER_VOTER || draw(h, 2))
+        return;
+    only_it_knows(h, k->group, m->replica, n);
+    if (draw(h, 1)) {
+        k->needed = m->replica;
+        k->left = MAX_OF(k->left, 6u);
+    }
 }
-
-/* One after the other, each as soon as the leader takes it. */
-struct changing {
-    struct happening h;
-    uint32_t group;
-    unsigned left;
-};
 
 static void change_again(struct cluster *c, struct sim_loop *none UNUSED,
                          void *arg, bool dropped)
@@ -248,7 +294,7 @@ static void change_again(struct cluster *c, struct sim_loop *none UNUSED,
     dropped |= over(&k->h);
     for (unsigned i = 0; !dropped && i < c->o.nodes; i++)
         if (leader_on(&c->nodes[i], k->group))
-            change(&k->h, k->group, &c->nodes[i]);
+            change(k, &c->nodes[i]);
     if (dropped || !--k->left)
         free(k);
     else
@@ -257,13 +303,13 @@ static void change_again(struct cluster *c, struct sim_loop *none UNUSED,
 
 void fault_change(struct happening *h)
 {
-    uint32_t group;
     struct changing *k;
+    uint32_t group;
 
     if (!any_leader(h, &group))
         return;
     k = xcalloc(1, sizeof *k);
-    *k = (struct changing){*h, group, 1 + (unsigned)draw(h, 7)};
+    *k = (struct changing){*h, group, 1 + (unsigned)draw(h, 7), 0};
     change_again(h->c, NULL, k, false);
 }
 
