@@ -90,15 +90,15 @@ static double gone(uint64_t at, uint64_t from, uint64_t to)
 }
 
 /* None when somebody waits for it, or when what comes in meanwhile has taken
- * half of what is left until the next flush of this store, or an eighth of the
- * node's budget: a flush is as fast as it has to be. */
+ * half of what is left until the next flush of this store, or a sixteenth of
+ * the node's budget: a flush is as fast as it has to be. */
 unsigned store_flush_rest_us(struct store *s)
 {
     const struct store_env_options *o = &s->env->options;
     uint64_t all = atomic_load(&s->env->active_bytes) +
                    atomic_load(&s->env->flushing_bytes);
     double of_node = gone(all, o->node_flush_bytes,
-                          o->node_flush_bytes + o->node_flush_bytes / 8);
+                          o->node_flush_bytes + o->node_flush_bytes / 16);
     double of_group = gone(atomic_load(&s->active_bytes), 0,
                            o->group_flush_bytes / 2);
 
