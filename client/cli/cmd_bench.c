@@ -143,7 +143,8 @@ static error_t take(int key, char *arg, struct argp_state *state)
 static const struct argp argp = {
     options, take, "",
     "Load the cluster and measure it: throughput, and how long requests take "
-    "from being sent to being answered.\v"
+    "from being sent to being answered. It reads and writes keys named "
+    "key:000000000000 and so on; -k puts them into a keyspace of their own.\v"
     "Without --rate every client waits for answers before it asks again, so a "
     "stall of the cluster stalls the load, too, and is counted only once per "
     "client: use --rate for latencies that users would see.",

@@ -373,6 +373,20 @@ static int wait_for_leaders(struct init *in, struct survey *s)
                      "yet: see `coatcheck status`");
 }
 
+/* The map that was accepted first stays: say so to whom wishes another. */
+static void note_wishes(const struct init *in, const struct cluster_map *map)
+{
+    static const char note[] = "coatcheck: cluster init: --%s %u changes "
+                               "nothing: the cluster was made with %u\n";
+    unsigned groups = map->n_groups - 1; /* but for the meta group */
+    unsigned replicas = map->groups[groups].n_replicas;
+
+    if (in->args.groups && in->args.groups != groups)
+        fprintf(in->cli->err, note, "groups", in->args.groups, groups);
+    if (in->args.replicas && in->args.replicas != replicas)
+        fprintf(in->cli->err, note, "replicas", in->args.replicas, replicas);
+}
+
 static void announce(struct init *in, const struct survey *s)
 {
     char id[33];
@@ -412,6 +426,8 @@ static int init_run(struct cli *cli, int argc, char **argv)
         code = run_step(in, INIT_ACTIVATE, "start its replicas");
     if (!code)
         code = wait_for_leaders(in, &s);
+    if (!code)
+        note_wishes(in, s.map);
     if (!code)
         announce(in, &s);
     survey_release(&s);
