@@ -145,8 +145,10 @@ static void on_signal(int signal UNUSED)
 static enum coat_status entries_print(struct cli *cli, struct coat_scan *scan,
                                       bool keys, uint64_t *n)
 {
+    /* RESTART: what is being written is written, as the cursor is behind it. A
+     * reader who takes nothing is left by a second Ctrl-C. */
     struct sigaction action = {.sa_handler = on_signal,
-                               .sa_flags = (int)SA_RESETHAND};
+                               .sa_flags = (int)SA_RESETHAND | SA_RESTART};
     struct sigaction before;
     struct coat_entry entry;
     enum coat_status rv = COAT_OK;

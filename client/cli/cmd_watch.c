@@ -239,7 +239,10 @@ static void cursor_show(struct cli *cli, const struct coat_watch *watch)
 int cmd_watch(struct cli *cli, int argc, char **argv)
 {
     struct watch_args a = {0};
-    struct sigaction action = {.sa_handler = on_signal};
+    /* RESTART: an event that is being written is written, as the cursor is
+     * behind it. A reader who takes nothing is left by a second Ctrl-C. */
+    struct sigaction action = {.sa_handler = on_signal,
+                               .sa_flags = (int)SA_RESETHAND | SA_RESTART};
     struct sigaction int_before, term_before;
     struct coat_watch_options o;
     struct coat_watch *watch;
