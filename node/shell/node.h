@@ -202,12 +202,12 @@ typedef void walfiles_each(void *arg, const struct wal_recovered *found,
 MUST_CHECK enum status walfiles_open(struct node *n, walfiles_each *each,
                                      void *arg, bool *lost_unnamed,
                                      char *error);
-/* Any thread. `rest` (or NULL) is called before each piece of a new file: it
- * rests if there is time for that, and says whether there was. */
-typedef bool walfiles_rest(void *arg);
+/* Any thread. `pace` (or NULL) is called before each piece of a new file: it
+ * may rest, and gives the piece's size; `left` bytes are to be filled. */
+typedef uint32_t walfiles_pace(void *arg, uint32_t left);
 MUST_CHECK enum status walfiles_create(const char *dir, uint64_t segment,
                                        uint64_t recycle_from, uint32_t bytes,
-                                       walfiles_rest *rest, void *arg);
+                                       walfiles_pace *pace, void *arg);
 MUST_CHECK enum status walfiles_remove(const char *dir, uint64_t segment);
 /* An open descriptor for reading (and writing) a segment, or -1. */
 int walfiles_descriptor(const char *dir, uint64_t segment, bool write);
@@ -231,9 +231,15 @@ bool disk_pump(struct node *n);
 /* Wait until everything appended is durable, and with `files` until the log has
  * made all segments it wants ahead (not while serving). */
 MUST_CHECK enum status disk_settle(struct node *n, bool files);
-/* While the file of `segment` is made: is the log's reserve whole without it,
- * and nobody waits? Any thread. */
-bool disk_has_time(const struct node *n, uint64_t segment);
+/* How the file of `segment` shall be made while `left` bytes of it are to be
+ * filled. Any thread. */
+enum disk_pace {
+    DISK_HURRY,  /* the log's reserve is not whole, or somebody waits */
+    DISK_STEADY, /* the log may come to the reserve first */
+    DISK_REST,   /* as it goes, the file will be there in time */
+};
+enum disk_pace disk_pace(const struct node *n, uint64_t segment,
+                         uint32_t left);
 void disk_stop(struct node *n);
 uint64_t disk_syncs(const struct disk *d);
 

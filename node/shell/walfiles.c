@@ -20,11 +20,7 @@
 #include "proto/crc.h"
 #include "raft/wal/recovery.h"
 
-enum {
-    PATH_SIZE = 4300,
-    ZERO_BYTES = 4 << 20,
-    ZERO_BYTES_RESTED = 512 << 10,
-};
+enum { PATH_SIZE = 4300, ZERO_BYTES = 4 << 20 };
 
 static void segment_path(const char *dir, uint64_t segment, char *path)
 {
@@ -50,10 +46,9 @@ static enum status failed(const char *what, const char *path)
 
 /* In small synced pieces: one sync of the whole file would hold up the syncs of
  * the log itself, which share the file system's journal, for half a second; and
- * even of 4 MiB each a sync of the log feels the one beside it, so pieces are
- * smaller while there is time for rests between them. */
+ * they feel each of 4 MiB. */
 static enum status fill_zeros(int fd, uint32_t bytes, const char *path,
-                              walfiles_rest *rest, void *arg)
+                              walfiles_pace *pace, void *arg)
 {
     uint8_t *zeros = xcalloc(1, ZERO_BYTES);
     enum status st = STATUS_OK;
@@ -61,9 +56,8 @@ static enum status fill_zeros(int fd, uint32_t bytes, const char *path,
     if (fallocate(fd, 0, 0, bytes) && errno == ENOSPC)
         st = failed("allocate", path);
     for (uint32_t done = 0; done < bytes && st == STATUS_OK;) {
-        uint32_t piece =
-            rest && rest(arg) ? ZERO_BYTES_RESTED : ZERO_BYTES;
-        uint32_t part = MIN_OF(bytes - done, piece);
+        uint32_t most = pace ? pace(arg, bytes - done) : ZERO_BYTES;
+        uint32_t part = MIN_OF(bytes - done, MIN_OF(most, ZERO_BYTES));
         ssize_t n = pwrite(fd, zeros, part, done);
         if (n < 0 && errno == EINTR)
             continue;
@@ -80,7 +74,7 @@ static enum status fill_zeros(int fd, uint32_t bytes, const char *path,
 }
 
 static enum status make_new(const char *dir, const char *path, uint32_t bytes,
-                            walfiles_rest *rest, void *arg)
+                            walfiles_pace *pace, void *arg)
 {
     char temp[PATH_SIZE + 8];
     enum status st;
@@ -92,7 +86,7 @@ static enum status make_new(const char *dir, const char *path, uint32_t bytes,
     fd = open(temp, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (fd < 0)
         return failed("create", temp);
-    st = fill_zeros(fd, bytes, temp, rest, arg);
+    st = fill_zeros(fd, bytes, temp, pace, arg);
     if (st == STATUS_OK && (FAILPOINT(SEGMENT_FILLED) || fsync(fd)))
         st = failed("fsync", temp);
     close(fd);
@@ -111,14 +105,14 @@ static enum status make_new(const char *dir, const char *path, uint32_t bytes,
 
 enum status walfiles_create(const char *dir, uint64_t segment,
                             uint64_t recycle_from, uint32_t bytes,
-                            walfiles_rest *rest, void *arg)
+                            walfiles_pace *pace, void *arg)
 {
     char path[PATH_SIZE], from[PATH_SIZE];
     struct stat st;
 
     segment_path(dir, segment, path);
     if (!recycle_from)
-        return make_new(dir, path, bytes, rest, arg);
+        return make_new(dir, path, bytes, pace, arg);
     segment_path(dir, recycle_from, from);
     if (!stat(from, &st) && st.st_size == (off_t)bytes) {
         if (FAILPOINT(SEGMENT_RECYCLE_BEFORE) || rename(from, path))
@@ -131,7 +125,7 @@ enum status walfiles_create(const char *dir, uint64_t segment,
     }
     if (unlink(from) && errno != ENOENT)
         return failed("remove", from);
-    return make_new(dir, path, bytes, rest, arg);
+    return make_new(dir, path, bytes, pace, arg);
 }
 
 enum status walfiles_remove(const char *dir, uint64_t segment)

@@ -123,6 +123,17 @@ def watchers(o):
               f"{ratio - 1:+.0%}", flush=True)
 
 
+def quiet(c):
+    """What loading left to be written and compacted is another figure."""
+    os.sync()
+    for _ in range(20):
+        before = common.Snapshot(c)
+        time.sleep(1)
+        if sum(common.Cost(before, common.Snapshot(c)).cores.values()) < 0.1:
+            break
+    os.sync()
+
+
 def expiry(o):
     with Cluster(nodes=3, groups=o.groups) as c:
         ahead = o.keys / 25_000 + o.duration + 15
@@ -134,8 +145,7 @@ def expiry(o):
               f"{cpu:.1f} us of server CPU each")
         few = argparse_like(o, keys=100_000)
         figures.bench(c, few, "set", 50, 16, 0, "--load")
-        os.sync()  # what loading left to be written is another figure
-        time.sleep(3)
+        quiet(c)
         results = []
         for name in ("before", "while they expire"):
             expect(name != "before" or

@@ -33,16 +33,17 @@ static void settled_records_are_on_disk_and_readable(void **state)
     bare_settle(b); /* nothing to do is no reason to wait */
 }
 
-/* Would break: without time, the log would wait for a file whose maker rests;
- * with it, the syncs of a node's log would feel 64 MiB of zeros beside them. */
-static void there_is_time_for_a_segment_while_the_reserve_is_whole(
-    void **state)
+/* Would break: the log would wait for a file whose maker rests; or its syncs
+ * would feel 64 MiB of zeros beside them, though there is time. */
+static void a_segment_has_time_while_the_reserve_is_whole(void **state)
 {
+    enum { WHOLE = BARE_SEGMENT_BYTES };
     struct bare *b = *state;
     unsigned reserve = b->n.wal_options.reserve;
     uint64_t now;
 
-    assert_false(disk_has_time(&b->n, 100)); /* nothing is written yet */
+    /* Nothing is written yet: somebody waits. */
+    assert_int_equal(disk_pace(&b->n, 100, WHOLE), DISK_HURRY);
     bare_reset(b, 1, 1);
     while (wal_pending_bytes(b->n.journal.wal)) {
         disk_pump(&b->n);
@@ -51,10 +52,12 @@ static void there_is_time_for_a_segment_while_the_reserve_is_whole(
     now = wal_bytes(b->n.journal.wal) / BARE_SEGMENT_BYTES;
     assert_int_equal(now, 1); /* the log is in segment 1 */
     for (unsigned i = 1; i <= now + reserve; i++)
-        assert_false(disk_has_time(&b->n, i));
-    assert_true(disk_has_time(&b->n, now + reserve + 1));
+        assert_int_equal(disk_pace(&b->n, i, 1), DISK_HURRY);
+    now += reserve + 1;
+    assert_int_equal(disk_pace(&b->n, now, WHOLE), DISK_STEADY);
+    assert_int_equal(disk_pace(&b->n, now, WHOLE / 2), DISK_REST);
     b->n.hurry = true;
-    assert_false(disk_has_time(&b->n, now + reserve + 1));
+    assert_int_equal(disk_pace(&b->n, now, WHOLE / 2), DISK_HURRY);
     b->n.hurry = false;
 }
 
@@ -97,7 +100,7 @@ int main(void)
 #define T(name)                                                                \
     cmocka_unit_test_setup_teardown(name, bare_log_setup, bare_teardown)
         T(settled_records_are_on_disk_and_readable),
-        T(there_is_time_for_a_segment_while_the_reserve_is_whole),
+        T(a_segment_has_time_while_the_reserve_is_whole),
         cmocka_unit_test(failed_log_write_ends_the_daemon_without_an_answer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -67,35 +67,36 @@ static void new_segments_are_zeros_to_their_end(void **state)
     assert_int_equal(dir_count(*state, ""), 1);
 }
 
-struct resting {
-    bool has_time;
+struct pacing {
+    uint32_t piece, left;
     unsigned asked;
 };
 
-static bool rest(void *arg)
+static uint32_t pace(void *arg, uint32_t left)
 {
-    struct resting *r = arg;
+    struct pacing *p = arg;
 
-    r->asked++;
-    return r->has_time;
+    assert_int_equal(left, p->left);
+    p->left -= MIN_OF(left, p->piece);
+    p->asked++;
+    return p->piece;
 }
 
-/* Would break: whoever is told that there is time fills 4 MiB at once, and
- * whoever has none stops for each of many pieces. */
-static void a_segment_is_made_in_smaller_pieces_when_there_is_time(
-    void **state)
+/* Would break: whoever has time fills 4 MiB at once all the same, and whoever
+ * has none stops for each of many pieces. */
+static void a_segment_is_made_in_pieces_as_large_as_asked_for(void **state)
 {
-    struct resting r = {.has_time = true};
+    struct pacing small = {.piece = 512 * 1024, .left = BYTES};
+    struct pacing large = {.piece = UINT32_MAX, .left = BYTES};
 
-    assert_int_equal(walfiles_create(*state, 1, 0, BYTES, rest, &r),
+    assert_int_equal(walfiles_create(*state, 1, 0, BYTES, pace, &small),
                      STATUS_OK);
     must_be_zeros(segment_of(*state, 1), BYTES);
-    assert_int_equal(r.asked, 7); /* of 512 KiB */
-    r = (struct resting){.has_time = false};
-    assert_int_equal(walfiles_create(*state, 2, 0, BYTES, rest, &r),
+    assert_int_equal(small.asked, 7);
+    assert_int_equal(walfiles_create(*state, 2, 0, BYTES, pace, &large),
                      STATUS_OK);
     must_be_zeros(segment_of(*state, 2), BYTES);
-    assert_int_equal(r.asked, 1);
+    assert_int_equal(large.asked, 1);
 }
 
 /* Would break: on a full disk nothing could be made of what is there. */
@@ -435,7 +436,7 @@ int main(void)
 #define T(name)                                                                \
     cmocka_unit_test_setup_teardown(name, scratch_setup, scratch_teardown)
         T(new_segments_are_zeros_to_their_end),
-        T(a_segment_is_made_in_smaller_pieces_when_there_is_time),
+        T(a_segment_is_made_in_pieces_as_large_as_asked_for),
         T(recycled_segments_are_renamed_not_copied),
         T(segments_of_another_size_are_made_anew),
         T(failed_creation_leaves_nothing),
