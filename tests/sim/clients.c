@@ -131,20 +131,25 @@ static void ask_doubted(struct cluster *c, struct sim_loop *l, void *arg,
 {
     enum { PATIENCE_MS = 2000 };
     struct doubt *d = arg;
-    struct history *h = &d->of->h;
-    struct request q =
-        workload_request(OP_GET, READ_LINEARIZABLE,
-                         slice_str(d->of->keys[h->v[d->number].key]));
+    struct past past = d->of->h.v[d->number];
+    struct request q = workload_request(past.op, READ_LINEARIZABLE,
+                                        slice_str(d->of->keys[past.key]));
+    struct buf value = {0};
 
-    q.from = (struct origin){.conn = h->v[d->number].conn, .id = d->number};
+    if (past.op == OP_SET)
+        workload_value(d->number, &value);
+    q.operation.value = buf_slice(&value);
+    q.from = (struct origin){.conn = past.conn, .id = d->number};
     if (!dropped) {
         q.deadline = instant_add(cluster_clock(c, l->node), MS(PATIENCE_MS));
         loop_request(c, l, &q);
     }
+    buf_release(&value);
     free(d);
 }
 
-static void doubt(struct clients *l, struct sim_node *n, unsigned key)
+static void doubt(struct clients *l, struct sim_node *n, enum op op,
+                  unsigned key)
 {
     struct client *x = &l->doubter[n->place];
     struct doubt *d;
@@ -154,8 +159,8 @@ static void doubt(struct clients *l, struct sim_node *n, unsigned key)
     if (!x->conn)
         x->conn = (uint64_t)++x->generation << 32 | (DOUBTER_PLACE + n->place);
     d = xmalloc(sizeof *d);
-    *d = (struct doubt){l, history_ask(&l->h, OP_GET, READ_LINEARIZABLE, key,
-                                       x->conn)};
+    *d = (struct doubt){
+        l, history_ask(&l->h, op, READ_LINEARIZABLE, key, x->conn)};
     x->place = n->place;
     x->asked[x->outstanding++] = d->number;
     cluster_later(l->c, loop_of(n, key / KEYS_PER_GROUP + 1), 0, ask_doubted,
@@ -171,20 +176,46 @@ static uint64_t leads_in(struct sim_node *n, uint32_t group)
     return r && r->raft && r->role == GROUP_LEADER ? r->term : 0;
 }
 
-/* A write is done: who was the leader before must know that, or give no answer.
- */
-static void doubt_others(struct clients *l, unsigned key)
+/* All that take themselves for the group's leader; the newest one first. */
+static unsigned leaders_of(struct clients *l, uint32_t group,
+                           struct sim_node *out[CLUSTER_NODES_MAX])
 {
-    uint32_t group = key / KEYS_PER_GROUP + 1;
-    uint64_t newest = 0;
+    unsigned n = 0;
 
-    for (unsigned i = 0; i < l->c->o.nodes; i++)
-        newest = MAX_OF(newest, leads_in(&l->c->nodes[i], group));
     for (unsigned i = 0; i < l->c->o.nodes; i++) {
-        uint64_t term = leads_in(&l->c->nodes[i], group);
-        if (term && term < newest)
-            doubt(l, &l->c->nodes[i], key);
+        struct sim_node *x = &l->c->nodes[i];
+        uint64_t term = leads_in(x, group);
+        if (!term)
+            continue;
+        out[n++] = x;
+        if (term > leads_in(out[0], group)) {
+            out[n - 1] = out[0];
+            out[0] = x;
+        }
     }
+    return n;
+}
+
+/* Who was the leader before has to know of this write, or gives no answer. */
+static void doubt_the_older(struct clients *l, unsigned key)
+{
+    struct sim_node *leader[CLUSTER_NODES_MAX];
+    unsigned n = leaders_of(l, key / KEYS_PER_GROUP + 1, leader);
+
+    for (unsigned i = 1; i < n; i++)
+        doubt(l, leader[i], OP_GET, key);
+}
+
+/* Where two take themselves for the leader, one more write by the newer one. */
+static void doubt_all(struct clients *l)
+{
+    struct sim_node *leader[CLUSTER_NODES_MAX];
+
+    for (uint32_t g = 1; g <= l->c->o.groups; g++)
+        if (leaders_of(l, g, leader) > 1)
+            doubt(l, leader[0], OP_SET,
+                  (g - 1) * KEYS_PER_GROUP +
+                      (unsigned)(l->h.n % KEYS_PER_GROUP));
 }
 
 static struct client *of_conn(struct clients *l, uint32_t at)
@@ -218,7 +249,7 @@ void clients_replied(struct clients *l, const struct effect *e)
         forget(x, number);
     clients_count(l, r->status);
     if (e->reply.op != OP_GET && r->status == STATUS_OK)
-        doubt_others(l, l->h.v[number].key);
+        doubt_the_older(l, l->h.v[number].key);
 }
 
 /* ---- load ---- */
@@ -272,6 +303,7 @@ static void burst(struct cluster *c, struct sim_loop *none UNUSED, void *arg,
 
     if (dropped || !l->running)
         return;
+    doubt_all(l);
     node = reachable(l, x);
     for (; node && node->up && n > 0 && x->outstanding < l->depth &&
            may_begin(l);

@@ -2,9 +2,9 @@
  *
  * Each has a connection to one node and asks there, several requests at once;
  * when the node dies it goes to another. Others (callers.h) route as the client
- * library does. While two nodes take themselves for a group's leader a doubter
- * asks the older one for what was just written through the other. Owners wire
- * the judge's hooks to clients_replied and clients_died. */
+ * library does. While two nodes take themselves for a group's leader doubters
+ * write through the newer one and ask the older one for what was just written.
+ * Owners wire the judge's hooks to clients_replied and clients_died. */
 #ifndef TESTS_SIM_CLIENTS_H
 #define TESTS_SIM_CLIENTS_H
 
