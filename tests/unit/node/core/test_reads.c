@@ -171,6 +171,26 @@ static void an_old_confirmation_does_not_count(void **state)
     end(&f);
 }
 
+static void each_round_needs_its_own_majority(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    init(&f, 8);
+    arrive(&f, 1, 0, 9);
+    reads_start(&f.reads, (instant){1}, 7, 3, 2);
+    assert_false(reads_confirm(&f.reads, f.reads.asking_seq, 1));
+    assert_true(reads_confirm(&f.reads, f.reads.asking_seq, 2));
+    runs(&f, 7, 0, 1);
+    arrive(&f, 2, 0, 9);
+    reads_start(&f.reads, (instant){2}, 8, 3, 2);
+    assert_false(reads_confirm(&f.reads, f.reads.asking_seq, 3));
+    assert_null(reads_runnable(&f.reads, 100, 100));
+    assert_true(reads_confirm(&f.reads, f.reads.asking_seq, 1));
+    runs(&f, 8, 0, 2);
+    end(&f);
+}
+
 static void a_sole_voter_needs_nobody(void **state)
 {
     struct fixture f;
@@ -287,6 +307,7 @@ int main(void)
         cmocka_unit_test(lists_keep_their_order_when_moved),
         cmocka_unit_test(nothing_runs_before_a_majority_confirms),
         cmocka_unit_test(an_old_confirmation_does_not_count),
+        cmocka_unit_test(each_round_needs_its_own_majority),
         cmocka_unit_test(a_sole_voter_needs_nobody),
         cmocka_unit_test(a_read_waits_for_its_index_and_its_own_writes),
         cmocka_unit_test(who_expires_is_answered_in_every_state),
