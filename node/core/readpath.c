@@ -94,7 +94,8 @@ static void ask(struct shard *s, struct replica *r, unsigned count)
             g ? map_replica_find(g, v->replica) : NULL;
         struct peer *p =
             where ? peers_with(s, where->node, r->group) : NULL;
-        if (v->role != MEMBER_VOTER || !p || !p->up[CHANNEL_CONTROL])
+        if ((v->role != MEMBER_VOTER && !PLANTED(READ_STANDBY)) || !p ||
+            !p->up[CHANNEL_CONTROL])
             continue;
         rounds_ask(&p->rounds, r->group, r->reads.asking_term,
                    r->reads.asking_seq);
@@ -272,8 +273,8 @@ static void confirm(void *arg, const struct round_entry *e)
         return;
     m = group_members(r->raft);
     for (unsigned i = 0; i < m->n; i++) {
-        if (m->v[i].replica != voter->id || m->v[i].role != MEMBER_VOTER ||
-            voter->id == r->id)
+        if (m->v[i].replica != voter->id || voter->id == r->id ||
+            (m->v[i].role != MEMBER_VOTER && !PLANTED(READ_STANDBY)))
             continue;
         if (!reads_confirm(&r->reads, e->seq, i))
             continue;

@@ -66,6 +66,7 @@
     X(READ_UNCONFIRMED, "a deposed leader reads without asking")               \
     X(READ_UNAPPLIED, "a read does not wait for what it must see")             \
     X(READ_ANY_ROUND, "the answer to an earlier round confirms")               \
+    X(READ_STANDBY, "a standby confirms that a leader still leads")            \
     X(READ_OWN_WRITES, "a read does not wait for its connection's writes")     \
     X(MATCH_BY_INDEX, "a proposal is answered for whatever is at its index")   \
     X(REFUSED_IN_FLIGHT, "losing leadership refuses what was proposed")        \

@@ -285,6 +285,8 @@ void cluster_calm(struct cluster *c);
 
 /* Step the shard, carry everything out; the turn follows. `e->now` is set. */
 void loop_step(struct cluster *c, struct sim_loop *l, struct event *e);
+/* A group was stepped from outside (raft/group.h): carry on from there. */
+void cluster_carry(struct cluster *c, struct sim_node *n, struct replica *r);
 /* Run `run` on loop `to` of the same node: at once if that is this one, else
  * after a while, in the order of asking. */
 void loop_letter(struct cluster *c, struct sim_loop *from,

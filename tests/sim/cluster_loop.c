@@ -126,6 +126,15 @@ void loop_step(struct cluster *c, struct sim_loop *l, struct event *e)
         want_turn(c, l);
 }
 
+void cluster_carry(struct cluster *c, struct sim_node *n, struct replica *r)
+{
+    struct sim_loop *l = loop_of(n, r->group);
+    struct event none = {.type = EVENT_DISK};
+
+    replica_carry(l->shard, r, &l->fx);
+    loop_step(c, l, &none);
+}
+
 /* Another group that is led by this shard; 0: there is none. */
 static uint32_t wrong_group(const struct shard *s, uint32_t right)
 {

@@ -87,16 +87,6 @@ void fault_slow_mail(struct happening *h)
 
 /* ---- what operators and the core itself do ---- */
 
-static void stepped_from_outside(struct happening *h, struct sim_node *n,
-                                 struct replica *r)
-{
-    struct sim_loop *l = loop_of(n, r->group);
-    struct event none = {.type = EVENT_DISK};
-
-    replica_carry(l->shard, r, &l->fx);
-    loop_step(h->c, l, &none);
-}
-
 /* Its connections break: the offer may be lost on its way. */
 struct unheard {
     struct happening h;
@@ -134,7 +124,7 @@ void fault_transfer(struct happening *h)
         return;
     cluster_say(h->c, "transfer group %u from node %u", group, n->id);
     h->c->count.transfers++;
-    stepped_from_outside(h, n, r);
+    cluster_carry(h->c, n, r);
     if (draw(h, 1))
         unheard_soon(h, n);
 }
@@ -225,7 +215,7 @@ static void ask_for_the_impossible(struct happening *h, struct sim_node *n,
                      &loop_of(n, r->group)->shard->raft_fx) != STATUS_OK)
         return;
     cluster_say(h->c, "members of group %u: the impossible", r->group);
-    stepped_from_outside(h, n, r);
+    cluster_carry(h->c, n, r);
 }
 
 /* One after the other, each as soon as the leader takes it. */
@@ -276,7 +266,7 @@ static void change(struct changing *k, struct sim_node *n)
     cluster_say(h->c, "members of group %u: %u voters", k->group,
                 members_voters(&to));
     h->c->count.changes++;
-    stepped_from_outside(h, n, r);
+    cluster_carry(h->c, n, r);
     if (m->role != MEMBER_VOTER || draw(h, 2))
         return;
     only_it_knows(h, k->group, m->replica, n);

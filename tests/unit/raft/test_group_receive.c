@@ -86,6 +86,12 @@ static void a_replaced_change_is_not_taken_for_committed(void **state)
     assert_int_equal(one_receive(&x, m), STATUS_OK);
     group_members_committed(x.g, &index);
     assert_int_equal(index, 1);
+    /* One whose predecessor stands here with another term: rejected. */
+    m = one_append(3, 6, 3, 6, 2, 1);
+    make_change(m, 0, &five);
+    assert_int_equal(one_receive(&x, m), STATUS_OK);
+    group_members_committed(x.g, &index);
+    assert_int_equal(index, 1);
     /* Another change in its place. */
     m = one_append(3, 6, 2, 1, 2, 1);
     make_change(m, 0, &five);
