@@ -230,9 +230,12 @@ static void prompt_format(const struct shell *sh, char *text, size_t size)
 
 static volatile sig_atomic_t interrupted;
 
+/* Called by the line editor, which ends its input only if it was reading just
+ * then; `rl_done` ends it in any case. */
 static void on_interrupt(int signal UNUSED)
 {
     interrupted = 1;
+    rl_done = 1;
 }
 
 static void talk(struct shell *sh)
@@ -252,7 +255,8 @@ static void talk(struct shell *sh)
         prompt_format(sh, prompt, sizeof prompt);
         interrupted = 0;
         line = readline(prompt);
-        if (!line && interrupted) { /* drops the line, not the shell */
+        if (interrupted) { /* drops the line, not the shell */
+            free(line);
             fputc('\n', sh->cli->out);
             continue;
         }
