@@ -540,6 +540,8 @@ void disk_stop(struct node *n)
 {
     struct disk *d = n->disk;
 
+    while (d->file_work || d->files) /* workers look at it */
+        uv_run(n->loops[0].uv, UV_RUN_ONCE);
     mailbox_close(d->to_thread);
     if (d->thread_runs)
         uv_thread_join(&d->thread);

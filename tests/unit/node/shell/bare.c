@@ -28,6 +28,8 @@ static void forget_groups(struct bare *b)
 
 void bare_release(struct bare *b)
 {
+    b->n.hurry = true;
+    bare_close_log(b);
     disk_stop(&b->n);
     free(b->n.disk);
     forget_groups(b);
