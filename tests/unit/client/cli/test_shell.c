@@ -6,7 +6,6 @@
 #include <cmocka.h>
 
 #include <jansson.h>
-#include <termios.h>
 
 #include "tests/unit/client/cli/run_cli.h"
 
@@ -88,69 +87,6 @@ static void use_names_a_keyspace(void **state)
     free(r);
 }
 
-/* Read from the terminal until `text` was shown; fails if it ends before. */
-static void wait_shown(int terminal, const char *text)
-{
-    char shown[4096];
-    size_t n = 0;
-    ssize_t got;
-
-    shown[0] = 0;
-    while (!strstr(shown, text)) {
-        got = read(terminal, shown + n, sizeof shown - 1 - n);
-        if (got <= 0)
-            fail_msg("ended before '%s': %s", text, shown);
-        n += (size_t)got;
-        shown[n] = 0;
-    }
-}
-
-static void type(int terminal, const char *text)
-{
-    assert_int_equal(write(terminal, text, strlen(text)), strlen(text));
-}
-
-/* The kernel tells an interrupt first and then throws away what was shown: a
- * prompt that comes in between would be lost. */
-static void keep_what_is_shown(void)
-{
-    struct termios t;
-
-    tcgetattr(STDIN_FILENO, &t);
-    t.c_lflag |= NOFLSH;
-    tcsetattr(STDIN_FILENO, TCSANOW, &t);
-}
-
-/* Broken: who thinks better of a line would be thrown out. */
-static void an_interrupt_at_the_prompt_drops_the_line_only(void **state)
-{
-    int terminal, status;
-    pid_t child = forkpty(&terminal, NULL, NULL, NULL);
-
-    (void)state;
-    assert_true(child >= 0);
-    if (!child) {
-        setenv("COATCHECK_HISTORY", "", 1);
-        setenv("TERM", "dumb", 1);
-        keep_what_is_shown();
-        execl(COATCHECK, COATCHECK, "-e", "127.0.0.1:1", (char *)NULL);
-        _exit(127);
-    }
-    wait_shown(terminal, "coatcheck> ");
-    type(terminal, "del everything");
-    wait_shown(terminal, "everything");
-    type(terminal, "\003");
-    wait_shown(terminal, "coatcheck> ");
-    type(terminal, "fly\n");
-    wait_shown(terminal, "no command 'fly'");
-    wait_shown(terminal, "coatcheck> ");
-    type(terminal, "exit\n");
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_true(WIFEXITED(status));
-    assert_int_equal(WEXITSTATUS(status), 2); /* the last command's */
-    close(terminal);
-}
-
 static void no_command_and_no_terminal_is_a_mistake(void **state)
 {
     (void)state;
@@ -164,7 +100,6 @@ int main(void)
         cmocka_unit_test(a_negative_number_is_a_value_here_too),
         cmocka_unit_test(a_word_with_a_nul_is_refused_and_not_cut),
         cmocka_unit_test(use_names_a_keyspace),
-        cmocka_unit_test(an_interrupt_at_the_prompt_drops_the_line_only),
         cmocka_unit_test(no_command_and_no_terminal_is_a_mistake),
     };
 
