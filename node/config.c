@@ -100,6 +100,7 @@ static const struct argp_option options[] = {
     {"threads", OPT_THREADS, "N", 0,
      "loop threads, one shard of groups each (1)", 0},
     {"check-config", OPT_CHECK, NULL, 0, "read the settings, then exit", 0},
+    {NULL, 'h', NULL, 0, "As --help", -1}, /* argp's own letter is '?' */
     {0},
 };
 
@@ -117,6 +118,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
     switch (key) {
     case 'c': r->config = arg; break;
+    case 'h':
+        argp_state_help(state, state->out_stream, ARGP_HELP_STD_HELP);
+        break;
     case OPT_DATA: f->data = arg; break;
     case OPT_LISTEN: f->listen = arg; break;
     case OPT_PEER_LISTEN: f->peer_listen = arg; break;

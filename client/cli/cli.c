@@ -292,6 +292,37 @@ const struct argp_child cli_common[] = {
     {0},
 };
 
+/* argp's own --help has no letter but '?'. */
+static const struct argp_option help_options[] = {
+    {NULL, 'h', NULL, 0, "As --help", -1},
+    {0},
+};
+
+static error_t take_help(int key, char *arg UNUSED, struct argp_state *state)
+{
+    switch (key) {
+    case ARGP_KEY_INIT:
+        state->child_inputs[0] = state->input;
+        return 0;
+    case 'h':
+        argp_state_help(state, state->out_stream, ARGP_HELP_STD_HELP);
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+error_t cli_parse_in(const struct argp *argp, int argc, char **argv,
+                     unsigned flags, void *input)
+{
+    const struct argp_child inner[] = {{argp, 0, NULL, 0}, {0}};
+    const struct argp whole = {.options = help_options,
+                               .parser = take_help,
+                               .children = inner};
+
+    return argp_parse(&whole, argc, argv, flags, NULL, input);
+}
+
 error_t cli_parse(struct cli *cli, const struct argp *argp, int argc,
                   char **argv, void *input)
 {
@@ -305,7 +336,7 @@ error_t cli_parse(struct cli *cli, const struct argp *argp, int argc,
         argc = operands_last(argp, argc, argv, cli->sorted);
         argv = cli->sorted;
     }
-    return argp_parse(argp, argc, argv, 0, NULL, input);
+    return cli_parse_in(argp, argc, argv, 0, input);
 }
 
 static error_t take(int key, char *arg, struct argp_state *state)
@@ -371,7 +402,7 @@ int cli_main(struct cli *cli, int argc, char **argv)
     cli->endpoints = endpoints && *endpoints ? endpoints : "127.0.0.1:7410";
     cli->timeout = 5000;
     argp_err_exit_status = EXIT_USAGE;
-    if (argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &p) || !p.command)
+    if (cli_parse_in(&argp, argc, argv, ARGP_IN_ORDER, &p) || !p.command)
         return EXIT_USAGE;
     snprintf(name, sizeof name, "coatcheck %s", p.command->name);
     behind_command = cli;

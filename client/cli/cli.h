@@ -32,7 +32,11 @@ extern const struct argp cli_common_argp;
 #define CLI_COMMON_TITLE "Common options, before or behind the command:"
 extern const struct argp_child cli_common[]; /* only these */
 
-/* argp_parse() of a command's own arguments, but that a negative number is an
+/* argp_parse(), but that -h is --help. `flags` are argp's. */
+MUST_CHECK error_t cli_parse_in(const struct argp *argp, int argc, char **argv,
+                                unsigned flags, void *input);
+
+/* That of a command's own arguments, but that a negative number is an
  * operand (operands.h). What it stores may point into arguments of cli's. */
 MUST_CHECK error_t cli_parse(struct cli *cli, const struct argp *argp,
                              int argc, char **argv, void *input);

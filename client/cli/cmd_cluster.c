@@ -468,7 +468,7 @@ int cmd_cluster(struct cli *cli, int argc, char **argv)
     static char name[] = "coatcheck cluster init";
     int at = 0;
 
-    if (argp_parse(&cluster_argp, argc, argv, ARGP_IN_ORDER, NULL, &at) || !at)
+    if (cli_parse_in(&cluster_argp, argc, argv, ARGP_IN_ORDER, &at) || !at)
         return EXIT_USAGE;
     argv[at] = name;
     return init_run(cli, argc - at, argv + at);

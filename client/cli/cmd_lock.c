@@ -245,7 +245,7 @@ int cmd_lock(struct cli *cli, int argc, char **argv)
     enum coat_status rv;
     int code = EXIT_DONE;
 
-    if (argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &a) ||
+    if (cli_parse_in(&argp, argc, argv, ARGP_IN_ORDER, &a) ||
         !keys_open(&k, cli))
         return EXIT_USAGE;
     default_owner(owner, sizeof owner);

@@ -80,6 +80,33 @@ static void help_is_at_every_level(void **state)
     free(r);
 }
 
+/* Broken: who tries -h first would be told of a mistake. */
+static void a_letter_asks_for_help_as_its_name_does(void **state)
+{
+    static const char *const lines[][3] = {
+        {NULL}, {"get"}, {"help"}, {"lock", "name"}, {"cluster"},
+        {"cluster", "init"}, {"set", "k", "-5"},
+    };
+    struct run *by_name, *by_letter;
+
+    (void)state;
+    for (unsigned i = 0; i < ARRAY_LEN(lines); i++) {
+        const char *line[5] = {lines[i][0], lines[i][1], lines[i][2]};
+        unsigned n = 0;
+        while (line[n])
+            n++;
+        line[n] = "--help";
+        by_name = run_cli_input(NULL, 0, false, line);
+        line[n] = "-h";
+        by_letter = run_cli_input(NULL, 0, false, line);
+        assert_int_equal(by_letter->code, 0);
+        assert_has(by_letter->out, "Usage: coatcheck");
+        assert_string_equal(by_letter->out, by_name->out);
+        free(by_name);
+        free(by_letter);
+    }
+}
+
 /* Broken: an error would not say what to do, or fill the screen. */
 static void errors_are_one_line_that_says_what_to_do(void **state)
 {
@@ -145,6 +172,7 @@ int main(void)
         cmocka_unit_test(exit_codes_follow_the_status),
         cmocka_unit_test(mistakes_of_usage_exit_with_2_and_say_what),
         cmocka_unit_test(help_is_at_every_level),
+        cmocka_unit_test(a_letter_asks_for_help_as_its_name_does),
         cmocka_unit_test(errors_are_one_line_that_says_what_to_do),
         cmocka_unit_test(endpoints_come_from_the_environment_unless_given),
         cmocka_unit_test(options_reach_the_library),
