@@ -228,19 +228,35 @@ static void prompt_format(const struct shell *sh, char *text, size_t size)
              sh->keyspace);
 }
 
-static volatile sig_atomic_t interrupted;
+static bool interrupted;
 
-/* Called by the line editor, which ends its input only if it was reading just
- * then; `rl_done` ends it in any case. */
-static void on_interrupt(int signal UNUSED)
+static int on_interrupt(int count UNUSED, int key UNUSED)
 {
-    interrupted = 1;
+    interrupted = true;
     rl_done = 1;
+    return 0;
+}
+
+/* The editor's settings are as new for each line. */
+static int no_interrupt_signal(void)
+{
+    (void)rl_parse_and_bind("setty -d -intr intr=");
+    return 0;
+}
+
+/* While a line is edited, an interrupt is a key in its place among others: of
+ * a signal that comes when the editor is between two keys it takes no notice.
+ */
+static void take_interrupt_as_key(void)
+{
+    enum { CONTROL_C = 3 };
+
+    rl_add_defun("coatcheck-interrupt", on_interrupt, CONTROL_C);
+    rl_pre_input_hook = no_interrupt_signal;
 }
 
 static void talk(struct shell *sh)
 {
-    struct sigaction action = {.sa_handler = on_interrupt};
     char path[4096], prompt[128], *line;
 
     rl_readline_name = "coatcheck";
@@ -250,10 +266,10 @@ static void talk(struct shell *sh)
     history_path(path, sizeof path);
     if (path[0])
         (void)read_history(path);
-    sigaction(SIGINT, &action, NULL);
+    take_interrupt_as_key();
     for (bool go_on = true; go_on;) {
         prompt_format(sh, prompt, sizeof prompt);
-        interrupted = 0;
+        interrupted = false;
         line = readline(prompt);
         if (interrupted) { /* drops the line, not the shell */
             free(line);

@@ -6,6 +6,8 @@
 #include <cmocka.h>
 
 #include <jansson.h>
+#include <termios.h>
+#include <time.h>
 
 #include "tests/unit/client/cli/run_cli.h"
 
@@ -87,6 +89,80 @@ static void use_names_a_keyspace(void **state)
     free(r);
 }
 
+/* A terminal with a program in it, and what it showed that nobody waited for
+ * yet: one read may give more than one wait is for. */
+struct screen {
+    int terminal;
+    char shown[4096];
+    size_t n;
+};
+
+/* Wait until `text` was shown behind what was waited for before. */
+static void wait_shown(struct screen *s, const char *text)
+{
+    const char *at;
+    ssize_t got;
+
+    while (!(at = strstr(s->shown, text))) {
+        got = read(s->terminal, s->shown + s->n, sizeof s->shown - 1 - s->n);
+        if (got <= 0)
+            fail_msg("ended before '%s': %s", text, s->shown);
+        s->n += (size_t)got;
+        s->shown[s->n] = 0;
+    }
+    s->n = strlen(at + strlen(text));
+    memmove(s->shown, at + strlen(text), s->n + 1);
+}
+
+/* The line editor shows its prompt before it takes the terminal: what is typed
+ * in between is the kernel's, and so is an interrupt. */
+static void wait_editor(const struct screen *s)
+{
+    struct timespec moment = {.tv_nsec = 1000000};
+    struct termios t;
+
+    for (;;) {
+        assert_int_equal(tcgetattr(s->terminal, &t), 0);
+        if (!(t.c_lflag & ICANON))
+            return;
+        nanosleep(&moment, NULL);
+    }
+}
+
+static void type_at_prompt(struct screen *s, const char *text)
+{
+    wait_shown(s, "coatcheck> ");
+    wait_editor(s);
+    assert_int_equal(write(s->terminal, text, strlen(text)), strlen(text));
+}
+
+/* Broken: who thinks better of a line would be thrown out. */
+static void an_interrupt_at_the_prompt_drops_the_line_only(void **state)
+{
+    struct screen s = {0};
+    int status;
+    pid_t child = forkpty(&s.terminal, NULL, NULL, NULL);
+
+    (void)state;
+    assert_true(child >= 0);
+    if (!child) {
+        setenv("COATCHECK_HISTORY", "", 1);
+        setenv("TERM", "dumb", 1);
+        execl(COATCHECK, COATCHECK, "-e", "127.0.0.1:1", (char *)NULL);
+        _exit(127);
+    }
+    type_at_prompt(&s, "del everything");
+    wait_shown(&s, "everything");
+    assert_int_equal(write(s.terminal, "\003", 1), 1);
+    type_at_prompt(&s, "fly\n");
+    wait_shown(&s, "no command 'fly'");
+    type_at_prompt(&s, "exit\n");
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 2); /* the last command's */
+    close(s.terminal);
+}
+
 static void no_command_and_no_terminal_is_a_mistake(void **state)
 {
     (void)state;
@@ -100,6 +176,7 @@ int main(void)
         cmocka_unit_test(a_negative_number_is_a_value_here_too),
         cmocka_unit_test(a_word_with_a_nul_is_refused_and_not_cut),
         cmocka_unit_test(use_names_a_keyspace),
+        cmocka_unit_test(an_interrupt_at_the_prompt_drops_the_line_only),
         cmocka_unit_test(no_command_and_no_terminal_is_a_mistake),
     };
 
