@@ -121,7 +121,9 @@ static bool read_reply(const struct frame_header *header, struct slice payload,
         if (get_reply_decode(payload, &get))
             return false;
         *o = (struct outcome){get.status, get.value, get.version, get.hint,
-                              get.detail, .has_value = !get.status};
+                              get.detail, .has_value = !get.status,
+                              .expire_at = get.expire_at,
+                              .clock = get.clock};
         return true;
     case MESSAGE_WRITE_REPLY:
         if (write_reply_decode(payload, &write))

@@ -179,7 +179,7 @@ void get_reply_encode(const struct get_reply *m, struct buf *out)
 {
     uint8_t *at = buf_reserve(out, m->value.size + m->detail.size +
                                        hint_bound(&m->hint) +
-                                       4 * WIRE_FIELD_MAX);
+                                       6 * WIRE_FIELD_MAX);
 
     at = wire_put_number(at, 1, m->status);
     if (m->status == STATUS_OK)
@@ -188,6 +188,10 @@ void get_reply_encode(const struct get_reply *m, struct buf *out)
         at = wire_put_number(at, 3, m->version);
     at = hint_put(at, 4, &m->hint);
     at = wire_put_text(at, 5, m->detail);
+    if (m->expire_at) {
+        at = wire_put_number(at, 6, m->expire_at);
+        at = wire_put_number(at, 7, m->clock);
+    }
     encode_end(out, at);
 }
 
@@ -224,6 +228,10 @@ enum status reply_take(struct slice message, enum status *status,
             wire_take_hint(&r, &f, p->hint);
         } else if (f.number == p->detail_at) {
             wire_take_bytes(&r, &f, p->detail);
+        } else if (f.number == p->expire_at) {
+            wire_take_u64(&r, &f, p->expire);
+        } else if (f.number == p->clock_at) {
+            wire_take_u64(&r, &f, p->clock);
         }
     }
     *status = (enum status)number;
@@ -232,8 +240,9 @@ enum status reply_take(struct slice message, enum status *status,
 
 enum status get_reply_decode(struct slice bytes, struct get_reply *m)
 {
-    const struct reply_parts p = {2, 3, 4, 5, &m->value, &m->version,
-                                  &m->hint, &m->detail};
+    const struct reply_parts p = {2, 3, 4, 5, 6, 7, &m->value, &m->version,
+                                  &m->hint, &m->detail, &m->expire_at,
+                                  &m->clock};
 
     *m = (struct get_reply){0};
     return reply_take(bytes, &m->status, &p);
@@ -241,8 +250,9 @@ enum status get_reply_decode(struct slice bytes, struct get_reply *m)
 
 enum status write_reply_decode(struct slice bytes, struct write_reply *m)
 {
-    const struct reply_parts p = {0, 2, 3, 4, NULL, &m->version, &m->hint,
-                                  &m->detail};
+    const struct reply_parts p = {.version_at = 2, .version = &m->version,
+                                  .hint_at = 3, .hint = &m->hint,
+                                  .detail_at = 4, .detail = &m->detail};
 
     *m = (struct write_reply){0};
     return reply_take(bytes, &m->status, &p);

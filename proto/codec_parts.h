@@ -64,11 +64,13 @@ static inline void wire_take_hint(struct reader *r, const struct wire_field *f,
  * malformed, and some of these, each in a field of its own number (0: it has
  * none). Unknown fields are passed over. */
 struct reply_parts {
-    uint32_t bytes_at, version_at, hint_at, detail_at;
+    uint32_t bytes_at, version_at, hint_at, detail_at, expire_at, clock_at;
     struct slice *bytes;
     uint64_t *version;
     struct hint *hint;
     struct slice *detail;
+    uint64_t *expire;
+    uint64_t *clock;
 };
 MUST_CHECK enum status reply_take(struct slice message, enum status *status,
                                   const struct reply_parts *p);

@@ -41,6 +41,8 @@ struct get_reply {
     uint64_t version;   /* 0: none */
     struct hint hint;
     struct slice detail; /* for a person; empty: none */
+    uint64_t expire_at;  /* the key's deadline; 0: none */
+    uint64_t clock;      /* the group's, of a key with a deadline */
 };
 
 struct set_request {

@@ -314,21 +314,16 @@ static const struct argp ttl_argp = {
 static void ttl_print(struct cli *cli, const char *key,
                       const struct coat_reply *r)
 {
-    uint64_t left = r->deadline > r->clock ? r->deadline - r->clock : 0;
     json_t *j;
 
     if (cli->output != OUTPUT_JSON && !r->deadline) {
         fprintf(cli->out, "never\n");
     } else if (cli->output != OUTPUT_JSON) {
-        fprintf(cli->out, "%" PRIu64 "\n", left);
+        fprintf(cli->out, "%" PRIu64 "\n", keys_ttl(r));
     } else {
         j = key_object(slice_str(key), r->status, r->version);
         json_object_set_new(j, "size", json_integer(r->number));
-        json_object_set_new(j, "ttl_ms",
-                            r->deadline ? json_integer((json_int_t)left)
-                                        : json_null());
-        json_object_set_new(j, "deadline_ms",
-                            r->deadline ? json_u64(r->deadline) : json_null());
+        json_set_expiry(j, r);
         json_print(j, cli->out);
     }
 }

@@ -169,21 +169,23 @@ static const struct argp get_argp = {
     NULL};
 
 static void get_print(struct cli *cli, const char *key,
-                      const struct coat_value *value)
+                      const struct coat_reply *reply)
 {
-    struct slice bytes = slice_of(value->data, value->size);
+    struct slice value = slice_of(reply->value.data, reply->value.size);
     json_t *j;
 
     if (cli->output != OUTPUT_JSON) {
-        keys_print_value(cli, bytes);
+        keys_print_value(cli, value);
         return;
     }
-    j = key_object(slice_str(key), COAT_OK, value->version);
-    json_set_bytes(j, "value", bytes);
+    j = key_object(slice_str(key), COAT_OK, reply->version);
+    json_set_bytes(j, "value", value);
+    if (reply->deadline)
+        json_set_expiry(j, reply);
     json_print(j, cli->out);
 }
 
-static bool write_all(const char *path, const struct coat_value *value,
+static bool write_all(const char *path, struct slice value,
                       const struct stat *like)
 {
     FILE *f = fopen(path, "wb");
@@ -192,12 +194,12 @@ static bool write_all(const char *path, const struct coat_value *value,
     if (!f)
         return false;
     ok = !like || !fchmod(fileno(f), like->st_mode & 07777);
-    ok = ok && fwrite(value->data ? value->data : "", 1, value->size, f) ==
-                   value->size;
+    ok = ok && (!value.size ||
+                fwrite(value.data, 1, value.size, f) == value.size);
     return !fclose(f) && ok;
 }
 
-static bool file_replace(const char *path, const struct coat_value *value,
+static bool file_replace(const char *path, struct slice value,
                          const struct stat *like)
 {
     struct buf other = {0};
@@ -220,7 +222,7 @@ static bool file_replace(const char *path, const struct coat_value *value,
 
 /* A file becomes the value as a whole or not at all, and keeps its mode. What
  * is no file (a pipe, /dev/stdout) is written to, never replaced. */
-static bool value_write(const char *path, const struct coat_value *value)
+static bool value_write(const char *path, struct slice value)
 {
     struct stat st;
     char *target;
@@ -240,7 +242,8 @@ int cmd_get(struct cli *cli, int argc, char **argv)
 {
     struct get_args a = {0};
     struct coat_call how = {0};
-    struct coat_value value = {0};
+    const struct coat_reply *reply;
+    struct slice bytes;
     struct keys k;
     enum coat_status rv;
     int code = EXIT_DONE;
@@ -248,17 +251,19 @@ int cmd_get(struct cli *cli, int argc, char **argv)
     if (cli_parse(cli, &get_argp, argc, argv, &a) || !keys_open(&k, cli))
         return EXIT_USAGE;
     how.consistency = a.stale ? COAT_STALE : COAT_DEFAULT;
-    rv = coat_get_wait(k.session, COAT_STR(a.key), &how, &value);
+    rv = coat_get(coat_session_client(k.session), COAT_STR(a.key), &how,
+                  coat_session_reply, k.session);
+    rv = keys_wait(&k, rv, &reply);
+    bytes = slice_of(reply->value.data, reply->value.size);
     if (rv)
         code = keys_fail(&k, "get", slice_str(a.key), rv);
     else if (a.file)
-        code = value_write(a.file, &value)
+        code = value_write(a.file, bytes)
                    ? EXIT_DONE
                    : cli_error(cli, EXIT_REFUSED, "get: cannot write %s: %s",
                                a.file, strerror(errno));
     else
-        get_print(cli, a.key, &value);
-    coat_value_release(&value);
+        get_print(cli, a.key, reply);
     keys_close(&k);
     return code;
 }

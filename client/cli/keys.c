@@ -87,6 +87,22 @@ json_t *key_object(struct slice key, enum coat_status status, uint64_t version)
     return j;
 }
 
+uint64_t keys_ttl(const struct coat_reply *reply)
+{
+    return reply->deadline > reply->clock ? reply->deadline - reply->clock : 0;
+}
+
+void json_set_expiry(json_t *object, const struct coat_reply *reply)
+{
+    bool never = !reply->deadline;
+
+    json_object_set_new(object, "ttl_ms",
+                        never ? json_null()
+                              : json_integer((json_int_t)keys_ttl(reply)));
+    json_object_set_new(object, "deadline_ms",
+                        never ? json_null() : json_u64(reply->deadline));
+}
+
 /* Indented if it is a JSON object or array: for people only. */
 static bool print_json(struct cli *cli, struct slice value)
 {

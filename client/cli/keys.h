@@ -40,6 +40,12 @@ static inline int worse(int a, int b)
 json_t *key_object(struct slice key, enum coat_status status,
                    uint64_t version);
 
+/* How long the key has left, in ms, if it expires; as its group's clock was. */
+uint64_t keys_ttl(const struct coat_reply *reply);
+
+/* "ttl_ms" and "deadline_ms", null for a key that never expires. */
+void json_set_expiry(json_t *object, const struct coat_reply *reply);
+
 /* The value as it is; in table mode with a newline behind it on a terminal,
  * where JSON objects and arrays are indented. */
 void keys_print_value(struct cli *cli, struct slice value);

@@ -129,7 +129,8 @@ void translate_reply(uint32_t tag, const struct reply *r,
     struct slice detail = r->detail ? slice_str(r->detail) : slice_of("", 0);
     struct get_reply get = {.status = r->status, .value = r->value,
                             .version = r->version, .hint = *hint,
-                            .detail = detail};
+                            .detail = detail, .expire_at = r->expire_at,
+                            .clock = r->clock};
     struct write_reply write = {.status = r->status, .version = r->version,
                                 .hint = *hint, .detail = detail};
     struct operate_reply operate = {

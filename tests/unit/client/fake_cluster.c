@@ -24,8 +24,7 @@ void fake_send(struct conn *c, const struct frame_header *to, uint16_t type,
 }
 
 static void answer(struct conn *c, const struct frame_header *to,
-                   enum status status, struct slice value, uint64_t version,
-                   struct hint hint)
+                   enum status status, uint64_t version, struct hint hint)
 {
     struct buf b = {0};
 
@@ -36,7 +35,7 @@ static void answer(struct conn *c, const struct frame_header *to,
     if (to->type == MESSAGE_OPERATE) {
         fake_operate_answer(c, to, (struct slice){0}, status, hint);
     } else if (to->type == MESSAGE_GET) {
-        struct get_reply m = {status, value, version, hint, {NULL, 0}};
+        struct get_reply m = {.status = status, .hint = hint};
         get_reply_encode(&m, &b);
         fake_send(c, to, MESSAGE_GET_REPLY, &b);
     } else {
@@ -47,12 +46,20 @@ static void answer(struct conn *c, const struct frame_header *to,
     buf_release(&b);
 }
 
-const char *fake_value(const struct fake_cluster *f, const char *key)
+const struct fake_write *fake_present(const struct fake_cluster *f,
+                                      const char *key)
 {
     for (unsigned i = f->n_log; i-- > 0;)
         if (!strcmp(f->log[i].key, key))
-            return f->log[i].is_delete ? NULL : f->log[i].value;
+            return f->log[i].is_delete ? NULL : &f->log[i];
     return NULL;
+}
+
+const char *fake_value(const struct fake_cluster *f, const char *key)
+{
+    const struct fake_write *w = fake_present(f, key);
+
+    return w ? w->value : NULL;
 }
 
 static void copy(char *to, struct slice s)
@@ -103,20 +110,37 @@ struct hint fake_hint(const struct fake_cluster *f, unsigned group)
     };
 }
 
+static void answer_get(const struct fake_cluster *f, struct conn *c,
+                       const struct frame_header *to, const char *key,
+                       struct hint hint)
+{
+    const struct fake_write *w = fake_present(f, key);
+    struct get_reply m = {.status = w ? STATUS_OK : STATUS_NOT_FOUND,
+                          .version = f->n_log, .hint = hint};
+    struct buf b = {0};
+
+    if (w) {
+        m.value = slice_str(w->value);
+        m.expire_at = w->deadline;
+        m.clock = FAKE_CLOCK;
+    }
+    get_reply_encode(&m, &b);
+    fake_send(c, to, MESSAGE_GET_REPLY, &b);
+    buf_release(&b);
+}
+
 static void execute(struct fake_node *n, struct conn *c,
                     const struct frame_header *h, const char *key,
                     struct slice value, struct hint hint)
 {
     struct fake_cluster *f = n->cluster;
-    const char *old = fake_value(f, key);
 
     if (h->type == MESSAGE_GET) {
-        answer(c, h, old ? STATUS_OK : STATUS_NOT_FOUND,
-               slice_str(old ? old : ""), f->n_log, hint);
+        answer_get(f, c, h, key, hint);
         return;
     }
-    if (h->type == MESSAGE_DELETE && !old) {
-        answer(c, h, STATUS_NOT_FOUND, slice_str(""), 0, hint);
+    if (h->type == MESSAGE_DELETE && !fake_present(f, key)) {
+        answer(c, h, STATUS_NOT_FOUND, 0, hint);
         return;
     }
     assert_true(f->n_log < FAKE_LOG_MAX);
@@ -124,7 +148,7 @@ static void execute(struct fake_node *n, struct conn *c,
         .node = n->id, .is_delete = h->type == MESSAGE_DELETE};
     strcpy(f->log[f->n_log].key, key);
     copy(f->log[f->n_log++].value, value);
-    answer(c, h, STATUS_OK, slice_str(""), f->n_log, hint);
+    answer(c, h, STATUS_OK, f->n_log, hint);
 }
 
 static void serve(struct fake_node *n, struct conn *c,
@@ -154,7 +178,7 @@ static void serve(struct fake_node *n, struct conn *c,
                          STATUS_OK);
         fake_operate(n, c, h, &operate, hint);
     } else {
-        answer(c, h, STATUS_NOT_LEADER, slice_str(""), 0,
+        answer(c, h, STATUS_NOT_LEADER, 0,
                n->hint_none ? (struct hint){0} : fake_hint(f, group));
     }
 }
@@ -212,7 +236,7 @@ static void on_request(struct fake_node *n, struct conn *c,
             break;
         }
         n->refusals--;
-        answer(c, h, n->refusal, slice_str(""), 0, (struct hint){0});
+        answer(c, h, n->refusal, 0, (struct hint){0});
         break;
     case FAKE_HOLD:
         assert_true(n->n_held < FAKE_LOG_MAX);

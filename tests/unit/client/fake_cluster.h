@@ -65,6 +65,9 @@ struct fake_node {
     bool init_fails;     /* CREATE ends with IO_ERROR */
 };
 
+/* The groups' clocks, ms; they stand still. */
+enum { FAKE_CLOCK = 1000000 };
+
 /* One executed write: what key and value, where. */
 struct fake_write {
     uint32_t node;
@@ -181,7 +184,9 @@ void fake_release(struct fake_node *n, bool newest_first);
 /* Close all of a node's connections / stop it listening too. */
 void fake_break(struct fake_node *n);
 void fake_stop(struct fake_node *n);
-/* The value last written to `key`, NULL if none or deleted. */
+/* The last write to `key`, and its value; NULL if none or deleted. */
+const struct fake_write *fake_present(const struct fake_cluster *f,
+                                      const char *key);
 const char *fake_value(const struct fake_cluster *f, const char *key);
 
 /* ---- a client's answers ---- */

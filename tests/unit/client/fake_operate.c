@@ -11,17 +11,6 @@
 #include "proto/keyspace.h"
 #include "tests/unit/client/fake_cluster.h"
 
-enum { CLOCK = 1000000 };
-
-static const struct fake_write *present(const struct fake_cluster *f,
-                                        const char *key)
-{
-    for (unsigned i = f->n_log; i-- > 0;)
-        if (!strcmp(f->log[i].key, key))
-            return f->log[i].is_delete ? NULL : &f->log[i];
-    return NULL;
-}
-
 static uint64_t version_of(const struct fake_cluster *f,
                            const struct fake_write *w)
 {
@@ -54,7 +43,7 @@ static struct fake_write *write_log(struct fake_node *n, const char *key,
     *w = (struct fake_write){.node = n->id};
     strcpy(w->key, key);
     if (o->flags & OPERATION_TTL)
-        w->deadline = CLOCK + o->expire;
+        w->deadline = FAKE_CLOCK + o->expire;
     else if (o->flags & OPERATION_DEADLINE)
         w->deadline = o->expire;
     else if (old && (o->flags & OPERATION_KEEP_TTL || o->op != OP_SET))
@@ -78,7 +67,7 @@ static void keyspace_execute(struct fake_cluster *f,
     struct keyspace_change c;
     uint32_t id = 0;
 
-    *m = (struct operation_reply){.clock = CLOCK};
+    *m = (struct operation_reply){.clock = FAKE_CLOCK};
     m->status = keyspace_change_decode(o->value, true, &c);
     if (!m->status)
         m->status = keyspace_apply(f->map, o->key, &c, &id);
@@ -100,8 +89,8 @@ static void execute(struct fake_node *n, const struct operation *o,
         return;
     }
     text_of(key, o->key);
-    old = present(f, key);
-    *m = (struct operation_reply){.clock = CLOCK,
+    old = fake_present(f, key);
+    *m = (struct operation_reply){.clock = FAKE_CLOCK,
                                   .version = version_of(f, old)};
     if (old && (o->op == OP_GET || o->flags & OPERATION_PREVIOUS)) {
         strcpy(kept, old->value);
@@ -125,7 +114,7 @@ static void execute(struct fake_node *n, const struct operation *o,
     if (o->op == OP_EXPIRE) { /* the version stays */
         f->log[old - f->log].deadline =
             o->flags & OPERATION_PERSIST ? 0
-            : o->flags & OPERATION_TTL   ? CLOCK + o->expire
+            : o->flags & OPERATION_TTL   ? FAKE_CLOCK + o->expire
                                          : o->expire;
         return;
     }
@@ -161,7 +150,7 @@ static bool compare_holds(const struct fake_cluster *f,
     int order;
 
     text_of(key, c->key);
-    old = present(f, key);
+    old = fake_present(f, key);
     version = version_of(f, old);
     if (c->what == COMPARE_VALUE && !old)
         return c->relation == RELATION_NOT_EQUAL;
@@ -188,7 +177,7 @@ static void transact(struct fake_node *n, const struct operation *o,
     unsigned skip, run;
     uint8_t head[4] = {0};
 
-    *m = (struct operation_reply){.clock = CLOCK};
+    *m = (struct operation_reply){.clock = FAKE_CLOCK};
     assert_int_equal(transaction_decode(o->value, &t), STATUS_OK);
     if (o->flags & OPERATION_IF_FENCE && o->fence < n->cluster->fence) {
         m->status = STATUS_FENCED;

@@ -116,6 +116,7 @@ static inline void differential_replies(const uint8_t *data, size_t size)
         assert(m && (uint32_t)get.status == m->status);
         same_bytes(get.value, m->value);
         assert(get.version == m->version);
+        assert(get.expire_at == m->expire_at && get.clock == m->clock);
         same_hint(&get.hint, m->hint);
         same_text(get.detail, m->detail);
         coat__wire__get_reply__free_unpacked(m, NULL);

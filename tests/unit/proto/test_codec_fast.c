@@ -133,7 +133,8 @@ static void replies_are_the_bytes_of_protobuf_c(void **state)
         enum status status = (enum status)rng_below(&rng, 3);
         uint64_t version = rng_next(&rng) >> rng_below(&rng, 64);
         struct get_reply get = {status, some(2000), version, some_hint(),
-                                some(50)};
+                                some(50), rng_below(&rng, 3),
+                                rng_next(&rng)};
         struct write_reply write = {status, version, get.hint, get.detail};
         Coat__Wire__GetReply g = COAT__WIRE__GET_REPLY__INIT;
         Coat__Wire__WriteReply w = COAT__WIRE__WRITE_REPLY__INIT;
@@ -156,6 +157,9 @@ static void replies_are_the_bytes_of_protobuf_c(void **state)
         g.has_version = w.has_version = version != 0;
         g.version = w.version = version;
         g.detail = w.detail = get.detail.size ? detail : NULL;
+        g.has_expire_at = g.has_clock = get.expire_at != 0;
+        g.expire_at = get.expire_at;
+        g.clock = get.clock;
         buf_clear(&b);
         get_reply_encode(&get, &b);
         assert_packed(&b, &g.base);

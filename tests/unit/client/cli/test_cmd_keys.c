@@ -96,6 +96,28 @@ static void json_has_key_status_version_and_value(void **state)
     nodes_stop(t);
 }
 
+/* Broken: who wants a value and its deadline would have to ask twice, of what
+ * may have changed between. */
+static void json_tells_when_a_value_expires(void **state)
+{
+    struct nodes *t = nodes_start(1);
+    struct run *r;
+
+    (void)state;
+    e = t->f.endpoints;
+    RUN_CODE(0, "-e", e, "set", "k", "v", "--ttl", "90s");
+    r = RUN("-e", e, "-o", "json", "get", "k");
+    assert_has(r->out, "\"value\": \"v\"");
+    assert_has(r->out, "\"ttl_ms\": 90000");
+    assert_has(r->out, "\"deadline_ms\": \"");
+    free(r);
+    RUN_CODE(0, "-e", e, "set", "k", "v");
+    r = RUN("-e", e, "-o", "json", "get", "k");
+    assert_null(strstr(r->out, "_ms"));
+    free(r);
+    nodes_stop(t);
+}
+
 /* Broken: what is not there would look like a failure, or the other way. */
 static void missing_keys_exit_with_1(void **state)
 {
@@ -248,6 +270,7 @@ int main(void)
         cmocka_unit_test(raw_is_exactly_the_value),
         cmocka_unit_test(only_a_terminal_gets_an_end_of_line),
         cmocka_unit_test(json_has_key_status_version_and_value),
+        cmocka_unit_test(json_tells_when_a_value_expires),
         cmocka_unit_test(missing_keys_exit_with_1),
         cmocka_unit_test(a_value_can_go_into_a_file),
         cmocka_unit_test(only_files_are_replaced_and_keep_what_they_are),

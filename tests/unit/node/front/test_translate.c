@@ -105,6 +105,8 @@ static void a_reply_has_the_form_of_its_request(void **state)
     assert_int_equal(get_reply_decode(buf_slice(&b), &get), STATUS_OK);
     assert_true(slice_equal(get.value, r.value));
     assert_int_equal(get.version, 7);
+    assert_int_equal(get.expire_at, 8);
+    assert_int_equal(get.clock, 9);
     assert_int_equal(get.hint.group, 3);
     for (unsigned i = 0; i < 2; i++) {
         uint16_t type = i ? MESSAGE_SET : MESSAGE_DELETE;
