@@ -104,12 +104,29 @@ def _port_free(port):
     return True
 
 
+_owned = {}  # port: the socket whose name makes it ours
+
+
+def _port_own(port):
+    """Ours as long as this process lives, if no other test has it; see
+    tests/unit/rpc/own_port.h."""
+    name = socket.socket(socket.AF_UNIX)
+    try:
+        name.bind(f"\0coatcheck-test-port-{port}")
+    except OSError:
+        name.close()
+        return False
+    _owned[port] = name
+    return True
+
+
 def free_base_port(nodes):
-    """A base port whose nodes' ports are free; below the ephemeral range, so
-    that no outgoing connection takes one of them meanwhile."""
+    """A base port whose nodes' ports are free, and stay ours also while nobody
+    listens there; below the ephemeral range, so that no outgoing connection
+    takes one of them meanwhile."""
     for _ in range(200):
         base = random.randrange(1100, 3100) * 10
-        if all(_port_free(base + 10 * n + o)
+        if all(_port_own(base + 10 * n + o) and _port_free(base + 10 * n + o)
                for n in range(1, nodes + 1) for o in range(4)):
             return base
     raise SystemExit("no free block of ports between 11000 and 31000")

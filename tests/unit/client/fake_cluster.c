@@ -10,6 +10,7 @@
 
 #include "proto/slot.h"
 #include "tests/unit/client/fake_cluster.h"
+#include "tests/unit/rpc/own_port.h"
 
 /* ---- answering ---- */
 
@@ -352,6 +353,7 @@ void fake_cluster_init(struct fake_cluster *f, uv_loop_t *loop, unsigned nodes,
         char error[LISTENER_ERROR_SIZE];
         n->cluster = f;
         n->id = i + 1;
+        o.address.port = own_port();
         n->listener = listener_new(loop, &o, on_accept, n, error);
         assert_non_null(n->listener);
         m[i].id = n->id;

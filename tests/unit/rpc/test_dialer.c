@@ -10,6 +10,7 @@
 
 #include "rpc/dialer.h"
 #include "rpc/tcp.h"
+#include "tests/unit/rpc/own_port.h"
 
 /* A dialer, and a listener it may reach. */
 struct wire {
@@ -106,7 +107,7 @@ static void wire_open(struct wire *w, const char *host)
     rules_begin();
     assert_int_equal(uv_loop_init(&w->loop), 0);
     w->set = conn_set_new(&w->loop, conn_options_default());
-    w->l = listen_at(w, 0);
+    w->l = listen_at(w, own_port());
     snprintf(a.host, sizeof a.host, "%s", host);
     a.port = listener_address(w->l)->port;
     o = dialer_options_default(&a, 1);
@@ -352,7 +353,7 @@ static void moving_connects_to_the_new_address(void **state)
 
     (void)state;
     wire_open(&w, "127.0.0.1");
-    other = listen_at(&w, 0);
+    other = listen_at(&w, own_port());
     dialer_move(w.d, listener_address(w.l)); /* stopped: only remembered */
     assert_int_equal(dialer_state(w.d), DIALER_STOPPED);
     dialer_start(w.d);

@@ -1,53 +1,20 @@
 /* daemon.c - see daemon.h. */
 #include "tests/unit/node/shell/daemon.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/random.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "proto/base/rng.h"
+#include "tests/unit/rpc/own_port.h"
 
 enum { WAIT_S = 60 };
-
-static bool port_free(uint16_t port)
-{
-    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(port),
-                            .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
-    bool free_now;
-
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-    free_now = !bind(fd, (struct sockaddr *)&a, sizeof a);
-    close(fd);
-    return free_now;
-}
-
-/* Below the ephemeral range, so that no outgoing connection takes it while
- * the daemon is down. */
-static uint16_t free_port(void)
-{
-    struct rng rng;
-    uint64_t seed;
-
-    assert_int_equal(getrandom(&seed, sizeof seed, 0), sizeof seed);
-    rng_init(&rng, seed);
-    for (;;) {
-        uint16_t port = (uint16_t)(11000 + rng_below(&rng, 20000));
-        if (port_free(port))
-            return port;
-    }
-}
 
 struct daemon *daemon_new(void)
 {
@@ -55,13 +22,9 @@ struct daemon *daemon_new(void)
 
     scratch_make(d->root);
     snprintf(d->data, sizeof d->data, "%s/data", d->root);
-    d->port = free_port();
-    do
-        d->peer_port = free_port();
-    while (d->peer_port == d->port);
-    do
-        d->redis_port = free_port();
-    while (d->redis_port == d->port || d->redis_port == d->peer_port);
+    d->port = own_port();
+    d->peer_port = own_port();
+    d->redis_port = own_port();
     pthread_mutex_init(&d->lock, NULL);
     pthread_cond_init(&d->more, NULL);
     return d;
