@@ -82,7 +82,7 @@ static void replica_fill(struct arena *a, const struct replica_status *from,
     to->store_bytes = from->store_bytes;
     to->has_keys_estimate = 1;
     to->keys_estimate = from->keys_estimate;
-    to->has_lag_max = 1;
+    to->has_lag_max = from->lag_known;
     to->lag_max = from->lag_max;
 }
 
@@ -180,6 +180,7 @@ static void replica_read(const Coat__Wire__ReplicaStatus *from,
         .first_index = from->first_index,
         .store_bytes = from->store_bytes,
         .keys_estimate = from->keys_estimate,
+        .lag_known = from->has_lag_max,
         .lag_max = from->lag_max,
     };
 }

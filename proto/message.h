@@ -130,7 +130,8 @@ struct replica_status {
     uint64_t first_index;
     uint64_t store_bytes;
     uint64_t keys_estimate;
-    uint64_t lag_max; /* entries; on a leader only */
+    bool lag_known;   /* on a leader that has heard of all voters */
+    uint64_t lag_max; /* entries */
 };
 
 /* What one node reports of itself; see client.proto, NodeStatus. */

@@ -108,6 +108,8 @@ static void group_row(struct report *r, const struct survey *s, unsigned i)
     snprintf(lag, sizeof lag, "%" PRIu64, v.lag);
     size_format(v.bytes, bytes);
     snprintf(keys, sizeof keys, "%" PRIu64, v.keys);
+    if (!v.lag_known)
+        cells[7] = "?";
     if (!v.leader) {
         cells[2] = "none";
         cells[4] = cells[5] = cells[7] = "-"; /* what only a leader knows */
@@ -193,7 +195,8 @@ static json_t *replica_json(const struct replica_status *r)
     json_object_set_new(j, "flushed_index", json_u64(r->flushed_index));
     json_object_set_new(j, "store_bytes", json_u64(r->store_bytes));
     json_object_set_new(j, "keys_estimate", json_u64(r->keys_estimate));
-    json_object_set_new(j, "lag_max", json_u64(r->lag_max));
+    json_object_set_new(j, "lag_max",
+                        r->lag_known ? json_u64(r->lag_max) : json_null());
     return j;
 }
 
@@ -263,7 +266,8 @@ static json_t *groups_json(const struct survey *s)
         json_object_set_new(j, "term", json_u64(v.term));
         json_object_set_new(j, "commit_index", json_u64(v.commit));
         json_object_set_new(j, "applied_min", json_u64(v.applied_min));
-        json_object_set_new(j, "lag", json_u64(v.lag));
+        json_object_set_new(j, "lag",
+                            v.lag_known ? json_u64(v.lag) : json_null());
         json_object_set_new(j, "bytes", json_u64(v.bytes));
         json_object_set_new(j, "keys_estimate", json_u64(v.keys));
         json_array_append_new(list, j);

@@ -191,6 +191,7 @@ struct survey_group survey_group(const struct survey *s, unsigned index)
             out.commit = r->commit_index;
             out.last = r->last_index;
             out.lag = r->lag_max;
+            out.lag_known = r->lag_known;
         }
     }
     if (out.applied_min == UINT64_MAX)

@@ -38,6 +38,7 @@ void survey_release(struct survey *s);
 struct survey_group {
     uint32_t leader;      /* node id, 0: none known */
     uint64_t term, commit, last, applied_min, lag, bytes, keys;
+    bool lag_known;       /* the leader has heard of all its followers */
     unsigned replicas_up; /* leading or following */
 };
 struct survey_group survey_group(const struct survey *s, unsigned index);

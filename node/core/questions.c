@@ -43,21 +43,21 @@ static const char *role_name(const struct replica *r)
                                         : "follower";
 }
 
-static uint64_t lag_max(const struct replica *r)
+/* What the slowest voter lacks. A new leader knows that of none, nor ever of
+ * one that is down: whoever has confirmed nothing to it may have everything. */
+static void add_lag(const struct replica *r, struct replica_status *s)
 {
     const struct members *m = group_members(r->raft);
-    uint64_t last = group_last(r->raft), lag = 0;
+    uint64_t last = group_last(r->raft), match;
 
-    if (r->role != GROUP_LEADER)
-        return 0;
-    for (unsigned i = 0; i < m->n; i++) {
-        uint64_t match = m->v[i].replica == r->id
-                             ? last
-                             : group_match(r->raft, m->v[i].replica);
-        if (m->v[i].role == MEMBER_VOTER && last - match > lag)
-            lag = last - match;
+    s->lag_known = r->role == GROUP_LEADER;
+    for (unsigned i = 0; s->lag_known && i < m->n; i++) {
+        if (m->v[i].replica == r->id || m->v[i].role != MEMBER_VOTER)
+            continue;
+        match = group_match(r->raft, m->v[i].replica);
+        s->lag_max = MAX_OF(s->lag_max, last - match);
+        s->lag_known = match != 0;
     }
-    return lag;
 }
 
 unsigned shard_replicas(const struct shard *s, struct replica_status *out,
@@ -82,7 +82,7 @@ unsigned shard_replicas(const struct shard *s, struct replica_status *out,
         out[n].last_index = group_last(r->raft);
         out[n].durable_index = group_durable(r->raft);
         out[n].first_index = group_first(r->raft);
-        out[n].lag_max = lag_max(r);
+        add_lag(r, &out[n]);
     }
     return n;
 }

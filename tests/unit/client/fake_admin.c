@@ -37,7 +37,8 @@ void fake_status(struct fake_node *n, struct conn *c,
             .group = g->id, .replica = p->id, .term = 3,
             .role = slice_str(leads ? "leader" : "follower"),
             .leader = f->leaders[i], .last_index = 12, .commit_index = 11,
-            .applied_index = 10, .lag_max = leads ? 2 : 0};
+            .applied_index = 10, .lag_known = leads && !n->hears_nobody,
+            .lag_max = 2};
     }
     status_reply_encode(&m, &b);
     fake_send(c, h, MESSAGE_STATUS_REPLY, &b);

@@ -63,6 +63,7 @@ struct fake_node {
     unsigned n_steps;
     bool active;         /* its accepted map was activated */
     bool init_fails;     /* CREATE ends with IO_ERROR */
+    bool hears_nobody;   /* as leader: knows no follower's lag */
 };
 
 /* The groups' clocks, ms; they stand still. */

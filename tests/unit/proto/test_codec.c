@@ -23,9 +23,9 @@ static void keyspace_names_are_letters_digits_and_three_signs(void **state)
 
 static const struct replica_status replicas[] = {
     {0, 1, {(const uint8_t *)"leader", 6}, 3, 1, 10, 9, 8, 10, 7, 1, 4096, 5,
-     2},
+     true, 2},
     {7, 12, {(const uint8_t *)"follower", 8}, UINT64_MAX, 2, UINT64_MAX, 1, 1,
-     1, 1, 1, 0, 0, 0},
+     1, 1, 1, 0, 0, false, 0},
 };
 static const uint32_t peers[] = {2, 3};
 
@@ -63,6 +63,7 @@ static void assert_replica(const struct replica_status *a,
     assert_true(a->first_index == b->first_index);
     assert_true(a->store_bytes == b->store_bytes);
     assert_true(a->keys_estimate == b->keys_estimate);
+    assert_true(a->lag_known == b->lag_known);
     assert_true(a->lag_max == b->lag_max);
 }
 

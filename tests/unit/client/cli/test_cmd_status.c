@@ -50,6 +50,26 @@ static void json_has_nodes_replicas_and_groups(void **state)
     nodes_stop(t);
 }
 
+/* Broken: behind an election a follower that has everything would look as if
+ * it lacked the whole log. */
+static void a_lag_that_nobody_knows_is_not_a_number(void **state)
+{
+    struct nodes *t = nodes_prepare(1);
+    struct run *r;
+
+    (void)state;
+    t->f.nodes[0].hears_nobody = true;
+    fake_thread_start(&t->f);
+    r = RUN("-e", t->f.endpoints, "status");
+    assert_has(r->out, " ? ");
+    free(r);
+    r = RUN("-e", t->f.endpoints, "-o", "json", "status");
+    assert_has(r->out, "\"lag\": null");
+    assert_has(r->out, "\"lag_max\": null");
+    free(r);
+    nodes_stop(t);
+}
+
 /* Broken: a dead node would look alive, or hide the cluster. */
 static void a_dead_node_makes_it_unhealthy_not_invisible(void **state)
 {
@@ -135,6 +155,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tables_show_every_node_and_group),
         cmocka_unit_test(json_has_nodes_replicas_and_groups),
+        cmocka_unit_test(a_lag_that_nobody_knows_is_not_a_number),
         cmocka_unit_test(a_dead_node_makes_it_unhealthy_not_invisible),
         cmocka_unit_test(what_only_a_leader_knows_is_not_made_up),
         cmocka_unit_test(blank_nodes_are_shown_with_what_to_do),

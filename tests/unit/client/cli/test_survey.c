@@ -34,6 +34,7 @@ static void a_group_is_put_together_from_its_replicas(void **state)
         assert_int_equal(v.commit, 11);
         assert_int_equal(v.last, 12);
         assert_int_equal(v.applied_min, 10);
+        assert_true(v.lag_known);
         assert_int_equal(v.lag, 2);
     }
     assert_null(survey_replica(&s, 1, 99));
