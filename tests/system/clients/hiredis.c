@@ -87,7 +87,10 @@ int main(int argc, char **argv)
     expect_text(c, "PING", REDIS_REPLY_STATUS, "PONG");
     expect_text(c, "SET h v EX 100", REDIS_REPLY_STATUS, "OK");
     expect_text(c, "GET h", REDIS_REPLY_STRING, "v");
-    expect_number(c, "TTL h", 100);
+    r = ask(c, "TTL h"); /* time goes by on a busy machine */
+    must(r->type == REDIS_REPLY_INTEGER && r->integer > 50 && r->integer <= 100,
+         "TTL h", r);
+    freeReplyObject(r);
     expect_number(c, "INCRBY counter 5", 5);
     expect_text(c, "INCR h", REDIS_REPLY_ERROR,
                 "ERR value is not an integer or out of range");

@@ -8,7 +8,8 @@ const port = Number(process.argv[2]);
 async function everyday(r) {
   assert.strictEqual(await r.set('io', 'v', 'EX', 100), 'OK');
   assert.strictEqual(await r.get('io'), 'v');
-  assert.strictEqual(await r.ttl('io'), 100);
+  const left = await r.ttl('io'); // time goes by on a busy machine
+  assert(left > 50 && left <= 100, left);
   assert.strictEqual(await r.set('io', 'w', 'NX'), null);
   assert.strictEqual(await r.incrby('io:n', 5), 5);
   assert.strictEqual(await r.incrbyfloat('io:f', 0.5), '0.5');

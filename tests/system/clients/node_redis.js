@@ -10,7 +10,8 @@ const url = `redis://127.0.0.1:${port}`;
 async function everyday(r) {
   assert.strictEqual(await r.set('nr', 'v', { EX: 100 }), 'OK');
   assert.strictEqual(await r.get('nr'), 'v');
-  assert.strictEqual(await r.ttl('nr'), 100);
+  const left = await r.ttl('nr'); // time goes by on a busy machine
+  assert(left > 50 && left <= 100, left);
   assert.strictEqual(await r.set('nr', 'w', { NX: true }), null);
   assert.strictEqual(await r.incrBy('nr:n', 5), 5);
   assert.strictEqual(await r.get('none'), null);

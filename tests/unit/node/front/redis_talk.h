@@ -23,6 +23,9 @@ void talk_expect_bytes(int fd, struct slice bytes);
 void talk_expect_end(int fd);
 /* Send lines (inline commands), expect exactly this. */
 void talk(int fd, const char *lines, const char *expected);
+/* Send "ttl KEY"; at most this many seconds come back, and some of them: on a
+ * busy machine time goes by between two commands. */
+void talk_ttl(int fd, const char *line, long seconds);
 /* One reply, whatever it is, as it stands on the wire; NUL-terminated. Bulk
  * strings and lines only. */
 void talk_read_reply(int fd, char *reply, size_t size);

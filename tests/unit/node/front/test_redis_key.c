@@ -26,9 +26,11 @@ static void deadlines_are_set_read_and_removed(void **state)
          ":-2\r\n:-2\r\n:-2\r\n:-2\r\n:0\r\n:0\r\n");
     talk(fd, "set e1 v\r\nttl e1\r\npttl e1\r\nexpiretime e1\r\npersist e1\r\n",
          "+OK\r\n:-1\r\n:-1\r\n:-1\r\n:0\r\n");
-    talk(fd, "expire e1 100\r\nttl e1\r\npersist e1\r\nttl e1\r\n",
-         ":1\r\n:100\r\n:1\r\n:-1\r\n");
-    talk(fd, "pexpire e1 100000\r\nttl e1\r\n", ":1\r\n:100\r\n");
+    talk(fd, "expire e1 1000\r\n", ":1\r\n");
+    talk_ttl(fd, "ttl e1\r\n", 1000);
+    talk(fd, "persist e1\r\nttl e1\r\npexpire e1 4000000\r\n",
+         ":1\r\n:-1\r\n:1\r\n");
+    talk_ttl(fd, "ttl e1\r\n", 4000);
     talk(fd, "expireat e1 4102444800\r\nexpiretime e1\r\npexpiretime e1\r\n",
          ":1\r\n:4102444800\r\n:4102444800000\r\n");
     talk(fd, "pexpireat e1 4102444800123\r\npexpiretime e1\r\n",
@@ -46,12 +48,15 @@ static void deadlines_have_conditions(void **state)
 
     (void)state;
     talk(fd, "set c1 v\r\nexpire c1 10 xx\r\nexpire c1 10 gt\r\n"
-             "expire c1 100 nx\r\nexpire c1 200 nx\r\nttl c1\r\n",
-         "+OK\r\n:0\r\n:0\r\n:1\r\n:0\r\n:100\r\n");
-    talk(fd, "expire c1 50 gt\r\nexpire c1 150 gt\r\nttl c1\r\n"
-             "expire c1 200 lt\r\nexpire c1 60 lt\r\nttl c1\r\n"
-             "expire c1 70 xx\r\nttl c1\r\n",
-         ":0\r\n:1\r\n:150\r\n:0\r\n:1\r\n:60\r\n:1\r\n:70\r\n");
+             "expire c1 2000 nx\r\nexpire c1 9000 nx\r\n",
+         "+OK\r\n:0\r\n:0\r\n:1\r\n:0\r\n");
+    talk_ttl(fd, "ttl c1\r\n", 2000);
+    talk(fd, "expire c1 900 gt\r\nexpire c1 5000 gt\r\n", ":0\r\n:1\r\n");
+    talk_ttl(fd, "ttl c1\r\n", 5000);
+    talk(fd, "expire c1 9000 lt\r\nexpire c1 900 lt\r\n", ":0\r\n:1\r\n");
+    talk_ttl(fd, "ttl c1\r\n", 900);
+    talk(fd, "expire c1 2000 xx\r\n", ":1\r\n");
+    talk_ttl(fd, "ttl c1\r\n", 2000);
     talk(fd, "expire c1 10 nx gt\r\n",
          "-ERR NX and XX, GT or LT options at the same time are not "
          "compatible\r\n");

@@ -18,8 +18,10 @@ static void set_takes_conditions_and_times(void **state)
          "$-1\r\n$1\r\na\r\n$1\r\nc\r\n");
     talk(fd, "set s2 x nx get\r\nset s2 y nx get\r\nget s2\r\n",
          "$-1\r\n$1\r\nx\r\n$1\r\nx\r\n");
-    talk(fd, "set s1 e ex 100\r\nttl s1\r\nset s1 f keepttl\r\nttl s1\r\n",
-         "+OK\r\n:100\r\n+OK\r\n:100\r\n");
+    talk(fd, "set s1 e ex 1000\r\n", "+OK\r\n");
+    talk_ttl(fd, "ttl s1\r\n", 1000);
+    talk(fd, "set s1 f keepttl\r\n", "+OK\r\n");
+    talk_ttl(fd, "ttl s1\r\n", 1000);
     talk(fd, "set s1 g\r\nttl s1\r\n", "+OK\r\n:-1\r\n");
     talk(fd, "set s1 h pxat 1\r\nget s1\r\n", "+OK\r\n$-1\r\n");
     talk(fd, "set s1 a nx xx\r\nset s1 a ex 1 px 1\r\nset s1 a ex\r\n"
@@ -30,17 +32,22 @@ static void set_takes_conditions_and_times(void **state)
          "-ERR invalid expire time in 'set' command\r\n"
          "-ERR invalid expire time in 'set' command\r\n" NOT_AN_INTEGER
          "-ERR invalid expire time in 'set' command\r\n");
-    talk(fd, "setex s3 100 v\r\nttl s3\r\nsetex s3 0 v\r\n"
-             "psetex s3 100000 w\r\nttl s3\r\npsetex s3 x w\r\n",
-         "+OK\r\n:100\r\n-ERR invalid expire time in 'setex' command\r\n"
-         "+OK\r\n:100\r\n" NOT_AN_INTEGER);
+    talk(fd, "setex s3 0 v\r\nsetex s3 1000 v\r\n",
+         "-ERR invalid expire time in 'setex' command\r\n+OK\r\n");
+    talk_ttl(fd, "ttl s3\r\n", 1000);
+    talk(fd, "psetex s3 x w\r\npsetex s3 4000000 w\r\n",
+         NOT_AN_INTEGER "+OK\r\n");
+    talk_ttl(fd, "ttl s3\r\n", 4000);
     talk(fd, "setnx s4 a\r\nsetnx s4 b\r\ngetset s4 c\r\ngetset s5 d\r\n",
          ":1\r\n:0\r\n$1\r\na\r\n$-1\r\n");
     talk(fd, "getdel s4\r\ngetdel s4\r\nexists s4\r\n",
          "$1\r\nc\r\n$-1\r\n:0\r\n");
-    talk(fd, "getex s5 ex 50\r\nttl s5\r\ngetex s5\r\ngetex s5 persist\r\n"
-             "ttl s5\r\ngetex s9 ex 5\r\ngetex s5 ex 0\r\ngetex s5 foo\r\n",
-         "$1\r\nd\r\n:50\r\n$1\r\nd\r\n$1\r\nd\r\n:-1\r\n$-1\r\n"
+    talk(fd, "getex s5 ex 1000\r\ngetex s5\r\n",
+         "$1\r\nd\r\n$1\r\nd\r\n");
+    talk_ttl(fd, "ttl s5\r\n", 1000);
+    talk(fd, "getex s5 persist\r\nttl s5\r\n"
+             "getex s9 ex 5\r\ngetex s5 ex 0\r\ngetex s5 foo\r\n",
+         "$1\r\nd\r\n:-1\r\n$-1\r\n"
          "-ERR invalid expire time in 'getex' command\r\n" SYNTAX);
     talk_close(fd);
 }
@@ -70,8 +77,8 @@ static void numbers_are_added_to(void **state)
          "-ERR value is not a valid float\r\n"
          "-ERR value is not a valid float\r\n"
          "-ERR increment would produce NaN or Infinity\r\n");
-    talk(fd, "set n5 1 ex 100\r\nincr n5\r\nttl n5\r\n",
-         "+OK\r\n:2\r\n:100\r\n");
+    talk(fd, "set n5 1 ex 1000\r\nincr n5\r\n", "+OK\r\n:2\r\n");
+    talk_ttl(fd, "ttl n5\r\n", 1000);
     talk_close(fd);
 }
 
