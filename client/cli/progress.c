@@ -4,7 +4,7 @@
 #include <inttypes.h>
 #include <time.h>
 
-enum { EVERY_MS = 100, BAR = 30 };
+enum { BAR = 30 };
 
 static uint64_t now_ms(void)
 {
@@ -31,7 +31,7 @@ void progress_at(struct progress *p, uint64_t count, uint64_t part,
 {
     uint64_t now = now_ms();
 
-    if (!p->shown || now - p->last < EVERY_MS)
+    if (!p->shown || now - p->last < PROGRESS_EVERY_MS)
         return;
     p->last = now;
     fputc('\r', p->out);

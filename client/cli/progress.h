@@ -6,6 +6,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+enum { PROGRESS_EVERY_MS = 100 };
+
 struct progress {
     FILE *out;
     bool shown;           /* only on a terminal, or when told to */
@@ -16,7 +18,7 @@ struct progress {
 void progress_begin(struct progress *p, FILE *out, bool shown,
                     const char *what);
 /* `count` are done; `part` of `whole` says how far that is (whole 0: nobody
- * knows). Writes at most ten times a second. */
+ * knows). Writes at most once in PROGRESS_EVERY_MS. */
 void progress_at(struct progress *p, uint64_t count, uint64_t part,
                  uint64_t whole);
 /* The last state stays, on a line of its own. */
