@@ -132,17 +132,24 @@ static void a_refusal_does_not_speak_for_earlier_tries(void **state)
     n->forgets = 1;
     DO(a, coat_incr(t->c, k, 1, NULL, NULL, answer_take, &a));
     assert_int_equal(a.status, COAT_OK);
-    n->forgets = 1;
-    a = (struct answer){0};
-    assert_int_equal(coat_incr(t->c, k, 1, NULL, &how, answer_take, &a),
-                     COAT_OK);
-    while (n->forgets)
-        uv_run(&t->loop, UV_RUN_ONCE);
-    n->mode = FAKE_REFUSE;
-    n->refusal = STATUS_BUSY;
-    n->refusals = 1000;
-    run_until(&t->loop, &a.done);
-    assert_int_equal(a.status, COAT_UNKNOWN);
+    for (unsigned i = 0; i < 2; i++) {
+        n->mode = FAKE_SERVE;
+        n->forgets = 1;
+        a = (struct answer){0};
+        assert_int_equal(coat_incr(t->c, k, 1, NULL, &how, answer_take, &a),
+                         COAT_OK);
+        while (n->forgets)
+            uv_run(&t->loop, UV_RUN_ONCE);
+        n->mode = FAKE_REFUSE;
+        n->refusal = i ? STATUS_INTERNAL : STATUS_BUSY;
+        n->refusals = 1;
+        while (n->refusals) /* of another kind than the first */
+            uv_run(&t->loop, UV_RUN_ONCE);
+        n->refusal = STATUS_BUSY;
+        n->refusals = 1000;
+        run_until(&t->loop, &a.done);
+        assert_int_equal(a.status, COAT_UNKNOWN);
+    }
     stop(t);
 }
 

@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <cmocka.h>
 
 #include "client/routes.h"
@@ -111,6 +112,35 @@ static void only_newer_maps_are_taken_and_leaders_stay(void **state)
     end(r);
 }
 
+/* Broken: a node that has joined or left would move the leaders that are known
+ * to their neighbours in the list. */
+static void leaders_stay_when_other_nodes_leave(void **state)
+{
+    struct routes *r = begin();
+    struct cluster_map *newer = map_copy(r->map);
+    uint32_t group = r->map->owner[5], gone = r->map->nodes[0].id, leader;
+    const struct map_group *g = map_group_find(r->map, group);
+    uint16_t out[REPLICA_COUNT_MAX];
+
+    (void)state;
+    leader = g->replicas[g->replicas[0].node == gone].node;
+    assert_true(routes_set_leader(r, group, leader));
+    newer->epoch++;
+    newer->n_nodes--;
+    memmove(newer->nodes, newer->nodes + 1,
+            newer->n_nodes * sizeof *newer->nodes);
+    for (unsigned i = 0; i < newer->n_groups; i++) {
+        struct map_group *of = &newer->groups[i];
+        for (unsigned k = 0; k < of->n_replicas; k++)
+            if (of->replicas[k].node == gone)
+                of->replicas[k] = of->replicas[--of->n_replicas];
+    }
+    assert_true(routes_set_map(r, newer));
+    assert_true(routes_candidates(r, 5, true, 0, out) > 0);
+    assert_int_equal(r->map->nodes[out[0]].id, leader);
+    end(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -118,6 +148,7 @@ int main(void)
         cmocka_unit_test(the_leader_comes_first_when_it_is_wanted),
         cmocka_unit_test(unknown_groups_and_nodes_ask_for_a_map),
         cmocka_unit_test(only_newer_maps_are_taken_and_leaders_stay),
+        cmocka_unit_test(leaders_stay_when_other_nodes_leave),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
