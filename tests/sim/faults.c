@@ -82,6 +82,8 @@ void flush_node(struct cluster *c, struct sim_node *n)
 {
     struct event e = {.type = EVENT_FLUSH_WANTED};
 
+    if (n->paused_until > c->now)
+        return; /* a process that stands still does nothing */
     for (unsigned i = 0; n->up && i < n->n_replicas; i++) {
         e.flush_wanted.group = n->replicas[i].group;
         loop_post_event(c, &n->loops[0], loop_of(n, e.flush_wanted.group),
