@@ -73,6 +73,11 @@ void readpath_take(struct shard *s, struct replica *r, const struct request *q,
         return;
     }
     shard_wake_by(&s->earliest, q->deadline);
+    if (PLANTED(READ_JOINS_ROUND) && r->reads.asking.n) {
+        x->index = r->committed;
+        read_list_add(&r->reads.asking, x);
+        return;
+    }
     read_list_add(&r->reads.next, x);
     shard_mark(s, r);
 }

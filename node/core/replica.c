@@ -167,7 +167,8 @@ static void on_role(struct shard *s, struct replica *r,
         r->lead_seq = r->proposals.open.seq;
         r->led_since = s->now;
         clock_lead(&r->clock, s->now);
-        keyspaces_clear(&r->told);
+        if (!PLANTED(TOLD_BEFORE))
+            keyspaces_clear(&r->told);
         s->gossip_now = true;
         log_info("group_leader", "group=%u term=%lu", r->group,
                  (unsigned long)r->term);

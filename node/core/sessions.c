@@ -210,6 +210,13 @@ void sessions_remembered(struct sessions *s, const struct session *q)
 
 /* ---- the end of an entry ---- */
 
+/* Can nothing any more be executed that is not after this? At that very moment
+ * it still can: several entries may be of one millisecond. */
+static bool is_over(uint64_t not_after, uint64_t clock)
+{
+    return clock + PLANTED(FORGOTTEN_EARLY) > not_after;
+}
+
 /* May the oldest record go? Not the newest: it holds what was acknowledged. */
 static bool droppable(const struct session_client *c, uint64_t clock,
                       const struct session_record *newest)
@@ -217,7 +224,7 @@ static bool droppable(const struct session_client *c, uint64_t clock,
     const struct session_record *r = c->head;
 
     return r != newest && (!r->n || r->sequence_max < c->acknowledged ||
-                           clock > r->not_after);
+                           is_over(r->not_after, clock));
 }
 
 /* The bytes were grown by doubling, and may stay for minutes. */
@@ -280,7 +287,7 @@ void sessions_entry_end(struct sessions *s, uint64_t index, uint64_t clock,
     for (unsigned i = 0; i < DROP_BY_TIME; i++) {
         uint32_t client = session_first(s);
         if (client == SESSION_NOBODY ||
-            clock <= s->clients[client].not_after_max)
+            !is_over(s->clients[client].not_after_max, clock))
             break;
         head_drop(s, client, set);
         if (!s->clients[client].head)

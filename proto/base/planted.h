@@ -66,6 +66,7 @@
     X(READ_UNCONFIRMED, "a deposed leader reads without asking")               \
     X(READ_UNAPPLIED, "a read does not wait for what it must see")             \
     X(READ_ANY_ROUND, "the answer to an earlier round confirms")               \
+    X(READ_JOINS_ROUND, "a read is confirmed by the round under way")          \
     X(READ_STANDBY, "a standby confirms that a leader still leads")            \
     X(READ_OWN_WRITES, "a read does not wait for its connection's writes")     \
     X(MATCH_BY_INDEX, "a proposal is answered for whatever is at its index")   \
@@ -82,6 +83,7 @@
     X(RETRY_RUNS_AGAIN, "a write that is sent again runs again")               \
     X(SESSION_LEFT_BEHIND, "what is passed on loses its session")              \
     X(SESSIONS_FORGOTTEN, "a restart or a snapshot forgets first results")     \
+    X(FORGOTTEN_EARLY, "a first result is forgotten when it may still come")   \
     X(LATE_IS_EXECUTED, "nobody looks at not_after")                           \
     X(EXPIRY_BY_OWN_CLOCK, "a read judges by its node's wall clock")           \
     X(EXPIRED_IS_THERE, "a command sees what is due and not swept")            \
@@ -97,7 +99,8 @@
     X(DEADLINE_LOST, "what an operation makes of a value forgets its deadline")\
     X(TAKEN_BACK_FORWARDS, "what changed twice is taken back by half")         \
     X(COUNTED_ALL_THE_SAME, "a failed transaction stays counted")              \
-    X(PURGED_BY_HALF, "a purge leaves the fences of what it removes")
+    X(PURGED_BY_HALF, "a purge leaves the fences of what it removes")          \
+    X(TOLD_BEFORE, "a leader believes what it told when it led before")
 
 #ifdef COAT_PLANT
 enum planted {

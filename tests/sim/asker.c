@@ -2,6 +2,7 @@
 #include "tests/sim/asker.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "tests/sim/rows.h"
@@ -97,12 +98,24 @@ static struct slice keep(struct asker *x, size_t at, struct slice s)
     return slice_of(x->bytes.data + at, s.size);
 }
 
+static void new_client(struct asker *x)
+{
+    put_u64(x->session.client, rng_next(&x->rng));
+    x->session.sequence = 1;
+    x->stamped = false;
+}
+
 /* All below what its process waits for; it may say so a little late. */
 static void new_sequence(struct asker *x)
 {
-    uint64_t behind = asker_below(x, 4), oldest;
+    uint64_t behind, oldest;
     struct rows *r = x->of;
 
+    if (x->kind->momentary) {
+        new_client(x);
+        return;
+    }
+    behind = asker_below(x, 4);
     x->session.sequence = oldest = ++x->process->given;
     for (unsigned i = 0; i < r->n; i++)
         if (r->asker[i].process == x->process && r->asker[i].busy)
@@ -134,7 +147,7 @@ void asker_ask_in(struct asker *x, struct slice keyspace, bool exists,
     x->group = group;
     x->id++;
     x->busy = true;
-    x->open = false;
+    x->open = x->twice = false;
     x->attempts = 0;
     x->last = STATUS_OK;
     x->first.known = false;
@@ -170,11 +183,90 @@ static void stamp(struct asker *x, const struct sim_node *n)
     x->stamped = true;
 }
 
+/* Who leads the group, and what an entry would be stamped with there now. */
+static struct sim_node *leading(const struct asker *x, uint64_t *stamp)
+{
+    struct cluster *c = x->of->c;
+
+    for (unsigned i = 0; i < c->o.nodes; i++) {
+        struct sim_node *n = &c->nodes[i];
+        const struct replica *r;
+        int64_t offset;
+        if (!n->up || !n->map || n->paused_until > c->now)
+            continue;
+        r = shard_find(loop_of(n, x->group)->shard, x->group);
+        if (!r || !r->raft || r->role != GROUP_LEADER ||
+            !timekeeper_offset(loop_of(n, x->group)->shard, r, &offset))
+            continue;
+        *stamp = clock_peek(&r->clock, cluster_clock(c, n), offset);
+        return n;
+    }
+    return NULL;
+}
+
+/* Asked for at the last moment. */
+struct moment {
+    struct asker *of;
+    uint32_t generation;
+    instant deadline;
+};
+
+static void send(struct asker *x, struct sim_loop *l, instant deadline)
+{
+    struct request q = {.keyspace = x->keyspace, .operation = x->o,
+                        .deadline = deadline};
+
+    if (operation_is_write(x->o.op))
+        q.session = x->session;
+    q.from = (struct origin){
+        .conn = (uint64_t)x->generation << 32 | x->place, .id = x->id};
+    loop_request(x->of->c, l, &q);
+}
+
+/* The first has had its turn: this one is in another entry. */
+static void send_again(struct cluster *c UNUSED, struct sim_loop *l, void *arg,
+                       bool dropped)
+{
+    struct moment *m = arg;
+    struct asker *x = m->of;
+
+    if (!dropped && x->out && x->generation == m->generation) {
+        x->twice = true;
+        send(x, l, m->deadline);
+    }
+    free(m);
+}
+
+static void send_twice(struct asker *x, struct sim_loop *l, instant deadline)
+{
+    struct moment *m = xmalloc(sizeof *m);
+
+    *m = (struct moment){x, x->generation, deadline};
+    send(x, l, deadline);
+    cluster_later(x->of->c, l, 0, send_again, m);
+}
+
+/* Gives whom to ask, or NULL. */
+static struct sim_node *at_the_last_moment(struct asker *x)
+{
+    uint64_t stamp;
+    struct sim_node *n = leading(x, &stamp);
+
+    if (n && !x->stamped) {
+        x->session.not_after = stamp;
+        x->stamped = x->open = true;
+    }
+    return n;
+}
+
 static void go(struct cluster *c, struct asker *x)
 {
-    struct sim_node *n = choose(x);
-    struct request q = {.keyspace = x->keyspace, .operation = x->o};
+    bool write = operation_is_write(x->o.op);
+    bool momentary = write && x->kind->momentary;
+    struct sim_node *n = momentary ? at_the_last_moment(x) : choose(x);
     uint64_t ms = 300 + asker_below(x, 1500);
+    struct sim_loop *l;
+    instant deadline;
 
     x->attempts++;
     if (!n) {
@@ -184,18 +276,18 @@ static void go(struct cluster *c, struct asker *x)
     x->of->count.retries += x->attempts > 1;
     x->generation++;
     x->out = true;
+    x->twice = false;
     x->at = n->place;
     x->patience = c->now + ms + SILENCE_MS;
-    if (operation_is_write(x->o.op)) {
-        if (!x->stamped)
-            stamp(x, n);
-        q.session = x->session;
-    }
-    q.from = (struct origin){
-        .conn = (uint64_t)x->generation << 32 | x->place, .id = x->id};
-    q.deadline = instant_add(cluster_clock(c, n), MS(ms));
+    if (write && !x->stamped)
+        stamp(x, n);
+    deadline = instant_add(cluster_clock(c, n), MS(ms));
     cluster_later(c, NULL, ms + SILENCE_MS, silence, x);
-    loop_request(c, &n->loops[x->place % n->n_loops], &q);
+    l = momentary ? loop_of(n, x->group) : &n->loops[x->place % n->n_loops];
+    if (momentary)
+        send_twice(x, l, deadline);
+    else
+        send(x, l, deadline);
 }
 
 /* ---- being answered ---- */
@@ -327,6 +419,11 @@ void asker_replied(struct asker *x, struct sim_node *n, const struct effect *e)
         bad(x, r, "it never said that it had the answer");
     if (write && outcome(x, r->status)) {
         same_as_first(x, r);
+        if (x->twice && current) { /* the other one is the same */
+            x->twice = false;
+            x->out = true;
+            return;
+        }
         if (!asker_below(x, 25)) { /* the answer gets lost */
             x->open = true;
             x->of->count.lost++;

@@ -21,6 +21,9 @@ struct asker_kind {
     void (*next)(struct asker *x);
     /* What came of it: an outcome, or EXPIRED: nobody will ever know. */
     void (*told)(struct asker *x, const struct reply *r);
+    /* Each write is a client of its own, and asked for twice at once, in the
+     * last millisecond in which it may be executed. */
+    bool momentary;
 };
 
 /* What the first answer to a write was: all others have to be the same. */
@@ -52,6 +55,7 @@ struct asker {
     bool stamped;          /* its not_after was chosen */
     bool fleeting;         /* ... to come soon */
     bool open;             /* it may have been executed */
+    bool twice;            /* ... and its second answer is to come */
     unsigned attempts;
     unsigned at;           /* place of the node that was asked */
     uint64_t patience;     /* until then, world time */

@@ -152,10 +152,13 @@ static void doubt(struct clients *l, struct sim_node *n, enum op op,
                   unsigned key)
 {
     struct client *x = &l->doubter[n->place];
+    struct sim_loop *to;
     struct doubt *d;
 
     if (x->outstanding == CLIENT_DEPTH_MAX)
         return;
+    if (!x->outstanding) /* by and by, so that they stay in order */
+        x->ahead = n->paused_until > l->c->now && n->paused_until % 2;
     if (!x->conn)
         x->conn = (uint64_t)++x->generation << 32 | (DOUBTER_PLACE + n->place);
     d = xmalloc(sizeof *d);
@@ -163,8 +166,11 @@ static void doubt(struct clients *l, struct sim_node *n, enum op op,
         l, history_ask(&l->h, op, READ_LINEARIZABLE, key, x->conn)};
     x->place = n->place;
     x->asked[x->outstanding++] = d->number;
-    cluster_later(l->c, loop_of(n, key / KEYS_PER_GROUP + 1), 0, ask_doubted,
-                  d);
+    to = loop_of(n, key / KEYS_PER_GROUP + 1);
+    if (x->ahead)
+        cluster_ahead(l->c, to, ask_doubted, d);
+    else
+        cluster_later(l->c, to, 0, ask_doubted, d);
 }
 
 /* The term in which a node takes itself for the group's leader, or 0. */

@@ -32,6 +32,7 @@ struct client {
     unsigned place;    /* the node's */
     size_t asked[CLIENT_DEPTH_MAX];
     unsigned outstanding;
+    bool ahead;        /* a doubter's: read before what came before it */
 };
 
 struct clients {

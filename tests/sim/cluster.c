@@ -153,12 +153,12 @@ static struct task heap_pop(struct cluster *c)
     return top;
 }
 
-void cluster_later(struct cluster *c, struct sim_loop *l, uint64_t delay,
-                   task_fn *run, void *arg)
+static void add_task(struct cluster *c, struct sim_loop *l, uint64_t due,
+                     uint64_t seq, task_fn *run, void *arg)
 {
     struct task t = {
-        .due = c->now + delay,
-        .seq = c->next_seq++,
+        .due = due,
+        .seq = seq,
         .node = l ? l->node->place : CLUSTER_NOBODY,
         .loop = l ? l->index : 0,
         .boot = l ? l->node->boot : 0,
@@ -167,6 +167,22 @@ void cluster_later(struct cluster *c, struct sim_loop *l, uint64_t delay,
     };
 
     heap_push(c, t);
+}
+
+/* Those ahead have the lower numbers. */
+enum { AHEAD_MAX = 1 << 30 };
+
+void cluster_later(struct cluster *c, struct sim_loop *l, uint64_t delay,
+                   task_fn *run, void *arg)
+{
+    add_task(c, l, c->now + delay, AHEAD_MAX + c->next_seq++, run, arg);
+}
+
+void cluster_ahead(struct cluster *c, struct sim_loop *l, task_fn *run,
+                   void *arg)
+{
+    assert(c->next_ahead < AHEAD_MAX);
+    add_task(c, l, c->now, c->next_ahead++, run, arg);
 }
 
 static void run_task(struct cluster *c, struct task *t)

@@ -214,7 +214,7 @@ struct cluster {
     uint64_t hash;           /* of everything that happened */
     struct task *heap;
     unsigned n_tasks, cap_tasks;
-    uint64_t next_seq;
+    uint64_t next_seq, next_ahead;
 
     struct cluster_map *initial;
     struct sim_node nodes[CLUSTER_NODES_MAX];
@@ -252,6 +252,10 @@ void cluster_say(struct cluster *c, const char *fmt, ...) PRINTF(2, 3);
 /* `l` NULL: the world's own. */
 void cluster_later(struct cluster *c, struct sim_loop *l, uint64_t delay,
                    task_fn *run, void *arg);
+/* At once, or at the end of a pause; then before all else: nobody knows whose
+ * socket is read first. */
+void cluster_ahead(struct cluster *c, struct sim_loop *l, task_fn *run,
+                   void *arg);
 bool cluster_chance(struct cluster *c, unsigned in_1000);
 /* 0 .. max */
 uint64_t cluster_random(struct cluster *c, uint64_t max);

@@ -25,6 +25,9 @@ static void draw_more(struct course *x, uint64_t seed)
     if (!rng_below(&rng, 4))
         x->askers[ROW_tenants] = 1 + (unsigned)rng_below(
                                          &rng, ASKERS_OF_ROW_MAX);
+    if (!rng_below(&rng, 4))
+        x->askers[ROW_moments] = 1 + (unsigned)rng_below(
+                                         &rng, ASKERS_OF_ROW_MAX);
 }
 
 struct course course_of(uint64_t seed)

@@ -49,13 +49,57 @@ void fault_stop(struct happening *h)
         loop_post_event(h->c, &n->loops[0], &n->loops[i], &e);
 }
 
+/* A node that is to stand still while it asks others whether it still leads:
+ * what they say before they elect another comes when it goes on, beside what
+ * its clients have asked since. */
+struct pause {
+    struct sim_node *node;
+    uint64_t ms, at_last;
+    struct happening h;
+};
+
+static bool has_asked(const struct sim_node *n)
+{
+    for (unsigned i = 0; n->up && i < n->n_loops; i++) {
+        const struct shard *s = n->loops[i].shard;
+        for (unsigned k = 0; s && k < s->n_replicas; k++)
+            if (s->replicas[k]->reads.asking.n)
+                return true;
+    }
+    return false;
+}
+
+static void stand_still(struct cluster *c, struct sim_loop *none UNUSED,
+                        void *arg, bool dropped)
+{
+    struct pause *p = arg;
+
+    if (dropped || over(&p->h)) {
+        free(p);
+        return;
+    }
+    if (c->now < p->at_last && !has_asked(p->node)) {
+        cluster_later(c, NULL, 1, stand_still, p);
+        return;
+    }
+    cluster_say(c, "pause node %u for %u", p->node->id, (unsigned)p->ms);
+    p->node->paused_until = MAX_OF(p->node->paused_until, c->now + p->ms);
+    free(p);
+}
+
 void fault_pause(struct happening *h)
 {
+    enum { PATIENCE_MS = 100 };
+    struct pause *p = xmalloc(sizeof *p);
     struct sim_node *n = any_node(h);
     uint64_t ms = draw(h, 3) ? draw(h, 1500) : draw(h, 10000);
+    uint32_t group;
+    bool asking = draw(h, 1);
+    struct sim_node *leader = asking ? any_leader(h, &group) : NULL;
 
-    cluster_say(h->c, "pause node %u for %u", n->id, (unsigned)ms);
-    n->paused_until = MAX_OF(n->paused_until, h->c->now + ms);
+    *p = (struct pause){leader ? leader : n, ms,
+                        h->c->now + (leader ? PATIENCE_MS : 0), *h};
+    stand_still(h->c, NULL, p, false);
 }
 
 void fault_clock(struct happening *h)

@@ -1,6 +1,8 @@
 /* row_count.c - counters: INCR and the length that APPEND makes. See rows.h.
  *
- * Each asker adds one and is told what came out. */
+ * Each asker adds one and is told what came out. In the row `moments` each is
+ * for every addition a client of its own, which may be executed at that moment
+ * only, and asks twice in it. */
 #include "tests/sim/rows.h"
 
 #include <stdlib.h>
@@ -13,6 +15,7 @@ struct counting {
 };
 
 struct counters {
+    const char *number_key, *length_key;
     struct tally number[CLUSTER_GROUPS_MAX], length[CLUSTER_GROUPS_MAX];
     struct counting of[ASKERS_OF_ROW_MAX];
 };
@@ -22,13 +25,26 @@ static struct tally *tally_of(struct counters *s, uint32_t group, bool append)
     return append ? &s->length[group] : &s->number[group];
 }
 
-static struct slice key_of(const struct rows *r, uint32_t group, bool append)
+static struct slice key_of(const struct counters *s, const struct rows *r,
+                           uint32_t group, bool append)
 {
-    return rows_key(r, group, append ? "length" : "count");
+    return rows_key(r, group, "%s", append ? s->length_key : s->number_key);
 }
 
-static void init(struct rows *r UNUSED, void *row UNUSED)
+static void init(struct rows *r UNUSED, void *row)
 {
+    struct counters *s = row;
+
+    s->number_key = "count";
+    s->length_key = "length";
+}
+
+static void init_moments(struct rows *r UNUSED, void *row)
+{
+    struct counters *s = row;
+
+    s->number_key = "count-moment";
+    s->length_key = "length-moment";
 }
 
 static void next(struct asker *x)
@@ -44,7 +60,7 @@ static void next(struct asker *x)
     if (k->append && t->begun >= APPEND_MAX)
         k->append = false;
     t = tally_of(s, group, k->append);
-    o.key = key_of(x->of, group, k->append);
+    o.key = key_of(s, x->of, group, k->append);
     if (k->append)
         o = (struct operation){.op = OP_APPEND, .key = o.key,
                                .value = slice_str("x")};
@@ -82,10 +98,10 @@ static void quiet(struct rows *r, void *row)
     struct layout_value v;
 
     for (uint32_t g = 1; g <= r->c->o.groups; g++) {
-        rows_stored(r, g, key_of(r, g, false), &v);
+        rows_stored(r, g, key_of(s, r, g, false), &v);
         tally_is(&s->number[g], r, g, "additions",
                  (uint64_t)rows_number(r, v.bytes));
-        rows_stored(r, g, key_of(r, g, true), &v);
+        rows_stored(r, g, key_of(s, r, g, true), &v);
         tally_is(&s->length[g], r, g, "bytes appended", v.bytes.size);
     }
 }
@@ -101,5 +117,12 @@ static void release(void *row)
 }
 
 const struct row_kind row_counters = {
-    {next, told}, sizeof(struct counters), init, quiet, release,
+    .asker = {next, told}, .bytes = sizeof(struct counters), .init = init,
+    .quiet = quiet, .release = release,
+};
+
+const struct row_kind row_moments = {
+    .asker = {next, told, .momentary = true},
+    .bytes = sizeof(struct counters), .init = init_moments,
+    .quiet = quiet, .release = release,
 };

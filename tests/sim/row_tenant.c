@@ -470,6 +470,18 @@ static void is_limited(struct rows *r, uint32_t group,
                      k->bytes_most);
 }
 
+/* Limits are told before the first command: nothing is there uncounted. */
+static void is_known(struct rows *r, uint32_t group, const struct mem_table *t,
+                     const struct tenant *k)
+{
+    uint32_t id;
+
+    for (unsigned i = 0; i < t->n; i++)
+        if (keyspace_of(mem_row_key(&t->v[i]), &id) && id == k->id)
+            cluster_fail(r->c, "group %u: it was never told the limits of "
+                         "keyspace %u, of which it has data", group, id);
+}
+
 static void all_counted(struct rows *r, const struct tenants_row *s,
                         uint32_t group, const struct mem_table *t)
 {
@@ -486,8 +498,12 @@ static void all_counted(struct rows *r, const struct tenants_row *s,
     for (unsigned i = 0; i < ASKERS_OF_ROW_MAX; i++) {
         const struct tenant *k = &s->of[i];
         const struct group_keyspace *g = keyspaces_find(&all, k->id);
-        if (k->life == LIFE_ACTIVE && g)
+        if (k->life != LIFE_ACTIVE || !limited(k))
+            continue;
+        if (g)
             is_limited(r, group, g, k);
+        else
+            is_known(r, group, t, k);
     }
     keyspaces_release(&all);
 }

@@ -8,6 +8,7 @@
  *   scans       in order, complete, each page of one moment     row_scan.c
  *   watches     each change once, in order                      row_watch.c
  *   tenants     keyspaces: counted, limited, dropped whole      row_tenant.c
+ *   moments     counters, by clients of a moment's life         row_count.c
  *
  * A row says what its askers (asker.h) ask, judges every answer at once, and
  * whenever the cluster is quiet compares what it knows with what the stores
@@ -26,7 +27,8 @@
     X(locks)                                                                   \
     X(scans)                                                                   \
     X(watches)                                                                 \
-    X(tenants)
+    X(tenants)                                                                 \
+    X(moments)
 
 enum row_number {
 #define X(name) ROW_##name,

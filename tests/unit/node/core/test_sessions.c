@@ -227,6 +227,28 @@ static void a_silent_client_is_forgotten_when_its_time_is_over(void **state)
     bench_release(&b);
 }
 
+/* Broken: sent again in the last millisecond in which it may be executed, a
+ * write would run twice. */
+static void a_first_result_stays_to_the_last_moment(void **state)
+{
+    struct bench b;
+    struct session q = by(1, 1), short_lived = by(2, 1);
+
+    (void)state;
+    bench_init(&b);
+    q.not_after = b.clock + MINUTE;
+    short_lived.not_after = b.clock + 2;
+    assert_int_equal(run(&b, q, "first"), STATUS_OK);
+    assert_int_equal(run(&b, short_lived, "short"), STATUS_OK);
+    b.clock = short_lived.not_after; /* neither by its client's next entry */
+    assert_int_equal(run(&b, by(2, 2), "next"), STATUS_OK);
+    assert_int_equal(run(&b, short_lived, "short"), STATUS_EXISTS);
+    b.clock = q.not_after; /* ... nor as the client was silent for so long */
+    assert_int_equal(run(&b, by(3, 1), "another client's"), STATUS_OK);
+    assert_int_equal(run(&b, q, "first"), STATUS_EXISTS);
+    bench_release(&b);
+}
+
 static void a_full_table_refuses_and_forgets_nothing(void **state)
 {
     struct bench b;
@@ -490,6 +512,7 @@ int main(void)
         cmocka_unit_test(what_was_acknowledged_is_stale),
         cmocka_unit_test(a_client_that_acknowledges_keeps_few_records),
         cmocka_unit_test(a_silent_client_is_forgotten_when_its_time_is_over),
+        cmocka_unit_test(a_first_result_stays_to_the_last_moment),
         cmocka_unit_test(a_full_table_refuses_and_forgets_nothing),
         cmocka_unit_test(a_client_over_its_share_recovers_by_acknowledging),
         cmocka_unit_test(many_large_replies_of_one_entry_are_split),

@@ -170,6 +170,38 @@ static void limits_hold_across_leaders(void **state)
     end();
 }
 
+/* Broken: what a leader told its group, but was never committed, would be
+ * believed when it leads again: the group would count nothing. */
+static void a_leader_tells_the_limits_again_in_its_next_term(void **state)
+{
+    struct operation o = {.op = OP_SET, .key = slice_str("lost"),
+                          .value = slice_str("v")};
+    struct sim_node *old;
+    char key[16];
+
+    (void)state;
+    start(1);
+    trial_run(&t, 5000); /* leadership is where the map wants it */
+    assert_int_equal(
+        change("few", (struct keyspace_change){.action = KEYSPACE_CREATE,
+                                               .set = KEYSPACE_SET_KEYS,
+                                               .keys_max = 10}),
+        STATUS_OK);
+    old = trial_elect(&t, 1);
+    trial_isolate(&t, old, true);
+    asking_send(old, "few", &o, NULL); /* with the limits; nobody hears it */
+    trial_run(&t, 3000);
+    assert_true(trial_elect(&t, 1) != old);
+    trial_isolate(&t, old, false);
+    trial_run(&t, 6000);
+    assert_true(trial_elect(&t, 1) == old); /* it leads again */
+    for (unsigned i = 0; i < 12; i++) {
+        snprintf(key, sizeof key, "k%u", i);
+        assert_int_equal(set("few", key), i < 10 ? STATUS_OK : STATUS_QUOTA);
+    }
+    end();
+}
+
 /* As a client does: again while it is told to. */
 static enum status set_again(const char *keyspace, const char *key)
 {
@@ -421,6 +453,7 @@ int main(void)
         cmocka_unit_test(a_keyspace_lives_and_goes_with_its_data),
         cmocka_unit_test(a_drop_goes_on_after_crashes),
         cmocka_unit_test(limits_hold_across_leaders),
+        cmocka_unit_test(a_leader_tells_the_limits_again_in_its_next_term),
         cmocka_unit_test(a_small_limit_is_that_of_the_whole_keyspace),
         cmocka_unit_test(room_is_found_by_who_asks_all_the_time),
         cmocka_unit_test(nothing_is_guessed_after_a_restart),
