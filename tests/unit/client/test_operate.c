@@ -200,6 +200,28 @@ static void a_wrong_idea_of_the_time_is_mended(void **state)
     stop(t);
 }
 
+/* Broken: what was executed, and is too old when it is asked for again, would
+ * get another time, and run twice where its first result has gone. */
+static void what_may_have_been_executed_gets_no_other_time(void **state)
+{
+    struct fixture *t = begin_once(1);
+    struct fake_node *n = &t->f.nodes[0];
+    struct answer a = {0};
+
+    (void)state;
+    n->forgets = 1;
+    assert_int_equal(coat_incr(t->c, k, 1, NULL, NULL, answer_take, &a),
+                     COAT_OK);
+    while (n->forgets)
+        uv_run(&t->loop, UV_RUN_ONCE);
+    n->clock = UINT64_C(4000000000000); /* beyond its time */
+    run_until(&t->loop, &a.done);
+    assert_int_equal(a.status, (enum coat_status)STATUS_EXPIRED);
+    assert_int_equal(t->f.n_log, 1);
+    assert_int_equal(t->f.repeated, 0);
+    stop(t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -209,6 +231,7 @@ int main(void)
         cmocka_unit_test(a_lost_reply_is_asked_for_again),
         cmocka_unit_test(a_refusal_does_not_speak_for_earlier_tries),
         cmocka_unit_test(a_silent_node_is_left_for_another),
+        cmocka_unit_test(what_may_have_been_executed_gets_no_other_time),
         cmocka_unit_test(a_wrong_idea_of_the_time_is_mended),
     };
 

@@ -100,6 +100,13 @@ static void an_executed_write_overtakes_the_older_ones(void **state)
     assert_false(t->b.overtaken);
     assert_false(t->c.overtaken);
     end(t);
+    t = begin(7, 7, 7);
+    order_sent(&t->o, &t->a, &c1);
+    order_sent(&t->o, &t->b, &c1);
+    order_sent(&t->o, &t->c, &c1);
+    order_executed(&t->c); /* all of them, not the nearest */
+    assert_true(t->a.overtaken && t->b.overtaken);
+    end(t);
 }
 
 /* Broken: after growth writes would be lost or out of order. */
