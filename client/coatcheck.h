@@ -164,7 +164,8 @@ struct coat_reply {
                                 operation that failed */
     uint64_t deadline;       /* when the key expires, ms since 1970; 0: never.
                                 Of get, look and expire */
-    uint64_t clock;          /* the group's clock then, ms since 1970; 0: not
+    uint64_t clock;          /* the group's clock then, ms since 1970, of get
+                                and look as the node estimates it; 0: not
                                 told */
 };
 

@@ -1,18 +1,38 @@
 /* doors.c - which door is meant: the loop speaks to all of them by this. */
 #include "node/shell/node.h"
 
+#include "node/core/shard.h"
 
 bool doors_listen(struct loop *l, char *error)
 {
     return native_listen(l, error) && redis_listen(l, error);
 }
 
-void doors_reply(struct loop *l, const struct effect *e)
+static void reply(struct loop *l, const struct effect *e)
 {
     if (origin_is_redis(e->reply.to.conn))
         redis_reply(l, e);
     else
         native_reply(l, e);
+}
+
+/* The clock of the state that was read stands still while nobody writes: what
+ * is left until a deadline is told as of now. */
+static void reply_as_of_now(struct loop *l, const struct effect *e)
+{
+    struct effect now = *e;
+
+    now.reply.reply.clock =
+        MAX_OF(e->reply.reply.clock, shard_clock(l->shard));
+    reply(l, &now);
+}
+
+void doors_reply(struct loop *l, const struct effect *e)
+{
+    if (e->reply.op == OP_GET && e->reply.reply.expire_at)
+        reply_as_of_now(l, e);
+    else
+        reply(l, e);
 }
 
 bool doors_hold_read(struct loop *l, const struct effect *e)

@@ -1,6 +1,9 @@
 /* test_redis_key.c - commands about keys and their deadlines. */
 #include "tests/unit/node/front/redis_talk.h"
 
+#include <stdlib.h>
+#include <time.h>
+
 /* Would break: whoever counts on the number that comes back. */
 static void keys_are_counted_and_deleted(void **state)
 {
@@ -41,6 +44,30 @@ static void deadlines_are_set_read_and_removed(void **state)
     talk_close(fd);
 }
 
+/* Would break: a dashboard, or whoever renews a lease when half of it is gone:
+ * the group's own clock stands still while nobody writes. */
+static void what_is_left_shrinks_while_nobody_writes(void **state)
+{
+    enum { AT_MOST = 3000 };
+    struct timespec moment = {.tv_nsec = 10000000};
+    char first[32], reply[32];
+    int fd = talk_open();
+
+    (void)state;
+    talk(fd, "set e2 v ex 1000\r\n", "+OK\r\n");
+    talk_send(fd, "pttl e2\r\n");
+    talk_read_reply(fd, first, sizeof first);
+    for (unsigned i = 0;; i++) {
+        assert_in_range(i, 0, AT_MOST);
+        talk_send(fd, "pttl e2\r\n");
+        talk_read_reply(fd, reply, sizeof reply);
+        if (strtoll(reply + 1, NULL, 10) < strtoll(first + 1, NULL, 10))
+            break;
+        nanosleep(&moment, NULL);
+    }
+    talk_close(fd);
+}
+
 /* Would break: deadlines that should only be moved one way. */
 static void deadlines_have_conditions(void **state)
 {
@@ -75,6 +102,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(keys_are_counted_and_deleted),
         cmocka_unit_test(deadlines_are_set_read_and_removed),
+        cmocka_unit_test(what_is_left_shrinks_while_nobody_writes),
         cmocka_unit_test(deadlines_have_conditions),
     };
     return cmocka_run_group_tests(tests, redis_daemon_start,
