@@ -394,16 +394,29 @@ class Cluster:
             return node if node != other_than else None
         return wait_until(found, seconds, f"group {group} has a leader")
 
+    def homes(self):
+        """Of each group the node that the map names first."""
+        groups = json.loads(self.cli("-o", "json", "map").text)["groups"]
+        return {int(g["group"]): int(g["replicas"][0]["node"]) for g in groups}
+
     def wait_home(self, group, seconds=60):
         """Wait until the group is led by the node that the map names first;
         gives that node. Whoever was elected hands over to it within seconds, so
         that a test which needs a leader to stay begins with this one."""
-        groups = json.loads(self.cli("-o", "json", "map").text)["groups"]
-        home = next(int(g["replicas"][0]["node"]) for g in groups
-                    if int(g["group"]) == group)
+        home = self.homes()[group]
         wait_until(lambda: self.leader_of(group) == home, seconds,
                    f"group {group} is led by node {home}")
         return home
+
+    def wait_homes(self, seconds=60):
+        """As wait_home(), of all groups."""
+        homes = self.homes()
+
+        def at_home():
+            seen = self.replicas_seen()
+            return all(seen.get((group, node), {}).get("role") == "leader"
+                       for group, node in homes.items())
+        wait_until(at_home, seconds, f"groups are led by these: {homes}")
 
     def unhealthy(self, committed=None):
         """Why the cluster is not healthy: a text, empty if it is. With the

@@ -30,11 +30,14 @@ def test(function=None, long=False):
 
 
 def shared_cluster():
-    """A healthy cluster of three for tests that leave it as it was."""
+    """A healthy cluster of three for tests that leave it as it was. Each node
+    leads some groups: one that came late would lead none at first."""
     if not _shared:
         _shared.append(cluster.Cluster(nodes=3, groups=6))
-    _shared[0].wait_healthy()
-    return _shared[0]
+    c = _shared[0]
+    c.wait_healthy()
+    c.wait_homes()
+    return c
 
 
 def _release_shared(failed):
