@@ -22,7 +22,7 @@ enum {
     SEGMENTS_MANY = 8,
     SCRUB_EVERY_TICKS = 300, /* of 100 ms: one segment in 30 s */
     SCRUB_PIECE_BYTES = 64 << 10,
-    SCRUB_REST_US = 5000, /* between pieces */
+    SCRUB_REST_US = 20000, /* between pieces: 3 MiB/s */
     REWRITE_BYTES = 1 << 20,
 };
 
@@ -142,8 +142,10 @@ static void scrub_segment(struct scrub_job *j)
 
     if (fd < 0) /* freed meanwhile, or scrub_done() finds that it is not */
         return;
-    /* What the disk has, not what memory remembers. */
+    /* What the disk has, not what memory remembers; and no more of it at once
+     * than is asked for: the kernel may read many pieces ahead. */
     posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+    posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM);
     bytes = xmalloc(j->segment.end);
     done = read_segment(j, fd, bytes);
     j->bad = (uint32_t)done;
