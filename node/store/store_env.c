@@ -99,7 +99,7 @@ static void set_levels(struct store_env *e, rocksdb_options_t *o)
     rocksdb_options_set_compression_per_level(o, compression, LEVEL_COUNT);
     rocksdb_options_set_level_compaction_dynamic_level_bytes(o, 1);
     rocksdb_options_set_level0_file_num_compaction_trigger(
-        o, MIN_OF(4, stall));
+        o, MIN_OF(STORE_COMPACT_TABLES, stall));
     /* RocksDB itself never stalls anything: store_flush_begin looks at the
      * number of L0's tables instead, so that nothing waits. */
     rocksdb_options_set_level0_slowdown_writes_trigger(o, NEVER);
@@ -115,6 +115,7 @@ static void set_levels(struct store_env *e, rocksdb_options_t *o)
 static void set_rest(struct store_env *e, rocksdb_options_t *o)
 {
     rocksdb_options_set_env(o, e->env);
+    rocksdb_options_set_compaction_filter(o, e->compact);
     if (e->limiter)
         rocksdb_options_set_ratelimiter(o, e->limiter);
     rocksdb_options_set_max_background_flushes(o, 1);
@@ -198,6 +199,7 @@ struct store_env *store_env_new(const struct store_env_options *options)
     if (e->options.write_rate_bytes)
         e->limiter = rocksdb_ratelimiter_create(
             (int64_t)e->options.write_rate_bytes, 100 * 1000, 10);
+    e->compact = store_compact_filter(e);
     set_threads(e); /* before a store that is opened does */
     e->base = make_options(e);
 
@@ -238,6 +240,7 @@ void store_env_free(struct store_env *e)
     rocksdb_readoptions_destroy(e->read_cache);
     rocksdb_options_destroy(e->flush);
     rocksdb_options_destroy(e->base);
+    rocksdb_compactionfilter_destroy(e->compact);
     if (e->limiter)
         rocksdb_ratelimiter_destroy(e->limiter);
     rocksdb_cache_destroy(e->cache);

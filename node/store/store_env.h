@@ -47,6 +47,11 @@ struct store_env_options {
     /* For tests: called on the flush's thread at each step of it. */
     void (*on_flush_step)(enum store_flush_step step, void *arg);
     void *flush_step_arg;
+
+    /* For tests: called on a compaction's thread behind each piece of what it
+     * writes, where it may rest. */
+    void (*on_compact_piece)(void *arg);
+    void *compact_piece_arg;
 };
 
 /* A new env; options are copied. NULL options: all defaults. Aborts when out

@@ -29,7 +29,7 @@ enum {
     REST_US = 14000,
 };
 
-static uint64_t now_ms(void)
+uint64_t store_now_ms(void)
 {
     struct timespec t;
 
@@ -121,7 +121,7 @@ bool store_flush_wanted(struct store *s)
     case FLUSH_RUNNING:
         return false;
     case FLUSH_FAILED:
-        return now_ms() >= s->flush_again_ms;
+        return store_now_ms() >= s->flush_again_ms;
     }
     if (!active)
         return false;
@@ -177,9 +177,12 @@ static void start(struct store *s)
 
 enum status store_flush_begin(struct store *s)
 {
-    bool too_many = tables_l0(s) >= s->env->options.stall_tables;
+    unsigned tables = tables_l0(s);
+    bool too_many = tables >= s->env->options.stall_tables;
     enum status status = STATUS_OK;
 
+    if (tables >= 2 * STORE_COMPACT_TABLES || too_many)
+        store_compact_hurry(s->env);
     pthread_mutex_lock(&s->lock);
     if (store_flush_state(s) == FLUSH_RUNNING) {
         status = STATUS_STALLED;
@@ -296,7 +299,7 @@ static void failed(struct store *s, enum status status)
 {
     pthread_mutex_lock(&s->lock);
     s->flush_status = status;
-    s->flush_again_ms = now_ms() + AGAIN_MS;
+    s->flush_again_ms = store_now_ms() + AGAIN_MS;
     s->flushes_failed++;
     atomic_store(&s->flush_state, FLUSH_FAILED);
     pthread_cond_broadcast(&s->flush_ended);

@@ -13,11 +13,15 @@
 #include "node/store/store_view.h"
 #include "node/store/table.h"
 
+/* Tables in L0 that call for a compaction. */
+#define STORE_COMPACT_TABLES 4
+
 struct store_env {
     struct store_env_options options; /* defaults filled in */
     rocksdb_env_t *env;
     rocksdb_cache_t *cache;
     rocksdb_ratelimiter_t *limiter;   /* NULL: unlimited */
+    rocksdb_compactionfilter_t *compact; /* store_compact.c */
     rocksdb_options_t *base;          /* every store's, but for create_* */
     rocksdb_options_t *flush;         /* of the files that flushes write */
 
@@ -36,6 +40,7 @@ struct store_env {
     atomic_uint_fast64_t flushing_bytes;
 
     atomic_uint hurry; /* who waits for a flush: store_flush_wait */
+    atomic_uint_fast64_t compact_hurry_until_ms; /* on the monotonic clock */
 
     pthread_mutex_t mutex; /* guards the list, its count, and the pool */
     struct store *stores;
@@ -131,6 +136,20 @@ MUST_CHECK enum status store_background_status(struct store *s);
 /* How long a flush of `s` rests between two pieces of its file, in
  * microseconds: store_flush.c. Any thread. */
 unsigned store_flush_rest_us(struct store *s);
+
+/* How long a compaction rests between two pieces of what it writes, in
+ * microseconds: store_compact.c. Any thread. */
+unsigned store_compact_rest_us(struct store_env *e);
+
+/* Let none rest for a while: too many tables wait for them. Any thread. */
+void store_compact_hurry(struct store_env *e);
+
+/* What makes compactions rest, for the options of all stores of `e`; the
+ * caller destroys it when they are closed. */
+rocksdb_compactionfilter_t *store_compact_filter(struct store_env *e);
+
+/* The monotonic clock. */
+uint64_t store_now_ms(void);
 
 /* Write a table as a file of RocksDB's and put it there: store_ingest.c. On OK
  * RocksDB holds it, and will after a crash. WAITS for the disk.
