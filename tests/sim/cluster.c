@@ -246,18 +246,27 @@ void cluster_calm(struct cluster *c)
     c->log_reads_fail = false;
 }
 
-void cluster_heal(struct cluster *c)
+/* When the last node goes on that stands still, or its disk does. */
+static uint64_t all_go_on(const struct cluster *c)
 {
     uint64_t when = c->now;
 
-    for (unsigned i = 0; i < c->o.nodes; i++)
-        c->nodes[i].crash_after = c->nodes[i].lost_until = 0;
-    /* A pause ends when it ends: what was to happen in it happens then. */
     for (unsigned i = 0; i < c->o.nodes; i++) {
         when = MAX_OF(when, c->nodes[i].paused_until);
         when = MAX_OF(when, c->nodes[i].slow_disk_until);
     }
-    cluster_run(c, when);
+    return when;
+}
+
+void cluster_heal(struct cluster *c)
+{
+    for (unsigned i = 0; i < c->o.nodes; i++)
+        c->nodes[i].crash_after = c->nodes[i].lost_until = 0;
+    /* A pause ends when it ends: what was to happen in it happens then. That
+     * may be another pause, which had been waiting for its moment. */
+    do
+        cluster_run(c, all_go_on(c));
+    while (all_go_on(c) > c->now);
     cluster_say(c, "healed");
     c->heals++;
     cluster_calm(c);
